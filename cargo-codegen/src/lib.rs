@@ -1,0 +1,1 @@
+//! The `cargo codegen` subcommand.

@@ -1,0 +1,2 @@
+//! Entry point of `cargo-codegen`.
+fn main() {}

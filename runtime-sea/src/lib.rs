@@ -1,0 +1,1 @@
+//! Durable events and jobs on SeaORM.
