@@ -1,0 +1,1 @@
+//! One file per noun; each wires the stages and holds no logic.

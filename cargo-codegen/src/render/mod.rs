@@ -1,0 +1,1 @@
+//! askama views: the model in, file texts out.

@@ -1,0 +1,1 @@
+//! Terminal, JSON, diagnostics and progress: the only place that prints.

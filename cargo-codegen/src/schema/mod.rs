@@ -1,0 +1,1 @@
+//! The database schema that a model asks for.

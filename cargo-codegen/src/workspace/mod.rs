@@ -1,0 +1,5 @@
+//! The Cargo workspace in hand: read before planning, edited only through a change set.
+
+mod files;
+
+pub use files::{Disk, FileError, Files, Overlay};
