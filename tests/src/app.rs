@@ -1,0 +1,200 @@
+//! A generated app as a running process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
+
+use crate::tool;
+
+/// How long an app may take to say where it listens.
+const START: Duration = Duration::from_secs(60);
+/// How long an app may take to stop.
+const STOP: Duration = Duration::from_secs(30);
+/// How long [`App::wait_for`] waits for what it was told to expect.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A generated app's binary with its settings.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The executable.
+    pub binary: Utf8PathBuf,
+    /// Where it runs.
+    pub workspace: Utf8PathBuf,
+    /// Its database.
+    pub database_url: String,
+}
+
+impl App {
+    /// A run of the binary with these words, to its end; returns its standard output.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn run(&self, words: &[&str]) -> Result<String> {
+        tool::run(self.command().args(words))
+    }
+
+    /// Like [`App::run`] with `--json`, parsed.
+    ///
+    /// # Errors
+    /// If it fails or prints no JSON.
+    pub fn json(&self, words: &[&str]) -> Result<Value> {
+        let mut words = words.to_vec();
+        words.push("--json");
+        let text = self.run(&words)?;
+        serde_json::from_str(&text).with_context(|| format!("no JSON from {words:?}: {text}"))
+    }
+
+    /// Starts `serve` on a free port and waits until it listens.
+    ///
+    /// # Errors
+    /// If it stops or stays silent instead.
+    pub fn serve(&self) -> Result<Server> {
+        let log = self.workspace.join("serve.log");
+        let mut child = self
+            .command()
+            .arg("serve")
+            .env("HOST", "127.0.0.1")
+            .env("PORT", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(fs_err::File::create(&log)?.into_parts().0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.binary))?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("the app has no standard output")?;
+        let (found, address) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some(at) = line.find("http://") {
+                    let address = line[at..].split_whitespace().next().unwrap_or_default();
+                    // The receiver is gone once the first address arrived; later ones are of no use.
+                    let _ = found.send(address.to_owned());
+                }
+            }
+        });
+        match address.recv_timeout(START) {
+            Ok(address) => Ok(Server { child, address }),
+            Err(_) => {
+                child.kill()?;
+                child.wait()?;
+                bail!(
+                    "the app does not listen; it said:\n{}",
+                    fs_err::read_to_string(log)?
+                )
+            }
+        }
+    }
+
+    /// Asks until the answer is there, and returns it.
+    ///
+    /// # Errors
+    /// If asking fails, or the answer does not come in a minute.
+    pub fn wait_for<T>(
+        &self,
+        what: &str,
+        mut ask: impl FnMut(&Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            if let Some(answer) = ask(self)? {
+                return Ok(answer);
+            }
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "{what} did not happen in {PATIENCE:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .current_dir(&self.workspace)
+            .env("DATABASE_URL", &self.database_url);
+        command
+    }
+}
+
+/// Builds the app of a workspace and returns its binary, whose name is `name`.
+///
+/// # Errors
+/// If it does not build.
+pub fn build(workspace: &Utf8Path, name: &str) -> Result<Utf8PathBuf> {
+    tool::run(tool::cargo_in(workspace).args(["build", "--bin", name]))?;
+    Ok(tool::generated_target_dir().join("debug").join(name))
+}
+
+/// A running app.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Where it listens, such as `http://127.0.0.1:41234`.
+    pub address: String,
+}
+
+impl Server {
+    /// Sends a JSON request and returns the status and the body.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address));
+        let mut response = match body {
+            Some(body) => agent.run(
+                request
+                    .header("content-type", "application/json")
+                    .body(body.to_string())?,
+            ),
+            None => agent.run(request.body(())?),
+        }
+        .with_context(|| format!("{method} {path}"))?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().read_to_string()?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).map_err(|_| anyhow!("{method} {path}: no JSON: {text}"))?
+        };
+        Ok((status, body))
+    }
+
+    /// Sends SIGTERM and waits until the app has stopped by itself.
+    ///
+    /// # Errors
+    /// If it does not, or stops with an error.
+    pub fn stop(mut self) -> Result<()> {
+        tool::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "the app stopped with {status}");
+                return Ok(());
+            }
+            ensure!(start.elapsed() < STOP, "the app does not stop in {STOP:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error here means that it has stopped already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
