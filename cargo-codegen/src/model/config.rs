@@ -70,6 +70,20 @@ pub enum RuntimeSource {
 pub struct CrateLocation {
     /// Directory of its `Cargo.toml`, relative to the workspace root; empty for a root package.
     pub dir: Utf8PathBuf,
+    /// Name of the package: `package.name` of its `Cargo.toml`; the directory's name while there is none.
+    pub package: String,
+}
+
+impl CrateLocation {
+    /// The crate's name in Rust paths: `use <ident>::...`.
+    pub fn ident(&self) -> String {
+        self.package.replace('-', "_")
+    }
+
+    /// A file of this package, relative to the workspace root.
+    pub fn file(&self, path: &str) -> Utf8PathBuf {
+        self.dir.join(path)
+    }
 }
 
 /// `codegen.yaml` with its defaults filled in.
