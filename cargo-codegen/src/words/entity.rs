@@ -1,0 +1,505 @@
+//! Field words of `entity new`.
+
+use std::collections::HashMap;
+
+use super::line::{Line, Piece, Wrong, nearest};
+use crate::definition::{Problem, Span};
+
+/// One word of `entity new`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntityWord {
+    /// `email:string:unique`.
+    Field(FieldWord),
+    /// `account:belongs_to`.
+    Relation(RelationWord),
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldWord {
+    /// snake_case.
+    pub name: String,
+    /// As in YAML.
+    pub ty: &'static str,
+    /// Of an enum.
+    pub choices: Vec<String>,
+    /// May be NULL.
+    pub optional: bool,
+    /// Has a unique index.
+    pub unique: bool,
+    /// Has an index.
+    pub index: bool,
+    /// `default`, `max_length` and so on, as in YAML, in the order of the word.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl FieldWord {
+    /// The value of a `key=value` modifier.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings
+            .iter()
+            .find(|(it, _)| *it == key)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationWord {
+    /// snake_case.
+    pub name: String,
+    /// `belongs_to`, `has_many` or `has_one`.
+    pub kind: &'static str,
+    /// Name of the other entity.
+    pub target: String,
+    /// The foreign key of a `belongs_to` may be NULL.
+    pub optional: bool,
+    /// The foreign key of a `belongs_to` has a unique index.
+    pub unique: bool,
+    /// The foreign key of a `belongs_to` has an index.
+    pub index: bool,
+    /// `on_delete`, as in YAML.
+    pub on_delete: Option<String>,
+}
+
+const TYPES: [&str; 14] = [
+    "string", "text", "integer", "bigint", "decimal", "float", "boolean", "uuid", "date", "time",
+    "datetime", "json", "enum", "bytes",
+];
+const RELATIONS: [&str; 3] = ["belongs_to", "has_many", "has_one"];
+const SETTINGS: [&str; 9] = [
+    "default",
+    "max_length",
+    "min_length",
+    "min",
+    "max",
+    "precision",
+    "scale",
+    "pattern",
+    "on_delete",
+];
+const FLAGS: [&str; 5] = ["optional", "nullable", "required", "unique", "index"];
+
+/// Names that people bring from elsewhere.
+const FOREIGN: [(&str, &str); 16] = [
+    ("int", "integer"),
+    ("i32", "integer"),
+    ("i64", "bigint"),
+    ("long", "bigint"),
+    ("number", "decimal"),
+    ("numeric", "decimal"),
+    ("money", "decimal"),
+    ("double", "float"),
+    ("f64", "float"),
+    ("bool", "boolean"),
+    ("str", "string"),
+    ("varchar", "string"),
+    ("timestamp", "datetime"),
+    ("jsonb", "json"),
+    ("references", "belongs_to"),
+    ("blob", "bytes"),
+];
+
+/// Reads the field words of `entity new`.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn entity_words(words: &[String]) -> Result<Vec<EntityWord>, Wrong> {
+    let (mut line, split) = Line::new(words);
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut found = Vec::new();
+    for pieces in split {
+        let Some((name, rest)) = pieces.split_first() else {
+            continue;
+        };
+        if !line.check_name("a field", name) {
+            continue;
+        }
+        if let Some(first) = seen.get(name.text) {
+            line.wrong(
+                Problem::error(
+                    "duplicate-field",
+                    format!("`{}` is given twice", name.text),
+                    name.span.clone(),
+                )
+                .also(first.clone(), "first here"),
+            );
+            continue;
+        }
+        seen.insert(name.text.to_owned(), name.span.clone());
+        found.extend(one_word(&mut line, name, rest));
+    }
+    line.finish(found)
+}
+
+fn one_word(line: &mut Line, name: &Piece<'_>, rest: &[Piece<'_>]) -> Option<EntityWord> {
+    let Some((ty, modifiers)) = rest.split_first().filter(|(ty, _)| !ty.text.is_empty()) else {
+        line.wrong(
+            Problem::error(
+                "missing-type",
+                format!("`{}` has no type", name.text),
+                name.span.clone(),
+            )
+            .help(format!("write `{}:string`, or another type", name.text)),
+        );
+        return None;
+    };
+    if let Some(kind) = RELATIONS.into_iter().find(|it| *it == ty.text) {
+        return Some(EntityWord::Relation(relation(line, name, kind, modifiers)));
+    }
+    let Some(known) = TYPES.into_iter().find(|it| *it == ty.text) else {
+        line.wrong(unknown_type(ty, TYPES.iter().chain(&RELATIONS).copied()));
+        return None;
+    };
+    field(line, name, known, ty, modifiers).map(EntityWord::Field)
+}
+
+pub(super) fn unknown_type<'a>(
+    ty: &Piece<'_>,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Problem {
+    let all: Vec<&str> = known.clone().collect();
+    let foreign = FOREIGN
+        .into_iter()
+        .find(|(it, ours)| *it == ty.text && all.contains(ours))
+        .map(|(_, ours)| ours);
+    let list = all.join(", ");
+    let problem = Problem::error(
+        "unknown-type",
+        format!("there is no type `{}`", ty.text),
+        ty.span.clone(),
+    );
+    match foreign.or_else(|| nearest(ty.text, known)) {
+        Some(meant) => problem.help(format!("write `{meant}`; the types are {list}")),
+        None => problem.help(format!("the types are {list}")),
+    }
+}
+
+fn field(
+    line: &mut Line,
+    name: &Piece<'_>,
+    ty: &'static str,
+    ty_piece: &Piece<'_>,
+    modifiers: &[Piece<'_>],
+) -> Option<FieldWord> {
+    let (choices, modifiers) = if ty == "enum" {
+        choices(line, name, ty_piece, modifiers)?
+    } else {
+        (Vec::new(), modifiers)
+    };
+    let mut word = FieldWord {
+        name: name.text.to_owned(),
+        ty,
+        choices,
+        optional: false,
+        unique: false,
+        index: false,
+        settings: Vec::new(),
+    };
+    for modifier in modifiers {
+        match modifier.text {
+            "optional" | "nullable" => word.optional = true,
+            "required" => {}
+            "unique" => word.unique = true,
+            "index" => word.index = true,
+            other => {
+                let setting = setting(other).filter(|(key, _)| *key != "on_delete");
+                match setting {
+                    Some((key, value)) if !value.is_empty() => {
+                        word.settings.push((key, value.to_owned()));
+                    }
+                    _ => line.wrong(unknown_modifier(modifier, ty)),
+                }
+            }
+        }
+    }
+    Some(word)
+}
+
+fn setting(text: &str) -> Option<(&'static str, &str)> {
+    let (key, value) = text.split_once('=')?;
+    let key = SETTINGS.into_iter().find(|it| *it == key)?;
+    Some((key, value))
+}
+
+fn choices<'a, 'b>(
+    line: &mut Line,
+    name: &Piece<'_>,
+    ty: &Piece<'_>,
+    modifiers: &'b [Piece<'a>],
+) -> Option<(Vec<String>, &'b [Piece<'a>])> {
+    let missing = || {
+        Problem::error(
+            "missing-choices",
+            format!("the enum `{}` has no choices", name.text),
+            ty.span.clone(),
+        )
+        .help(format!("write `{}:enum:first,second`", name.text))
+    };
+    let Some((list, rest)) = modifiers.split_first() else {
+        line.wrong(missing());
+        return None;
+    };
+    if FLAGS.contains(&list.text) || list.text.is_empty() || list.text.contains('=') {
+        line.wrong(missing());
+        return None;
+    }
+    let mut found: Vec<String> = Vec::new();
+    let mut start = list.span.range.start;
+    for choice in list.text.split(',') {
+        let span = line.span(start, start + choice.len());
+        start += choice.len() + 1;
+        if choice.is_empty() {
+            line.wrong(Problem::error(
+                "empty-choice",
+                format!("a choice of `{}` is empty", name.text),
+                list.span.clone(),
+            ));
+        } else if found.iter().any(|it| it == choice) {
+            line.wrong(Problem::error(
+                "duplicate-choice",
+                format!("`{}` has the choice `{choice}` twice", name.text),
+                span,
+            ));
+        } else {
+            found.push(choice.to_owned());
+        }
+    }
+    Some((found, rest))
+}
+
+fn unknown_modifier(modifier: &Piece<'_>, ty: &str) -> Problem {
+    let text = modifier.text;
+    let known = || {
+        FLAGS
+            .into_iter()
+            .chain(SETTINGS.into_iter().filter(|it| *it != "on_delete"))
+    };
+    if text.is_empty() {
+        return Problem::error(
+            "empty-modifier",
+            "there is nothing between or behind the colons",
+            modifier.span.clone(),
+        );
+    }
+    if text.contains(',') {
+        return Problem::error(
+            "stray-choices",
+            format!("`{ty}` has no choices"),
+            modifier.span.clone(),
+        )
+        .help(format!("write `enum:{text}`"));
+    }
+    let key = text.split_once('=').map_or(text, |(key, _)| key);
+    if known().any(|it| it == key) {
+        let problem = Problem::error(
+            "modifier-value",
+            format!("`{text}` cannot be read"),
+            modifier.span.clone(),
+        );
+        return if FLAGS.contains(&key) {
+            problem.help(format!("`{key}` takes no value: write `{key}`"))
+        } else {
+            problem.help(format!("write `{key}=` and a value"))
+        };
+    }
+    let problem = Problem::error(
+        "unknown-modifier",
+        format!("there is no modifier `{key}`"),
+        modifier.span.clone(),
+    );
+    let list = "optional, unique, index, default=.., max_length=.., min_length=.., min=.., max=.., \
+                precision=.., scale=.., pattern=..";
+    match nearest(key, known()) {
+        Some(meant) => problem.help(format!("write `{meant}`; the modifiers are {list}")),
+        None => problem.help(format!("the modifiers are {list}")),
+    }
+}
+
+fn relation(
+    line: &mut Line,
+    name: &Piece<'_>,
+    kind: &'static str,
+    modifiers: &[Piece<'_>],
+) -> RelationWord {
+    let mut word = RelationWord {
+        name: name.text.to_owned(),
+        kind,
+        target: match kind {
+            "has_many" => pluralizer::pluralize(name.text, 1, false),
+            _ => name.text.to_owned(),
+        },
+        optional: false,
+        unique: false,
+        index: false,
+        on_delete: None,
+    };
+    for (position, modifier) in modifiers.iter().enumerate() {
+        match modifier.text {
+            "optional" | "nullable" => word.optional = true,
+            "required" => {}
+            "unique" => word.unique = true,
+            "index" => word.index = true,
+            other => match setting(other) {
+                Some(("on_delete", value)) => word.on_delete = Some(value.to_owned()),
+                Some(_) => line.wrong(unknown_modifier_of_relation(modifier, kind)),
+                None if position == 0 && !other.contains('=') => {
+                    let flag = nearest(other, FLAGS)
+                        .filter(|it| strsim::damerau_levenshtein(it, other) <= 2 && it.len() > 4);
+                    if flag.is_some() {
+                        line.wrong(unknown_modifier_of_relation(modifier, kind));
+                    } else if line.check_name("an entity", modifier) {
+                        word.target = other.to_owned();
+                    }
+                }
+                None => line.wrong(unknown_modifier_of_relation(modifier, kind)),
+            },
+        }
+    }
+    if kind != "belongs_to"
+        && (word.optional || word.unique || word.index || word.on_delete.is_some())
+    {
+        line.wrong(
+            Problem::error(
+                "modifier-of-relation",
+                format!(
+                    "`{}` has no column here, so it takes no modifiers",
+                    name.text
+                ),
+                name.span.clone(),
+            )
+            .help(format!(
+                "the foreign key stands in `{}`: give the modifiers to its `belongs_to`",
+                word.target
+            )),
+        );
+    }
+    word
+}
+
+fn unknown_modifier_of_relation(modifier: &Piece<'_>, kind: &str) -> Problem {
+    let problem = Problem::error(
+        "unknown-modifier",
+        format!("`{kind}` has no modifier `{}`", modifier.text),
+        modifier.span.clone(),
+    );
+    let list = "the other entity's name first, then optional, unique, index, on_delete=..";
+    match nearest(modifier.text, FLAGS) {
+        Some(meant) => problem.help(format!("write `{meant}`; what may stand here: {list}")),
+        None => problem.help(format!("what may stand here: {list}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Vec<EntityWord>, Wrong> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        entity_words(&words)
+    }
+
+    fn first_problem(line: &str) -> (String, String, String) {
+        let wrong = words(line).expect_err("the words are wrong");
+        let problem = &wrong.problems[0];
+        let span = &problem.labels[0].span;
+        let text = &wrong.sources.get(span.source).text[span.range.clone()];
+        (
+            problem.message.clone(),
+            text.to_owned(),
+            problem.help.clone().unwrap_or_default(),
+        )
+    }
+
+    #[test]
+    fn every_word_of_the_design_is_read() {
+        let found = words(
+            "email:string:unique name:string phone:string:optional status:enum:active,inactive account:belongs_to",
+        )
+        .expect("legal words");
+        assert_eq!(found.len(), 5);
+        let EntityWord::Field(status) = &found[3] else {
+            panic!("a field")
+        };
+        assert_eq!(status.choices, ["active", "inactive"]);
+        let EntityWord::Relation(account) = &found[4] else {
+            panic!("a relation")
+        };
+        assert_eq!(
+            (account.kind, account.target.as_str()),
+            ("belongs_to", "account")
+        );
+    }
+
+    #[test]
+    fn a_relation_may_name_its_target() {
+        let found = words("owner:belongs_to:user:optional lines:has_many").expect("legal words");
+        let EntityWord::Relation(owner) = &found[0] else {
+            panic!("a relation")
+        };
+        assert_eq!((owner.target.as_str(), owner.optional), ("user", true));
+        let EntityWord::Relation(lines) = &found[1] else {
+            panic!("a relation")
+        };
+        assert_eq!(lines.target, "line");
+    }
+
+    #[test]
+    fn a_default_takes_the_rest_of_its_word() {
+        let found = words("opens:time:index:default=09:30").expect("legal words");
+        let EntityWord::Field(opens) = &found[0] else {
+            panic!("a field")
+        };
+        assert_eq!(opens.setting("default"), Some("09:30"));
+        assert!(opens.index);
+    }
+
+    #[test]
+    fn a_misspelt_type_is_underlined_and_the_nearest_is_named() {
+        let (message, text, help) = first_problem("name:string email:strng:unique");
+        assert_eq!(message, "there is no type `strng`");
+        assert_eq!(text, "strng");
+        assert!(help.starts_with("write `string`;"), "{help}");
+        assert!(first_problem("count:int").2.starts_with("write `integer`"));
+    }
+
+    #[test]
+    fn a_misspelt_modifier_names_the_nearest() {
+        let (message, text, help) = first_problem("email:string:uniqe");
+        assert_eq!(message, "there is no modifier `uniqe`");
+        assert_eq!(text, "uniqe");
+        assert!(help.starts_with("write `unique`;"), "{help}");
+        let (message, _, help) = first_problem("account:belongs_to:optionl");
+        assert_eq!(message, "`belongs_to` has no modifier `optionl`");
+        assert!(help.starts_with("write `optional`"), "{help}");
+    }
+
+    #[test]
+    fn every_wrong_word_is_reported_at_once() {
+        let wrong = words("Email:string name status:enum n:integer:max name:string")
+            .expect_err("the words are wrong");
+        let messages: Vec<&str> = wrong
+            .problems
+            .iter()
+            .map(|it| it.message.as_str())
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "`Email` cannot be the name of a field",
+                "`name` has no type",
+                "the enum `status` has no choices",
+                "`max` cannot be read",
+                "`name` is given twice",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_that_leave_the_alphabet_are_refused_with_a_better_one() {
+        assert_eq!(first_problem("firstName:string").2, "write `first_name`");
+        assert_eq!(first_problem("../x:string").1, "../x");
+        assert_eq!(first_problem("2fa:string").2, "");
+        assert_eq!(first_problem(":string").0, "a field has no name");
+    }
+}

@@ -1,0 +1,167 @@
+//! The words as a source file of their own, so that a wrong one is underlined like a wrong definition.
+
+use heck::ToSnakeCase;
+
+use crate::definition::{Problem, SourceId, Sources, Span};
+
+/// Words that cannot be read.
+#[derive(Debug)]
+pub struct Wrong {
+    /// Holds the command line.
+    pub sources: Sources,
+    /// At least one error.
+    pub problems: Vec<Problem>,
+}
+
+/// The words of one command, joined by blanks.
+#[derive(Debug)]
+pub(super) struct Line {
+    sources: Sources,
+    id: SourceId,
+    problems: Vec<Problem>,
+}
+
+/// A part of a word and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Piece<'a> {
+    pub(super) text: &'a str,
+    pub(super) span: Span,
+}
+
+impl Line {
+    /// Lays the words out, and gives the pieces between the colons of each. A `default=` or `pattern=`
+    /// takes the rest of its word, colons included.
+    pub(super) fn new(words: &[String]) -> (Self, Vec<Vec<Piece<'_>>>) {
+        let mut sources = Sources::default();
+        let id = sources.add("command line", words.join(" "));
+        let mut start = 0;
+        let mut split = Vec::with_capacity(words.len());
+        for word in words {
+            split.push(pieces(id, start, word));
+            start += word.len() + 1;
+        }
+        let line = Self {
+            sources,
+            id,
+            problems: Vec::new(),
+        };
+        (line, split)
+    }
+
+    /// Notes a mistake and goes on.
+    pub(super) fn wrong(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A place in the words, by offsets into the joined line.
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        Span {
+            source: self.id,
+            range: start..end,
+        }
+    }
+
+    /// The value, unless a mistake was noted.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Wrong> {
+        if self.problems.is_empty() {
+            return Ok(value);
+        }
+        Err(Wrong {
+            sources: self.sources,
+            problems: self.problems,
+        })
+    }
+
+    /// Checks a name's spelling.
+    pub(super) fn check_name(&mut self, what: &str, name: &Piece<'_>) -> bool {
+        let problem = name_problem(what, name);
+        let good = problem.is_none();
+        self.problems.extend(problem);
+        good
+    }
+}
+
+/// Checks the name of a definition given on the command line.
+///
+/// # Errors
+/// If it is not snake_case.
+pub fn name_word(what: &str, name: &str) -> Result<(), Wrong> {
+    let words = [name.to_owned()];
+    let (mut line, _) = Line::new(&words);
+    let piece = Piece {
+        text: name,
+        span: line.span(0, name.len()),
+    };
+    line.check_name(what, &piece);
+    line.finish(())
+}
+
+fn pieces(id: SourceId, start: usize, word: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &word[at..];
+        let takes_rest = rest.starts_with("default=") || rest.starts_with("pattern=");
+        let length = if takes_rest {
+            rest.len()
+        } else {
+            rest.find(':').unwrap_or(rest.len())
+        };
+        found.push(Piece {
+            text: &rest[..length],
+            span: Span {
+                source: id,
+                range: start + at..start + at + length,
+            },
+        });
+        at += length + 1;
+        if at > word.len() {
+            return found;
+        }
+    }
+}
+
+fn name_problem(what: &str, name: &Piece<'_>) -> Option<Problem> {
+    let text = name.text;
+    let legal = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
+    let good = text.starts_with(|it: char| it.is_ascii_lowercase()) && text.chars().all(legal);
+    if good {
+        return None;
+    }
+    let problem = if text.is_empty() {
+        Problem::error(
+            "missing-name",
+            format!("{what} has no name"),
+            name.span.clone(),
+        )
+    } else {
+        Problem::error(
+            "illegal-name",
+            format!("`{text}` cannot be the name of {what}"),
+            name.span.clone(),
+        )
+        .label("must be snake_case: a to z, 0 to 9 and `_`, with a letter first")
+    };
+    let better = text.to_snake_case();
+    let usable =
+        better.starts_with(|it: char| it.is_ascii_lowercase()) && better.chars().all(legal);
+    Some(if usable && better != text {
+        problem.help(format!("write `{better}`"))
+    } else {
+        problem
+    })
+}
+
+/// The candidate that a misspelt word was probably meant to be.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|it| (strsim::damerau_levenshtein(&word, it), it))
+        .filter(|(distance, it)| *distance <= 1 + it.len().max(word.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, it)| it)
+}

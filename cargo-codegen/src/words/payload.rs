@@ -1,0 +1,203 @@
+//! Field words of `event new` and `job new`.
+
+use std::collections::HashMap;
+
+use super::entity::unknown_type;
+use super::line::{Line, Piece, Wrong, nearest};
+use crate::definition::{Problem, Span};
+use crate::model::PayloadType;
+
+/// One field of an event's payload or a job's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadWord {
+    /// snake_case.
+    pub name: String,
+    /// Its type.
+    pub ty: PayloadType,
+    /// May be null.
+    pub nullable: bool,
+}
+
+const SCALARS: [&str; 9] = [
+    "uuid", "string", "number", "integer", "decimal", "boolean", "datetime", "day", "date",
+];
+const MODIFIERS: [&str; 3] = ["nullable", "optional", "required"];
+
+/// The type's name in YAML.
+pub(super) fn payload_type_name(ty: &PayloadType) -> &'static str {
+    match ty {
+        PayloadType::Uuid => "uuid",
+        PayloadType::String => "string",
+        PayloadType::Number => "number",
+        PayloadType::Integer => "integer",
+        PayloadType::Decimal => "decimal",
+        PayloadType::Boolean => "boolean",
+        PayloadType::DateTime => "datetime",
+        PayloadType::Day => "day",
+        PayloadType::Json => "json",
+        PayloadType::Array(_) => "array",
+    }
+}
+
+fn scalar(text: &str) -> Option<PayloadType> {
+    Some(match text {
+        "uuid" => PayloadType::Uuid,
+        "string" => PayloadType::String,
+        "number" => PayloadType::Number,
+        "integer" => PayloadType::Integer,
+        "decimal" => PayloadType::Decimal,
+        "boolean" => PayloadType::Boolean,
+        "datetime" | "date" => PayloadType::DateTime,
+        "day" => PayloadType::Day,
+        _ => return None,
+    })
+}
+
+/// Reads the field words of `event new` and `job new`.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn payload_words(words: &[String]) -> Result<Vec<PayloadWord>, Wrong> {
+    let (mut line, split) = Line::new(words);
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut found = Vec::new();
+    for pieces in split {
+        let Some((name, rest)) = pieces.split_first() else {
+            continue;
+        };
+        if !line.check_name("a field", name) {
+            continue;
+        }
+        if let Some(first) = seen.get(name.text) {
+            line.wrong(
+                Problem::error(
+                    "duplicate-field",
+                    format!("`{}` is given twice", name.text),
+                    name.span.clone(),
+                )
+                .also(first.clone(), "first here"),
+            );
+            continue;
+        }
+        seen.insert(name.text.to_owned(), name.span.clone());
+        found.extend(one_word(&mut line, name, rest));
+    }
+    line.finish(found)
+}
+
+fn one_word(line: &mut Line, name: &Piece<'_>, rest: &[Piece<'_>]) -> Option<PayloadWord> {
+    let types = || SCALARS.into_iter().chain(["json", "array"]);
+    let Some((ty, rest)) = rest.split_first().filter(|(ty, _)| !ty.text.is_empty()) else {
+        line.wrong(
+            Problem::error(
+                "missing-type",
+                format!("`{}` has no type", name.text),
+                name.span.clone(),
+            )
+            .help(format!("write `{}:string`, or another type", name.text)),
+        );
+        return None;
+    };
+    let (ty, rest) = match ty.text {
+        "json" => (PayloadType::Json, rest),
+        "array" => {
+            let Some((items, rest)) = rest.split_first() else {
+                line.wrong(
+                    Problem::error(
+                        "missing-items",
+                        format!("the array `{}` has no item type", name.text),
+                        ty.span.clone(),
+                    )
+                    .help(format!("write `{}:array:string`", name.text)),
+                );
+                return None;
+            };
+            let Some(item) = scalar(items.text) else {
+                line.wrong(unknown_type(items, SCALARS.into_iter()));
+                return None;
+            };
+            (PayloadType::Array(Box::new(item)), rest)
+        }
+        other => {
+            let Some(known) = scalar(other) else {
+                line.wrong(unknown_type(ty, types()));
+                return None;
+            };
+            (known, rest)
+        }
+    };
+    let mut word = PayloadWord {
+        name: name.text.to_owned(),
+        ty,
+        nullable: false,
+    };
+    for modifier in rest {
+        match modifier.text {
+            "nullable" | "optional" => word.nullable = true,
+            "required" => {}
+            other => {
+                let problem = Problem::error(
+                    "unknown-modifier",
+                    format!("a payload field has no modifier `{other}`"),
+                    modifier.span.clone(),
+                );
+                line.wrong(match nearest(other, MODIFIERS) {
+                    Some(meant) => problem.help(format!("write `{meant}`")),
+                    None => problem.help("the only modifier is `nullable`"),
+                });
+            }
+        }
+    }
+    Some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Vec<PayloadWord>, Wrong> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        payload_words(&words)
+    }
+
+    #[test]
+    fn payload_words_have_types_items_and_null() {
+        let found = words("product_id:uuid note:string:nullable tags:array:string at:date")
+            .expect("legal words");
+        assert_eq!(found[0].ty, PayloadType::Uuid);
+        assert!(found[1].nullable);
+        assert_eq!(
+            found[2].ty,
+            PayloadType::Array(Box::new(PayloadType::String))
+        );
+        assert_eq!(found[3].ty, PayloadType::DateTime);
+    }
+
+    #[test]
+    fn wrong_payload_words_are_named() {
+        let wrong = words("id:uid tags:array extra:string:unique tags:string")
+            .expect_err("the words are wrong");
+        let found: Vec<(&str, &str)> = wrong
+            .problems
+            .iter()
+            .map(|it| (it.message.as_str(), it.help.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(found[0].0, "there is no type `uid`");
+        assert!(found[0].1.starts_with("write `uuid`"));
+        assert_eq!(
+            found[1],
+            (
+                "the array `tags` has no item type",
+                "write `tags:array:string`"
+            )
+        );
+        assert_eq!(
+            found[2],
+            (
+                "a payload field has no modifier `unique`",
+                "the only modifier is `nullable`"
+            )
+        );
+        assert_eq!(found[3].0, "`tags` is given twice");
+    }
+}
