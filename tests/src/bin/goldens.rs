@@ -9,7 +9,13 @@ fn main() -> anyhow::Result<ExitCode> {
         .current_dir(tool::repository())
         .env("CARGO_TARGET_DIR", tool::target_dir())
         .env("UPDATE_GOLDENS", "1")
-        .args(["test", "--package", "cargo-codegen", "--package", "codegen-tests"])
+        .args([
+            "test",
+            "--package",
+            "cargo-codegen",
+            "--package",
+            "codegen-tests",
+        ])
         .args(["--no-fail-fast", "golden"])
         .status()?;
     Ok(if status.success() {
