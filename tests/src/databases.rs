@@ -1,0 +1,252 @@
+//! Databases for tests: found, or started from installed binaries; one fresh database per test.
+//!
+//! A database that cannot be had is reported as `NOT RUN`; with `CI=true` that is a failure.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+use postgres::NoTls;
+
+use crate::tool;
+
+/// A database that exists until this is dropped.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// Its address, as `DATABASE_URL` takes it.
+    pub url: String,
+    cleanup: Cleanup,
+}
+
+#[derive(Debug)]
+enum Cleanup {
+    Directory { _dir: tempfile::TempDir },
+    Postgres { server: String, name: String },
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Cleanup::Postgres { server, name } = &self.cleanup {
+            // A database that stays behind on a test server harms nobody.
+            let _ = postgres_execute(
+                server,
+                &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            );
+        }
+    }
+}
+
+/// A fresh SQLite file.
+///
+/// # Errors
+/// If no temporary directory can be made.
+pub fn sqlite() -> Result<TestDatabase> {
+    let dir = tempfile::tempdir()?;
+    let path = Utf8Path::from_path(dir.path()).context("the temporary directory is not UTF-8")?;
+    Ok(TestDatabase {
+        url: format!("sqlite://{}?mode=rwc", path.join("test.db")),
+        cleanup: Cleanup::Directory { _dir: dir },
+    })
+}
+
+/// A fresh PostgreSQL database, or `None` (and a line that says so) if there is no server.
+///
+/// # Errors
+/// If the server refuses, or if there is none and `CI=true`.
+pub fn postgres() -> Result<Option<TestDatabase>> {
+    let Some(server) = postgres_server()? else {
+        return Ok(None);
+    };
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "codegen_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    // A crashed test process with the same id may have left one behind.
+    postgres_execute(
+        server,
+        &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+    )?;
+    postgres_execute(server, &format!("CREATE DATABASE {name}"))?;
+    let (base, _) = server
+        .rsplit_once('/')
+        .context("the server's address has no database")?;
+    Ok(Some(TestDatabase {
+        url: format!("{base}/{name}"),
+        cleanup: Cleanup::Postgres {
+            server: server.to_owned(),
+            name,
+        },
+    }))
+}
+
+/// The address of a PostgreSQL server's maintenance database: of `CODEGEN_TEST_POSTGRES_URL`, of a local server
+/// that trusts us, or of one started from installed binaries that stops with this process.
+///
+/// # Errors
+/// If there is none and `CI=true`, or if what was named or found does not work.
+pub fn postgres_server() -> Result<Option<&'static str>> {
+    static SERVER: OnceLock<Result<Option<String>, String>> = OnceLock::new();
+    let server = SERVER
+        .get_or_init(|| find_postgres().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    if server.is_none() {
+        let what = "PostgreSQL: no server answers and no binaries are installed (set CODEGEN_TEST_POSTGRES_URL, or install PostgreSQL)";
+        ensure!(std::env::var("CI").as_deref() != Ok("true"), "{what}");
+        #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+        {
+            eprintln!("NOT RUN: {what}");
+        }
+    }
+    Ok(server.as_deref())
+}
+
+fn find_postgres() -> Result<Option<String>> {
+    if let Ok(url) = std::env::var("CODEGEN_TEST_POSTGRES_URL") {
+        postgres_execute(&url, "SELECT 1").context("CODEGEN_TEST_POSTGRES_URL")?;
+        return Ok(Some(url));
+    }
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+    for user in ["postgres", &user] {
+        let url = format!("postgres://{user}@127.0.0.1:5432/postgres");
+        if postgres_execute(&url, "SELECT 1").is_ok() {
+            return Ok(Some(url));
+        }
+    }
+    postgres_binaries()
+        .map(|bin| start_postgres(&bin))
+        .transpose()
+}
+
+fn postgres_execute(url: &str, sql: &str) -> Result<()> {
+    let mut config: postgres::Config = url.parse()?;
+    config.connect_timeout(std::time::Duration::from_secs(5));
+    config.connect(NoTls)?.batch_execute(sql)?;
+    Ok(())
+}
+
+/// The directory of `initdb` and `pg_ctl`: Debian's newest version, or that of the `PATH`.
+fn postgres_binaries() -> Option<Utf8PathBuf> {
+    let mut found: Vec<(u32, Utf8PathBuf)> = Utf8Path::new("/usr/lib/postgresql")
+        .read_dir_utf8()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let bin = entry.path().join("bin");
+            let version = entry.file_name().parse().ok()?;
+            bin.join("initdb").exists().then_some((version, bin))
+        })
+        .collect();
+    found.sort();
+    found.pop().map(|(_, bin)| bin).or_else(|| {
+        std::env::split_paths(&std::env::var_os("PATH")?)
+            .filter_map(|dir| Utf8PathBuf::from_path_buf(dir).ok())
+            .find(|dir| dir.join("initdb").exists() && dir.join("pg_ctl").exists())
+    })
+}
+
+/// Starts a server with a throw-away cluster. It stops when this process ends, however it ends.
+fn start_postgres(bin: &Utf8Path) -> Result<String> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let dir = tempfile::Builder::new()
+        .prefix("codegen-postgres-")
+        .tempdir()?
+        .keep();
+    let dir = Utf8PathBuf::from_path_buf(dir)
+        .map_err(|_| anyhow::anyhow!("the temporary directory is not UTF-8"))?;
+    // PostgreSQL refuses to run as root.
+    let root = tool::run(Command::new("id").arg("-u"))?.trim() == "0";
+    if root {
+        tool::run(Command::new("chown").args(["postgres", dir.as_str()]))?;
+    }
+    let as_owner = |program: &str| {
+        if root {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--", program]);
+            command
+        } else {
+            Command::new(program)
+        }
+    };
+    let data = dir.join("data");
+    tool::run(
+        as_owner(bin.join("initdb").as_str())
+            .current_dir(&dir)
+            .args([
+                "--auth",
+                "trust",
+                "--username",
+                "postgres",
+                "--no-sync",
+                "--pgdata",
+                data.as_str(),
+            ]),
+    )?;
+    let options =
+        format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={dir}");
+    let started = as_owner(bin.join("pg_ctl").as_str())
+        .current_dir(&dir)
+        .args([
+            "start",
+            "--wait",
+            "--silent",
+            "--pgdata",
+            data.as_str(),
+            "--options",
+            &options,
+        ])
+        .args(["--log", dir.join("log").as_str()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if !started.success() {
+        bail!(
+            "PostgreSQL does not start:\n{}",
+            fs_err::read_to_string(dir.join("log")).unwrap_or_default()
+        );
+    }
+    // Its standard input closes when this process ends, and then it stops the server.
+    let watch = "cat >/dev/null; \"$1/pg_ctl\" stop --silent --mode immediate --pgdata \"$2/data\"; rm -rf \"$2\"";
+    let watchdog = as_owner("sh")
+        .current_dir("/")
+        .args(["-c", watch, "watchdog", bin.as_str(), dir.as_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    std::mem::forget(watchdog);
+    Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_started_from_binaries_answers() -> Result<()> {
+        let Some(bin) = postgres_binaries() else {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"));
+            eprintln!("NOT RUN: no PostgreSQL binaries are installed");
+            return Ok(());
+        };
+        let url = start_postgres(&bin)?;
+        postgres_execute(&url, "CREATE DATABASE fresh")
+    }
+
+    #[test]
+    fn each_database_is_a_new_one() -> Result<()> {
+        let (Some(a), Some(b)) = (postgres()?, postgres()?) else {
+            return Ok(());
+        };
+        postgres_execute(&a.url, "CREATE TABLE t (id INT)")?;
+        postgres_execute(&b.url, "CREATE TABLE t (id INT)")
+    }
+}
