@@ -56,9 +56,10 @@ pub fn sqlite() -> Result<TestDatabase> {
 /// # Errors
 /// If the server refuses, or if there is none and `CI=true`.
 pub fn postgres() -> Result<Option<TestDatabase>> {
-    let Some(server) = postgres_server()? else {
-        return Ok(None);
-    };
+    postgres_server()?.map(fresh).transpose()
+}
+
+fn fresh(server: &str) -> Result<TestDatabase> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
         "codegen_{}_{}",
@@ -73,14 +74,25 @@ pub fn postgres() -> Result<Option<TestDatabase>> {
     postgres_execute(server, &format!("CREATE DATABASE {name}"))?;
     let (base, _) = server
         .rsplit_once('/')
-        .context("the server's address has no database")?;
-    Ok(Some(TestDatabase {
+        .context("the server's address names no database")?;
+    Ok(TestDatabase {
         url: format!("{base}/{name}"),
         cleanup: Cleanup::Postgres {
             server: server.to_owned(),
             name,
         },
-    }))
+    })
+}
+
+/// A fresh database on the PostgreSQL server that `DATABASE_URL` names, else like [`postgres`].
+///
+/// # Errors
+/// If the server refuses.
+pub fn postgres_from_environment() -> Result<Option<TestDatabase>> {
+    match std::env::var("DATABASE_URL") {
+        Ok(server) if server.starts_with("postgres") => fresh(&server).map(Some),
+        _ => postgres(),
+    }
 }
 
 /// The address of a PostgreSQL server's maintenance database: of `CODEGEN_TEST_POSTGRES_URL`, of a local server
