@@ -3,5 +3,6 @@
 pub mod app;
 pub mod databases;
 pub mod fixture;
+pub mod readme;
 pub mod tool;
 pub mod tree;

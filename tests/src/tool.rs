@@ -23,10 +23,16 @@ pub fn target_dir() -> Utf8PathBuf {
     )
 }
 
-/// A cargo command that does not inherit what the cargo around us set, so that it neither
-/// mixes up packages nor invalidates the user's build.
+/// A cargo command that does not inherit what the cargo around us set.
 pub fn cargo() -> Command {
     let mut command = Command::new("cargo");
+    clean(&mut command);
+    command
+}
+
+/// Takes from a command's environment what the cargo around us set, so that a cargo that it starts neither
+/// mixes up packages nor invalidates the user's build.
+pub fn clean(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let ours =
@@ -36,6 +42,18 @@ pub fn cargo() -> Command {
         }
     }
     command
+}
+
+/// Gives a generated workspace the dependency versions that the fixtures are tested with.
+///
+/// # Errors
+/// If the lock file cannot be copied.
+pub fn pin_dependencies(workspace: &Utf8Path) -> Result<()> {
+    let pinned = repository().join("fixtures/Cargo.lock");
+    if pinned.exists() {
+        fs_err::copy(pinned, workspace.join("Cargo.lock"))?;
+    }
+    Ok(())
 }
 
 /// Cargo in a generated workspace; all of them share one build directory, so that SeaORM is compiled once.

@@ -1,0 +1,138 @@
+//! `cargo fixtures`: every fixture workspace is formatted, clean under clippy, passes its tests, and its
+//! migrations go up, down and up again by the real `sea-orm-cli`, on each database; and then a second run of
+//! every command leaves it as it is.
+//!
+//! Words name the fixtures to check; without any, all are. `readme` runs the README's tour.
+#![expect(
+    clippy::print_stdout,
+    reason = "this binary reports to a person or to CI"
+)]
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+use codegen_tests::fixture::{self, Fixture};
+use codegen_tests::{databases, readme, tool, tree};
+
+fn main() -> Result<()> {
+    let parent = tool::target_dir().join("fixtures");
+    if parent.exists() {
+        fs_err::remove_dir_all(&parent)?;
+    }
+    fs_err::create_dir_all(&parent)?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    for fixture in fixture::all()? {
+        if wanted(&fixture.name) {
+            timed(&fixture.name, "whole", || check(&fixture, &parent))?;
+        }
+    }
+    if wanted("readme") {
+        timed("readme", "the tour", || readme::tour(&parent))?;
+    }
+    println!("fixtures: ok");
+    Ok(())
+}
+
+fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
+    let name = &fixture.name;
+    let workspace = fixture.build(parent, |_, _| Ok(()))?;
+    let difference = tree::diff(&fixture.expected(), &workspace)?;
+    ensure!(
+        difference.is_empty(),
+        "{name} is not its golden:\n{difference}"
+    );
+    tool::pin_dependencies(&workspace)?;
+    let cargo = |words: &[&str]| tool::run(tool::cargo_in(&workspace).args(words));
+    timed(name, "format", || cargo(&["fmt", "--all", "--check"]))?;
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    timed(name, "clippy", || cargo(&clippy))?;
+    timed(name, "tests", || cargo(&["test", "--workspace"]))?;
+    let Some(sea_orm_cli) = sea_orm_cli()? else {
+        println!("{name}: NOT RUN: migrations, sea-orm-cli is not installed");
+        return Ok(());
+    };
+    timed(name, "migrations on SQLite", || {
+        migrate(&sea_orm_cli, &workspace, &databases::sqlite()?.url)
+    })?;
+    if let Some(database) = databases::postgres()? {
+        timed(name, "migrations on PostgreSQL", || {
+            migrate(&sea_orm_cli, &workspace, &database.url)
+        })?;
+    }
+    Ok(())
+}
+
+/// Up, down to nothing, up again, and `fresh`.
+fn migrate(sea_orm_cli: &Utf8Path, workspace: &Utf8Path, url: &str) -> Result<()> {
+    let dir = ["migration", "crates/migration"]
+        .into_iter()
+        .find(|dir| workspace.join(dir).exists())
+        .context("the workspace has no migration crate")?;
+    let run = |words: &[&str]| {
+        tool::run(
+            tool::clean(&mut Command::new(sea_orm_cli))
+                .current_dir(workspace)
+                .env("CARGO_TARGET_DIR", tool::generated_target_dir())
+                .env("DATABASE_URL", url)
+                .args(["migrate", "--migration-dir", dir])
+                .args(words),
+        )
+    };
+    let files = fs_err::read_dir(workspace.join(dir).join("src"))?;
+    let count = files
+        .filter_map(Result::ok)
+        .filter(|it| it.file_name().to_string_lossy().starts_with('m'))
+        .filter(|it| it.file_name() != "main.rs")
+        .count();
+    let pending = |words: &[&str]| -> Result<usize> {
+        run(words)?;
+        Ok(run(&["status"])?.matches("Pending").count())
+    };
+    ensure!(pending(&["up"])? == 0, "`up` leaves migrations pending");
+    ensure!(
+        pending(&["down", "--num", &count.to_string()])? == count,
+        "`down` does not revert all {count} migrations"
+    );
+    ensure!(
+        pending(&["up"])? == 0,
+        "a second `up` leaves migrations pending"
+    );
+    ensure!(
+        pending(&["fresh"])? == 0,
+        "`fresh` leaves migrations pending"
+    );
+    Ok(())
+}
+
+/// The tool on the `PATH`; `None` if there is none.
+fn sea_orm_cli() -> Result<Option<Utf8PathBuf>> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join("sea-orm-cli"))
+        .find(|file| file.exists())
+        .and_then(|file| Utf8PathBuf::from_path_buf(file).ok());
+    if found.is_none() && std::env::var("CI").as_deref() == Ok("true") {
+        bail!("sea-orm-cli is not installed (`cargo install sea-orm-cli`)");
+    }
+    Ok(found)
+}
+
+fn timed<T>(name: &str, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let done = work().with_context(|| format!("{name}: {what}"))?;
+    println!(
+        "{name}: {what}: ok ({:.0} s)",
+        start.elapsed().as_secs_f64()
+    );
+    Ok(done)
+}
