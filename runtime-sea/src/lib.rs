@@ -1,9 +1,23 @@
 //! Durable events and jobs on SeaORM.
+//!
+//! [`Runtime`] ties a process's handles together: [`Runtime::jobs`] starts and queries runs, [`Runtime::worker`] builds
+//! the worker that executes them.
 
+pub(crate) mod database;
 pub mod events;
+pub mod jobs;
+mod runtime;
+pub mod worker;
 
+pub use database::{ConnectError, begin, connect};
 pub use events::{
     AggregateId, DecodeError, Direction, Event, EventDescriptor, EventEnvelope, EventId,
     EventOrdering, EventPool, EventRecord, EventRegistry, EventRetry, EventRoute, EventStatus,
-    NoAggregate, PublishError, PublishOptions, Published, Tier,
+    NoAggregate, PublishError, PublishOptions, Published, SubscriptionError, Tier,
 };
+pub use jobs::{
+    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, Retry, RunDetails,
+    RunFilter, RunId, RunRecord, RunStatus, StartError, StartOptions, Started,
+};
+pub use runtime::Runtime;
+pub use worker::{Worker, WorkerBuilder, WorkerError};

@@ -1,0 +1,99 @@
+//! What differs per database. Nothing outside of this folder names a dialect.
+
+mod connect;
+mod postgres;
+mod sqlite;
+mod wake_up;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+pub use connect::{ConnectError, connect};
+pub(crate) use wake_up::WakeUp;
+
+/// The seam between the runtime and one database.
+#[async_trait::async_trait]
+pub(crate) trait Dialect: Send + Sync {
+    /// The database's clock as an expression, constant within a statement.
+    fn now(&self) -> Expr;
+
+    /// The database's clock, moved by so many seconds.
+    fn now_plus_seconds(&self, seconds: f64) -> Expr;
+
+    /// The most bind parameters that one statement takes.
+    fn max_parameters(&self) -> usize;
+
+    /// A pool of at most `connections` connections of its own, so that what uses it never waits for a handler.
+    /// The connection itself where the database lives in it (SQLite in memory).
+    fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection;
+
+    /// Tells the workers of other processes that there is work.
+    async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr>;
+
+    /// Forwards the other processes' notifications into `wake_up` until the connection breaks.
+    /// Returns at once with `false` where the database has no notifications.
+    async fn forward_notifications(
+        &self,
+        db: &DatabaseConnection,
+        wake_up: &WakeUp,
+    ) -> Result<bool, DbErr>;
+
+    /// The longest pause between two looks at the tables where nothing else wakes a worker.
+    fn max_poll_interval(&self) -> Duration;
+}
+
+/// The dialect of a connection.
+///
+/// # Errors
+/// [`DbErr::BackendNotSupported`] on a database that the runtime does not know.
+pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect, DbErr> {
+    match db.get_database_backend() {
+        DbBackend::Postgres => Ok(&postgres::Postgres),
+        DbBackend::Sqlite => Ok(&sqlite::Sqlite),
+        _ => Err(DbErr::BackendNotSupported {
+            db: "this database",
+            ctx: "runtime-sea",
+        }),
+    }
+}
+
+/// Begins a transaction that will write: on SQLite with the write lock (`BEGIN IMMEDIATE`), so that it waits its turn
+/// at the start and cannot be refused in the middle because another one wrote since its first read.
+///
+/// # Errors
+/// The database's own.
+pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    db.begin_with_options(TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    })
+    .await
+}
+
+/// The database's clock.
+pub(crate) async fn now(db: &impl ConnectionTrait) -> Result<DateTime<Utc>, DbErr> {
+    let select = Query::select()
+        .expr_as(dialect(db)?.now(), "now")
+        .to_owned();
+    let row = db
+        .query_one(&select)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
+    row.try_get("", "now")
+}
+
+/// The database's clock, `duration` from now.
+pub(crate) fn now_plus(dialect: &dyn Dialect, duration: Duration) -> Expr {
+    dialect.now_plus_seconds(duration.as_secs_f64())
+}
+
+/// How many rows of so many columns fit into one statement.
+pub(crate) fn rows_per_statement(dialect: &dyn Dialect, columns: usize) -> usize {
+    (dialect.max_parameters() / columns.max(1)).max(1)
+}

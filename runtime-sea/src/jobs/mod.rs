@@ -1,0 +1,32 @@
+//! Durable jobs: [`JobHandler`] is what the user writes, [`Jobs`] starts and queries runs.
+
+pub mod entities;
+
+pub(crate) mod complete;
+mod context;
+mod error;
+mod handler;
+mod id;
+mod orchestrator;
+mod policy;
+mod query;
+mod record;
+mod registration;
+mod start;
+mod step;
+mod trigger;
+
+pub use context::JobContext;
+pub use error::{JobError, JobResult, StartError};
+pub use handler::JobHandler;
+pub use id::RunId;
+pub use orchestrator::Jobs;
+pub use policy::{Collision, JobPolicy, Retry};
+pub use record::{
+    AttemptError, CausingEvent, RunDetails, RunFilter, RunRecord, RunStatus, StepRecord,
+};
+pub use start::{StartOptions, Started};
+pub use trigger::TriggerError;
+
+pub(crate) use registration::Registration;
+pub(crate) use trigger::Trigger;

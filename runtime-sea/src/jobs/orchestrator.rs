@@ -1,0 +1,71 @@
+//! The handle that application code holds.
+
+use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
+
+use crate::Runtime;
+
+use super::start::PreparedRun;
+use super::{
+    JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions, Started, query,
+};
+
+/// Starts, cancels and queries runs. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    runtime: Runtime,
+}
+
+impl Jobs {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self { runtime }
+    }
+
+    /// Starts a run on a transaction, with which it commits or vanishes, or on a connection.
+    ///
+    /// # Errors
+    /// [`StartError::Rejected`] if the policy says so, [`StartError::Input`] where the input cannot be stored, and what
+    /// the database refuses.
+    pub async fn start<J: JobHandler>(
+        &self,
+        conn: &(impl ConnectionTrait + TransactionTrait),
+        input: J::Input,
+    ) -> Result<Started, StartError> {
+        self.start_with::<J>(conn, input, StartOptions::new()).await
+    }
+
+    /// As [`start`](Self::start), with a time, a priority, labels or a tenant.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    // By value like `start`: the caller hands the input over.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the caller hands the input over, as in `start`"
+    )]
+    pub async fn start_with<J: JobHandler>(
+        &self,
+        conn: &(impl ConnectionTrait + TransactionTrait),
+        input: J::Input,
+        options: StartOptions,
+    ) -> Result<Started, StartError> {
+        let started = PreparedRun::new::<J>(&input, options)?.insert(conn).await?;
+        self.runtime.wake_up().announce();
+        Ok(started)
+    }
+
+    /// The newest runs that the filter lets through.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, DbErr> {
+        query::list(self.runtime.db(), &filter).await
+    }
+
+    /// A run with its steps, children and cause; `None` if there is no such run.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn show(&self, id: RunId) -> Result<Option<RunDetails>, DbErr> {
+        query::show(self.runtime.db(), id).await
+    }
+}

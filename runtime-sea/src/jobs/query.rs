@@ -1,0 +1,70 @@
+//! Reading runs.
+
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::entities::{job_run, job_step};
+use super::{RunDetails, RunFilter, RunId, RunRecord, StepRecord};
+
+/// The newest runs that the filter lets through.
+pub(crate) async fn list(
+    db: &DatabaseConnection,
+    filter: &RunFilter,
+) -> Result<Vec<RunRecord>, DbErr> {
+    use job_run::Column as C;
+
+    let mut select = job_run::Entity::find();
+    if let Some(status) = filter.status {
+        select = select.filter(C::Status.eq(status.as_str()));
+    }
+    if let Some(job_type) = &filter.job_type {
+        select = select.filter(C::JobType.eq(job_type));
+    }
+    if let Some(pool) = &filter.pool {
+        select = select.filter(C::Pool.eq(pool));
+    }
+    if let Some((kind, id)) = &filter.scope {
+        select = select
+            .filter(C::ScopeType.eq(kind))
+            .filter(C::ScopeId.eq(id));
+    }
+    if let Some(parent) = filter.parent {
+        select = select.filter(C::ParentRunId.eq(parent.0));
+    }
+    if let Some(event_id) = filter.event_id {
+        select = select.filter(C::EventId.eq(event_id));
+    }
+    let rows = select
+        .order_by_desc(C::CreatedAt)
+        .order_by_desc(C::Id)
+        .limit(filter.limit)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(RunRecord::from).collect())
+}
+
+/// A run with its steps, children and cause.
+pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<RunDetails>, DbErr> {
+    let Some(run) = job_run::Entity::find_by_id(id.0).one(db).await? else {
+        return Ok(None);
+    };
+    let steps = job_step::Entity::find()
+        .filter(job_step::Column::RunId.eq(id.0))
+        .order_by_asc(job_step::Column::StartedAt)
+        .order_by_asc(job_step::Column::Name)
+        .all(db)
+        .await?;
+    let children = job_run::Entity::find()
+        .filter(job_run::Column::ParentRunId.eq(id.0))
+        .order_by_asc(job_run::Column::CreatedAt)
+        .order_by_asc(job_run::Column::Id)
+        .all(db)
+        .await?;
+    Ok(Some(RunDetails {
+        run: run.into(),
+        steps: steps.into_iter().map(StepRecord::from).collect(),
+        children: children.into_iter().map(RunRecord::from).collect(),
+        caused_by_event: None,
+    }))
+}

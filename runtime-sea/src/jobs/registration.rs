@@ -1,0 +1,92 @@
+//! A handler as a worker holds it: its types erased.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::policy::{RESERVED_POOL_PREFIX, Retry};
+use super::start::storable_json;
+use super::{JobContext, JobError, JobHandler, JobPolicy, Trigger};
+
+/// A hosted job.
+#[derive(Clone)]
+pub(crate) struct Registration {
+    pub(crate) job_type: &'static str,
+    pub(crate) pool: String,
+    pub(crate) retry: Retry,
+    pub(crate) triggers: Vec<Trigger>,
+    /// The policy's plain settings.
+    pub(crate) description: Value,
+    handler: Arc<dyn ErasedHandler>,
+}
+
+impl Registration {
+    pub(crate) fn new<J: JobHandler>(handler: J) -> Self {
+        let policy = J::policy();
+        let description = policy.describe();
+        let JobPolicy {
+            pool,
+            retry,
+            triggers,
+            ..
+        } = policy;
+        Self {
+            job_type: J::TYPE,
+            pool,
+            retry,
+            triggers: triggers.into_iter().map(Trigger::of::<J>).collect(),
+            description,
+            handler: Arc::new(Erased(handler)),
+        }
+    }
+
+    /// The job's pool, if it is one that no job may use.
+    pub(crate) fn reserved_pool(&self) -> Option<&str> {
+        self.pool
+            .starts_with(RESERVED_POOL_PREFIX)
+            .then_some(self.pool.as_str())
+    }
+
+    /// Executes one attempt.
+    pub(crate) async fn run(&self, ctx: &JobContext, input: Value) -> Result<Value, JobError> {
+        self.handler.run(ctx, input).await
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("job_type", &self.job_type)
+            .finish_non_exhaustive()
+    }
+}
+
+trait ErasedHandler: Send + Sync {
+    fn run<'a>(
+        &'a self,
+        ctx: &'a JobContext,
+        input: Value,
+    ) -> BoxFuture<'a, Result<Value, JobError>>;
+}
+
+struct Erased<J>(J);
+
+impl<J: JobHandler> ErasedHandler for Erased<J> {
+    fn run<'a>(
+        &'a self,
+        ctx: &'a JobContext,
+        input: Value,
+    ) -> BoxFuture<'a, Result<Value, JobError>> {
+        Box::pin(async move {
+            let input = serde_path_to_error::deserialize(input).map_err(|error| {
+                JobError::retryable(format!("the input does not fit its type: {error}"))
+            })?;
+            let output = self.0.run(ctx, input).await?;
+            storable_json(&output).map_err(|reason| {
+                JobError::non_retryable(format!("the output cannot be stored: {reason}"))
+            })
+        })
+    }
+}

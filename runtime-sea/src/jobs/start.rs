@@ -1,0 +1,477 @@
+//! Starting a run: one row of `job_run`, in the caller's transaction.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, TransactionSession,
+    TransactionTrait,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::database::{Dialect, dialect, now_plus};
+use crate::events::EventId;
+
+use super::entities::{job_dedupe, job_run};
+use super::policy::RESERVED_POOL_PREFIX;
+use super::{Collision, JobHandler, RunId, StartError};
+
+/// The most that an input, an output or a step's output may take as JSON.
+pub(crate) const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often a start is decided anew because the run that was in its way ended meanwhile.
+const DECISIONS: usize = 8;
+
+/// What a start returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The run: the new one, or the one that the deduplication key stands for.
+    pub run_id: RunId,
+    /// Whether it is an earlier start's run.
+    pub deduplicated: bool,
+}
+
+/// What a single start asks for beyond the policy.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct StartOptions {
+    run_at: Option<DateTime<Utc>>,
+    delay: Option<Duration>,
+    priority: i16,
+    tags: Vec<String>,
+    tenant_id: Option<String>,
+}
+
+impl StartOptions {
+    /// Nothing beyond the policy.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Not before this moment of the database's clock.
+    pub fn run_at(mut self, at: DateTime<Utc>) -> Self {
+        self.run_at = Some(at);
+        self
+    }
+
+    /// Not before so much time has passed. Goes before [`run_at`](Self::run_at).
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Higher goes first within the pool; 0 unless set.
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Adds a free label.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// The options with this tenant where they name none.
+    pub(crate) fn tenant_or(mut self, tenant: Option<&str>) -> Self {
+        self.tenant_id = self.tenant_id.or_else(|| tenant.map(str::to_owned));
+        self
+    }
+
+    /// The tenant that the run belongs to.
+    pub fn tenant(mut self, tenant: Option<impl Into<String>>) -> Self {
+        self.tenant_id = tenant.map(Into::into);
+        self
+    }
+}
+
+/// The claim that a child's insert is fenced with.
+#[derive(Debug, Clone)]
+pub(crate) struct Parent {
+    pub(crate) run_id: RunId,
+    pub(crate) root_run_id: RunId,
+    pub(crate) child_name: String,
+    pub(crate) worker_id: Uuid,
+    pub(crate) fence: i64,
+}
+
+/// The event that a run is started for.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) event_id: EventId,
+    pub(crate) trigger_id: String,
+}
+
+/// A run that is ready to be inserted: input serialised, keys computed.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedRun {
+    pub(crate) id: RunId,
+    pub(crate) job_type: &'static str,
+    pool: String,
+    input: Value,
+    max_attempts: i32,
+    timeout_ms: Option<i64>,
+    scope: Option<(String, String)>,
+    concurrency: Option<(Collision, String)>,
+    dedupe: Option<(Duration, String)>,
+    options: StartOptions,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) cause: Option<Cause>,
+}
+
+impl PreparedRun {
+    pub(crate) fn new<J: JobHandler>(
+        input: &J::Input,
+        options: StartOptions,
+    ) -> Result<Self, StartError> {
+        let policy = J::policy();
+        if policy.pool.starts_with(RESERVED_POOL_PREFIX) {
+            return Err(StartError::Policy {
+                job_type: J::TYPE.to_owned(),
+                reason: format!(
+                    "the pool `{}` belongs to the event drain; choose a name that does not begin with `{RESERVED_POOL_PREFIX}`",
+                    policy.pool
+                ),
+            });
+        }
+        let value = storable_json(input).map_err(|reason| StartError::Input {
+            job_type: J::TYPE.to_owned(),
+            reason,
+        })?;
+        Ok(Self {
+            id: RunId::generate(),
+            job_type: J::TYPE,
+            pool: policy.pool.clone(),
+            input: value,
+            max_attempts: policy.retry.attempts(),
+            timeout_ms: policy
+                .timeout
+                .map(|timeout| i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)),
+            scope: policy
+                .scope
+                .as_ref()
+                .map(|(kind, id)| (kind.clone(), id(input))),
+            concurrency: policy
+                .concurrency
+                .as_ref()
+                .map(|(collision, key)| (*collision, key(input))),
+            dedupe: policy
+                .dedupe
+                .as_ref()
+                .map(|(window, key)| (*window, key(input))),
+            options,
+            parent: None,
+            cause: None,
+        })
+    }
+
+    /// Inserts the run, or finds the one that stands in its place. The caller announces the work.
+    pub(crate) async fn insert<C>(&self, conn: &C) -> Result<Started, StartError>
+    where
+        C: ConnectionTrait + TransactionTrait,
+    {
+        let Some((window, key)) = &self.dedupe else {
+            return self.insert_run(conn).await;
+        };
+        // The window and the run belong together, in a savepoint where the caller is in a transaction already.
+        let tx = conn.begin().await?;
+        let started = match self.open_window(&tx, *window, key).await? {
+            Some(run_id) => Started {
+                run_id,
+                deduplicated: true,
+            },
+            None => self.insert_run(&tx).await?,
+        };
+        tx.commit().await?;
+        Ok(started)
+    }
+
+    /// Opens the deduplication window for this run, or returns the run that it is open for. A concurrent start with the
+    /// same key waits here until the other one has committed or rolled back.
+    async fn open_window(
+        &self,
+        conn: &impl ConnectionTrait,
+        window: Duration,
+        key: &str,
+    ) -> Result<Option<RunId>, StartError> {
+        let dialect = dialect(conn)?;
+        let open = Query::insert()
+            .into_table(job_dedupe::Entity)
+            .columns([
+                job_dedupe::Column::Key,
+                job_dedupe::Column::RunId,
+                job_dedupe::Column::ExpiresAt,
+            ])
+            .values_panic([key.into(), self.id.0.into(), now_plus(dialect, window)])
+            .on_conflict(
+                OnConflict::column(job_dedupe::Column::Key)
+                    .update_columns([job_dedupe::Column::RunId, job_dedupe::Column::ExpiresAt])
+                    .action_and_where(
+                        Expr::col((job_dedupe::Entity, job_dedupe::Column::ExpiresAt))
+                            .lte(dialect.now()),
+                    )
+                    .to_owned(),
+            )
+            .to_owned();
+        for _ in 0..DECISIONS {
+            if conn.execute(&open).await?.rows_affected() > 0 {
+                return Ok(None);
+            }
+            if let Some(existing) = job_dedupe::Entity::find_by_id(key).one(conn).await? {
+                return Ok(Some(RunId(existing.run_id)));
+            }
+        }
+        Err(self.undecided("deduplication", key))
+    }
+
+    async fn insert_run(&self, conn: &impl ConnectionTrait) -> Result<Started, StartError> {
+        let insert = self.statement(dialect(conn)?);
+        for _ in 0..DECISIONS {
+            if conn.execute(&insert).await?.rows_affected() > 0 {
+                return Ok(Started {
+                    run_id: self.id,
+                    deduplicated: false,
+                });
+            }
+            if let Some(parent) = &self.parent {
+                let child = job_run::Entity::find()
+                    .select_only()
+                    .column(job_run::Column::Id)
+                    .filter(job_run::Column::ParentRunId.eq(parent.run_id.0))
+                    .filter(job_run::Column::ChildName.eq(&parent.child_name))
+                    .into_tuple::<Uuid>()
+                    .one(conn)
+                    .await?;
+                if let Some(id) = child {
+                    return Ok(Started {
+                        run_id: RunId(id),
+                        deduplicated: false,
+                    });
+                }
+                let held = job_run::Entity::find_by_id(parent.run_id.0)
+                    .filter(job_run::Column::Fence.eq(parent.fence))
+                    .filter(job_run::Column::WorkerId.eq(parent.worker_id))
+                    .select_only()
+                    .column(job_run::Column::Id)
+                    .into_tuple::<Uuid>()
+                    .one(conn)
+                    .await?;
+                if held.is_none() {
+                    return Err(StartError::LeaseLost {
+                        parent: parent.run_id,
+                        name: parent.child_name.clone(),
+                    });
+                }
+            }
+            let Some((_, key)) = &self.concurrency else {
+                continue;
+            };
+            let incumbent = job_run::Entity::find()
+                .select_only()
+                .column(job_run::Column::Id)
+                .filter(job_run::Column::ActiveKey.eq(key))
+                .into_tuple::<Uuid>()
+                .one(conn)
+                .await?;
+            if let Some(incumbent) = incumbent {
+                return Err(StartError::Rejected {
+                    job_type: self.job_type.to_owned(),
+                    key: key.clone(),
+                    incumbent: RunId(incumbent),
+                });
+            }
+        }
+        let key = self.concurrency.as_ref().map_or("", |(_, key)| key);
+        Err(self.undecided("concurrency", key))
+    }
+
+    // The insert of a child takes its row from the parent's, so that it happens only under the parent's fence. The lock
+    // keeps a take-over from committing in between; SQLite has one writer and needs none.
+    fn statement(&self, dialect: &dyn Dialect) -> InsertStatement {
+        let (columns, values): (Vec<_>, Vec<_>) = self.row(dialect).into_iter().unzip();
+        let mut insert = Query::insert();
+        insert.into_table(job_run::Entity).columns(columns);
+        match &self.parent {
+            None => {
+                insert.values_panic(values);
+            }
+            Some(parent) => {
+                let mut held = Query::select();
+                held.exprs(values)
+                    .from(job_run::Entity)
+                    .and_where(Expr::col(job_run::Column::Id).eq(parent.run_id.0))
+                    .and_where(Expr::col(job_run::Column::Fence).eq(parent.fence))
+                    .and_where(Expr::col(job_run::Column::WorkerId).eq(parent.worker_id))
+                    .and_where(Expr::col(job_run::Column::Status).eq("running"))
+                    .lock(LockType::Share);
+                // The numbers of columns and values are equal by construction.
+                let _same = insert.select_from(held);
+            }
+        }
+        insert
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .to_owned()
+    }
+
+    fn row(&self, dialect: &dyn Dialect) -> Vec<(job_run::Column, Expr)> {
+        use job_run::Column as C;
+
+        let run_at = match (self.options.delay, self.options.run_at) {
+            (Some(delay), _) => Some(now_plus(dialect, delay)),
+            (None, Some(at)) => Some(at.into()),
+            (None, None) => None,
+        };
+        let admitted_at_start = !matches!(
+            self.concurrency,
+            Some((Collision::Queue | Collision::Replace, _))
+        );
+        // Whether a key is free is decided by the workers, whose decisions are serialised; a rejecting start takes the
+        // key itself, because its caller wants to know.
+        let readiness = match (&run_at, admitted_at_start) {
+            (_, false) => Expr::val("scheduled"),
+            (None, true) => Expr::val("ready"),
+            (Some(at), true) => Expr::case(at.clone().lte(dialect.now()), "ready")
+                .finally("scheduled")
+                .into(),
+        };
+        let active_key = match &self.concurrency {
+            Some((Collision::Reject, key)) => Some(key.clone()),
+            _ => None,
+        };
+        let parent = self.parent.as_ref();
+        vec![
+            (C::Id, self.id.0.into()),
+            (C::JobType, self.job_type.into()),
+            (C::Pool, self.pool.clone().into()),
+            (C::Status, "pending".into()),
+            (C::Readiness, readiness),
+            (C::Priority, self.options.priority.into()),
+            (C::RunAt, run_at.unwrap_or_else(|| dialect.now())),
+            (C::Input, self.input.clone().into()),
+            (C::Errors, Value::Array(Vec::new()).into()),
+            (C::Attempt, 0.into()),
+            (C::MaxAttempts, self.max_attempts.into()),
+            (C::Recoveries, 0.into()),
+            (C::Fence, 0_i64.into()),
+            (C::TimeoutMs, self.timeout_ms.into()),
+            (
+                C::ConcurrencyKey,
+                self.concurrency.as_ref().map(|(_, key)| key.clone()).into(),
+            ),
+            (
+                C::Collision,
+                self.concurrency
+                    .as_ref()
+                    .map(|(collision, _)| collision.as_str().to_owned())
+                    .into(),
+            ),
+            (C::ActiveKey, active_key.into()),
+            (
+                C::DedupeKey,
+                self.dedupe.as_ref().map(|(_, key)| key.clone()).into(),
+            ),
+            (
+                C::ScopeType,
+                self.scope.as_ref().map(|(kind, _)| kind.clone()).into(),
+            ),
+            (
+                C::ScopeId,
+                self.scope.as_ref().map(|(_, id)| id.clone()).into(),
+            ),
+            (C::ParentRunId, parent.map(|parent| parent.run_id.0).into()),
+            (
+                C::RootRunId,
+                parent.map_or(self.id, |parent| parent.root_run_id).0.into(),
+            ),
+            (
+                C::ChildName,
+                parent.map(|parent| parent.child_name.clone()).into(),
+            ),
+            (
+                C::EventId,
+                self.cause.as_ref().map(|cause| cause.event_id.0).into(),
+            ),
+            (
+                C::TriggerId,
+                self.cause
+                    .as_ref()
+                    .map(|cause| cause.trigger_id.clone())
+                    .into(),
+            ),
+            (C::Tags, Value::from(self.options.tags.clone()).into()),
+            (C::TenantId, self.options.tenant_id.clone().into()),
+            (C::CreatedAt, dialect.now()),
+        ]
+    }
+
+    fn undecided(&self, kind: &str, key: &str) -> StartError {
+        StartError::Policy {
+            job_type: self.job_type.to_owned(),
+            reason: format!("the {kind} key `{key}` changed hands too often; try again"),
+        }
+    }
+}
+
+/// A value as JSON that every database can store, or what is wrong with it.
+pub(crate) fn storable_json(value: &impl serde::Serialize) -> Result<Value, String> {
+    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    let bytes = serde_json::to_string(&json).map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_JSON_BYTES {
+        return Err(format!(
+            "it takes {} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and pass its id",
+            bytes.len()
+        ));
+    }
+    match path_of_nul(&json) {
+        Some(path) => Err(format!(
+            "`{path}` contains a NUL character, which PostgreSQL cannot store"
+        )),
+        None => Ok(json),
+    }
+}
+
+fn path_of_nul(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| "value".to_owned()),
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
+            path_of_nul(item).map(|path| join(&index.to_string(), &path))
+        }),
+        Value::Object(fields) => fields.iter().find_map(|(name, field)| {
+            if name.contains('\0') {
+                return Some(name.replace('\0', "\\0"));
+            }
+            path_of_nul(field).map(|path| join(name, &path))
+        }),
+        _ => None,
+    }
+}
+
+fn join(outer: &str, inner: &str) -> String {
+    if inner == "value" {
+        outer.to_owned()
+    } else {
+        format!("{outer}.{inner}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn r51_nul_characters_are_refused_with_their_place() {
+        let error = storable_json(&json!({ "lines": [{ "text": "a\0b" }] })).unwrap_err();
+        assert!(error.contains("`lines.0.text`"), "{error}");
+        assert!(storable_json(&json!({ "text": "\\u0000" })).is_ok());
+    }
+
+    #[test]
+    fn r50_huge_input_is_refused() {
+        let error = storable_json(&"x".repeat(MAX_JSON_BYTES)).unwrap_err();
+        assert!(error.contains("the limit is"), "{error}");
+    }
+}

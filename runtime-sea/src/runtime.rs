@@ -1,0 +1,64 @@
+//! The handles of one process.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+
+use crate::database::WakeUp;
+use crate::jobs::Jobs;
+use crate::worker::WorkerBuilder;
+
+/// What one process shares: the database and the signal that new work is there. Cloning is cheap.
+///
+/// Make one per process and database: a worker notices at once what is published or started through its own runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: DatabaseConnection,
+    wake_up: WakeUp,
+}
+
+impl Runtime {
+    /// A runtime on the connection; nothing is sent to the database yet.
+    #[must_use]
+    pub fn new(db: DatabaseConnection) -> Self {
+        let wake_up = WakeUp::new(db.clone());
+        Self {
+            inner: Arc::new(Inner { db, wake_up }),
+        }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &DatabaseConnection {
+        &self.inner.db
+    }
+
+    /// Starts and queries runs.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.clone())
+    }
+
+    /// A worker in the making, see [`WorkerBuilder`].
+    #[must_use]
+    pub fn worker(&self) -> WorkerBuilder {
+        WorkerBuilder::new(self.clone())
+    }
+
+    pub(crate) fn wake_up(&self) -> &WakeUp {
+        &self.inner.wake_up
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("backend", &self.inner.db.get_database_backend())
+            .finish_non_exhaustive()
+    }
+}

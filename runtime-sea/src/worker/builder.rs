@@ -1,0 +1,283 @@
+//! What a worker is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::Runtime;
+use crate::events::{Event, EventEnvelope, EventRegistry, Subscription, SubscriptionError};
+use crate::jobs::{JobHandler, Registration, Trigger};
+
+use super::Worker;
+
+/// Why a worker could not be built. Every mistake is a mistake in the program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A job asks for a lane of the event drain.
+    #[error(
+        "the job `{job_type}` uses the pool `{pool}`: pools that begin with `events_` belong to the event drain; to run a job when an event is published, give its policy a trigger with `.on::<Event>(..)`"
+    )]
+    ReservedPool {
+        /// The job's type.
+        job_type: String,
+        /// The pool.
+        pool: String,
+    },
+    /// Two jobs have one type.
+    #[error("the job type `{job_type}` is registered twice")]
+    DuplicateJob {
+        /// The type.
+        job_type: String,
+    },
+    /// Two subscriptions have one name.
+    #[error(
+        "the subscription `{name}` is registered twice; names are what deliveries are remembered by"
+    )]
+    DuplicateSubscription {
+        /// The name.
+        name: String,
+    },
+    /// Two triggers have one id.
+    #[error("the trigger `{id}` is declared twice; name the second one with `.on_named(..)`")]
+    DuplicateTrigger {
+        /// The id.
+        id: String,
+    },
+    /// A job is triggered by an audit event.
+    #[error(
+        "the job `{job_type}` is triggered by the audit event `{event_type}`: audit events start no jobs; make it a domain event or remove the trigger"
+    )]
+    AuditTrigger {
+        /// The job's type.
+        job_type: String,
+        /// The event's type.
+        event_type: String,
+    },
+    /// A name is empty.
+    #[error("a {what} has an empty name")]
+    EmptyName {
+        /// What has no name.
+        what: &'static str,
+    },
+    /// Jobs are registered on a worker that runs without the job tables.
+    #[error("the job `{job_type}` is registered on a worker for events only")]
+    JobOnEventsOnly {
+        /// The job's type.
+        job_type: String,
+    },
+    /// A setting makes no sense.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// The settings of a worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) concurrency: usize,
+    pub(crate) pools: Option<BTreeSet<String>>,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) max_recoveries: i32,
+    pub(crate) events_only: bool,
+}
+
+/// Collects what a worker hosts.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokio_util::sync::CancellationToken;
+///
+/// let runtime = runtime_sea::Runtime::new(runtime_sea::connect("sqlite://app.db?mode=rwc").await?);
+/// let worker = runtime.worker().concurrency(8).build()?;
+/// worker.run(CancellationToken::new()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct WorkerBuilder {
+    runtime: Runtime,
+    settings: Settings,
+    jobs: Vec<Registration>,
+    subscriptions: Vec<Subscription>,
+    registry: Option<EventRegistry>,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self {
+            runtime,
+            settings: Settings {
+                name: format!("worker-{}", std::process::id()),
+                concurrency: 32,
+                pools: None,
+                shutdown_grace: Duration::from_secs(25),
+                heartbeat: Duration::from_millis(1500),
+                lease: Duration::from_secs(7),
+                max_recoveries: 3,
+                events_only: false,
+            },
+            jobs: Vec::new(),
+            subscriptions: Vec::new(),
+            registry: None,
+        }
+    }
+
+    /// Hosts a job: executes its runs, and starts runs for its policy's triggers.
+    pub fn job<J: JobHandler>(mut self, handler: J) -> Self {
+        self.jobs.push(Registration::new(handler));
+        self
+    }
+
+    /// Hosts a subscription: every event of type `E` reaches `handler` at least once, whichever worker publishes it.
+    /// Deliveries are remembered under `name`: keep it stable, and the same in every process that hosts it.
+    pub fn subscribe<E, H, F>(mut self, name: impl Into<String>, handler: H) -> Self
+    where
+        E: Event,
+        H: Fn(EventEnvelope<E>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+    {
+        self.subscriptions
+            .push(Subscription::new(name.into(), handler));
+        self
+    }
+
+    /// The event types that this program knows. Events of other types are left to workers that know them.
+    pub fn registry(mut self, registry: EventRegistry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Only these pools: job pools, and the lanes `events_inbound`, `events_change` and `events_outbound`. All pools of
+    /// the hosted jobs and all lanes unless set.
+    pub fn pools<P: Into<String>>(mut self, pools: impl IntoIterator<Item = P>) -> Self {
+        self.settings.pools = Some(pools.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How many runs each pool executes at a time on this worker; 32 unless set.
+    pub fn concurrency(mut self, runs: usize) -> Self {
+        self.settings.concurrency = runs;
+        self
+    }
+
+    /// How long a shutdown waits for handlers to finish before it tells them to stop; 25 s unless set.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.settings.shutdown_grace = grace;
+        self
+    }
+
+    /// A name for people; need not be unique.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
+    /// After how long without a heartbeat the other workers take over what this one holds; 7 s unless set. It beats
+    /// about five times in this time.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
+        self.settings.heartbeat = lease / 5;
+        self
+    }
+
+    /// How often a run may be taken over from a dead worker before it counts as what kills them, and fails; 3 unless
+    /// set.
+    pub fn max_recoveries(mut self, recoveries: u32) -> Self {
+        self.settings.max_recoveries = i32::try_from(recoveries).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// A worker for events alone, where the job tables are not installed.
+    pub fn events_only(mut self) -> Self {
+        self.settings.events_only = true;
+        self
+    }
+
+    /// The worker.
+    ///
+    /// # Errors
+    /// A [`BuildError`] for the first thing that is wrong with what was registered.
+    pub fn build(self) -> Result<Worker, BuildError> {
+        check_settings(&self.settings)?;
+        let mut jobs = BTreeMap::new();
+        let mut triggers: BTreeMap<String, Trigger> = BTreeMap::new();
+        for mut job in self.jobs {
+            let job_type = job.job_type.to_owned();
+            if job_type.is_empty() {
+                return Err(BuildError::EmptyName { what: "job" });
+            }
+            if self.settings.events_only {
+                return Err(BuildError::JobOnEventsOnly { job_type });
+            }
+            if let Some(pool) = job.reserved_pool() {
+                return Err(BuildError::ReservedPool {
+                    pool: pool.to_owned(),
+                    job_type,
+                });
+            }
+            for trigger in job.triggers.drain(..) {
+                if trigger.is_audit {
+                    let event_type = trigger.event_type.to_owned();
+                    return Err(BuildError::AuditTrigger {
+                        job_type,
+                        event_type,
+                    });
+                }
+                if let Some(twice) = triggers.insert(trigger.id.clone(), trigger) {
+                    return Err(BuildError::DuplicateTrigger { id: twice.id });
+                }
+            }
+            if jobs.insert(job_type.clone(), job).is_some() {
+                return Err(BuildError::DuplicateJob { job_type });
+            }
+        }
+        let mut names = BTreeSet::new();
+        for subscription in &self.subscriptions {
+            if subscription.name.is_empty() {
+                return Err(BuildError::EmptyName {
+                    what: "subscription",
+                });
+            }
+            if !names.insert(&subscription.name) {
+                return Err(BuildError::DuplicateSubscription {
+                    name: subscription.name.clone(),
+                });
+            }
+        }
+        Ok(Worker {
+            runtime: self.runtime,
+            settings: self.settings,
+            jobs,
+            triggers: triggers.into_values().collect(),
+            subscriptions: self.subscriptions,
+            registry: self.registry,
+        })
+    }
+}
+
+fn check_settings(settings: &Settings) -> Result<(), BuildError> {
+    if settings.concurrency == 0 {
+        return Err(BuildError::Setting(
+            "a worker's concurrency must be at least 1".to_owned(),
+        ));
+    }
+    if settings.lease < Duration::from_millis(500) {
+        return Err(BuildError::Setting(
+            "a worker's lease must be at least half a second, or live workers lose their runs"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
