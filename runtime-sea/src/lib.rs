@@ -3,17 +3,20 @@
 //! [`Runtime`] ties a process's handles together: [`Runtime::jobs`] starts and queries runs, [`Runtime::worker`] builds
 //! the worker that executes them.
 
+pub mod bridge;
 pub(crate) mod database;
 pub mod events;
 pub mod jobs;
+pub mod migration;
 mod runtime;
 pub mod worker;
 
 pub use database::{ConnectError, begin, connect};
 pub use events::{
-    AggregateId, DecodeError, Direction, Event, EventDescriptor, EventEnvelope, EventId,
-    EventOrdering, EventPool, EventRecord, EventRegistry, EventRetry, EventRoute, EventStatus,
-    NoAggregate, PublishError, PublishOptions, Published, SubscriptionError, Tier,
+    AggregateId, ConsumerKind, DecodeError, Direction, Event, EventDescriptor, EventEnvelope,
+    EventId, EventOrdering, EventPool, EventRecord, EventRegistry, EventRetry, EventRoute,
+    EventStatus, Events, NoAggregate, PublishError, PublishOptions, Published, SubscriptionError,
+    Tier,
 };
 pub use jobs::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, Retry, RunDetails,

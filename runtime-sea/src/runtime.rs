@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sea_orm::DatabaseConnection;
 
 use crate::database::WakeUp;
+use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::worker::WorkerBuilder;
 
@@ -36,6 +37,12 @@ impl Runtime {
     #[must_use]
     pub fn db(&self) -> &DatabaseConnection {
         &self.inner.db
+    }
+
+    /// Publishes and queries events.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(self.clone())
     }
 
     /// Starts and queries runs.

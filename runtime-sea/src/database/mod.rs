@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
@@ -32,6 +32,14 @@ pub(crate) trait Dialect: Send + Sync {
     /// A pool of at most `connections` connections of its own, so that what uses it never waits for a handler.
     /// The connection itself where the database lives in it (SQLite in memory).
     fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection;
+
+    /// Keeps every other claim of events out until the transaction ends, so that each claim sees what the ones before
+    /// it took.
+    async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
+
+    /// Whether the same statements may succeed when they are tried again: the connection is gone, or another
+    /// transaction was in the way.
+    fn is_transient(&self, error: &DbErr) -> bool;
 
     /// Tells the workers of other processes that there is work.
     async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr>;
@@ -74,6 +82,28 @@ pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr
         ..Default::default()
     })
     .await
+}
+
+/// The code of a database's error, where it is one.
+fn error_code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))
+    | DbErr::Conn(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// Whether the database could not be reached, or the connection broke.
+fn is_unreachable(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error.as_database_error().is_none()
+        }
+        _ => false,
+    }
 }
 
 /// The database's clock.

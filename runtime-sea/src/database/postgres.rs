@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::sqlx::postgres::PgListener;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
+    SqlxPostgresConnector,
+};
 
 use super::{Dialect, WakeUp};
 
 const CHANNEL: &str = "runtime_sea";
+
+/// The advisory lock of the event claims.
+const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 
 pub(super) struct Postgres;
 
@@ -39,6 +45,24 @@ impl Dialect for Postgres {
             .max_connections(connections);
         SqlxPostgresConnector::from_sqlx_postgres_pool(
             options.connect_lazy_with(pool.connect_options().as_ref().clone()),
+        )
+    }
+
+    // A process that is stopped while it claims must not stop the others: the server ends its session.
+    async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        let sql = format!(
+            "SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT pg_advisory_xact_lock({EVENT_CLAIMS})"
+        );
+        tx.execute_unprepared(&sql).await.map(drop)
+    }
+
+    fn is_transient(&self, error: &DbErr) -> bool {
+        let code = super::error_code(error);
+        // Serialization failures, deadlocks and time-outs; broken connections; a server that starts or stops.
+        let transient = ["40", "55P03", "57P0", "08", "25P03", "53"];
+        code.map_or_else(
+            || super::is_unreachable(error),
+            |code| transient.iter().any(|it| code.starts_with(it)),
         )
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseConnection, DbErr, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, SqlxSqliteConnector};
 
 use super::{Dialect, WakeUp};
 
@@ -43,6 +43,21 @@ impl Dialect for Sqlite {
         SqlxSqliteConnector::from_sqlx_sqlite_pool(
             pool_options.connect_lazy_with(options.as_ref().clone()),
         )
+    }
+
+    // The transaction holds the database's write lock already.
+    async fn serialize_event_claims(&self, _tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        Ok(())
+    }
+
+    fn is_transient(&self, error: &DbErr) -> bool {
+        // SQLITE_BUSY and SQLITE_LOCKED, with or without the reason in the higher byte.
+        super::error_code(error)
+            .and_then(|code| code.parse::<u32>().ok())
+            .map_or_else(
+                || super::is_unreachable(error),
+                |code| matches!(code & 0xff, 5 | 6),
+            )
     }
 
     async fn notify(&self, _db: &DatabaseConnection) -> Result<(), DbErr> {

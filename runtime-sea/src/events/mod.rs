@@ -1,5 +1,7 @@
 //! The transactional outbox: publishing events, and delivering them to subscriptions.
 
+pub(crate) mod drain;
+pub mod entities;
 mod event;
 mod id;
 mod publish;
@@ -10,11 +12,10 @@ mod subscription;
 
 pub use event::{Event, EventEnvelope};
 pub use id::{AggregateId, EventId, NoAggregate};
-pub use publish::{PublishError, PublishOptions, Published};
+pub use publish::{Events, PublishError, PublishOptions, Published};
 pub use record::{DecodeError, EventRecord, EventStatus};
 pub use registry::{EventDescriptor, EventRegistry};
-pub use subscription::SubscriptionError;
+pub use route::{Direction, EventOrdering, EventPool, EventRetry, EventRoute, Tier};
+pub use subscription::{ConsumerKind, SubscriptionError};
 
 pub(crate) use subscription::Subscription;
-
-pub use route::{Direction, EventOrdering, EventPool, EventRetry, EventRoute, Tier};

@@ -1,10 +1,12 @@
 //! Writing events to the outbox.
 
 use chrono::{DateTime, Utc};
-use sea_orm::DbErr;
+use sea_orm::{ActiveValue, DatabaseTransaction, DbErr, EntityTrait, Set, TryInsertResult};
 use serde_json::{Map, Value};
 
-use super::EventId;
+use super::entities::domain_event;
+use super::{AggregateId, Direction, Event, EventId};
+use crate::Runtime;
 
 /// What became of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,5 +118,197 @@ impl PublishOptions {
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
+    }
+}
+
+/// Publishes and queries events; from [`Runtime::events`].
+#[derive(Debug, Clone)]
+pub struct Events {
+    pub(super) runtime: Runtime,
+}
+
+impl Events {
+    pub(crate) const fn new(runtime: Runtime) -> Self {
+        Self { runtime }
+    }
+
+    /// Stores an event in the transaction, so that it exists if and only if the transaction commits.
+    ///
+    /// Only a transaction will do:
+    ///
+    /// ```compile_fail
+    /// # use runtime_sea::{Event, Events, PublishError};
+    /// async fn on_a_connection<E: Event>(
+    ///     events: &Events, db: &sea_orm::DatabaseConnection, event: E,
+    /// ) -> Result<(), PublishError> {
+    ///     events.publish(db, "1", event).await.map(drop)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was written then.
+    pub async fn publish<E: Event>(
+        &self,
+        tx: &DatabaseTransaction,
+        aggregate_id: impl Into<AggregateId>,
+        event: E,
+    ) -> Result<Published, PublishError> {
+        self.publish_with(tx, aggregate_id, event, PublishOptions::new())
+            .await
+    }
+
+    /// As [`publish`](Self::publish), with an id, a tenant and the like of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was written then.
+    pub async fn publish_with<E: Event>(
+        &self,
+        tx: &DatabaseTransaction,
+        aggregate_id: impl Into<AggregateId>,
+        event: E,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let id = options.id.unwrap_or_else(EventId::generate);
+        let row = row_of(id, aggregate_id.into(), &event, options)?;
+        let inserted = domain_event::Entity::insert(row)
+            .on_conflict_do_nothing_on([domain_event::Column::Id])
+            .exec_without_returning(tx)
+            .await
+            .map_err(|source| PublishError::Database {
+                event_type: E::TYPE,
+                source,
+            })?;
+        match inserted {
+            TryInsertResult::Inserted(1..) => {
+                self.runtime.wake_up().announce();
+                Ok(Published::New(id))
+            }
+            _ => Ok(Published::Duplicate(id)),
+        }
+    }
+
+    /// Stores an event in a transaction of its own: the event exists whatever becomes of the caller's other writes.
+    /// For forwarders that have no transaction; give such an event the id that its source gave it.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was written then.
+    pub async fn publish_detached<E: Event>(
+        &self,
+        aggregate_id: impl Into<AggregateId>,
+        event: E,
+    ) -> Result<Published, PublishError> {
+        self.publish_detached_with(aggregate_id, event, PublishOptions::new())
+            .await
+    }
+
+    /// As [`publish_detached`](Self::publish_detached), with an id, a tenant and the like of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was written then.
+    pub async fn publish_detached_with<E: Event>(
+        &self,
+        aggregate_id: impl Into<AggregateId>,
+        event: E,
+        options: PublishOptions,
+    ) -> Result<Published, PublishError> {
+        let database = |source| PublishError::Database {
+            event_type: E::TYPE,
+            source,
+        };
+        let tx = crate::begin(self.runtime.db()).await.map_err(database)?;
+        let published = self.publish_with(&tx, aggregate_id, event, options).await?;
+        tx.commit().await.map_err(database)?;
+        self.runtime.wake_up().announce();
+        Ok(published)
+    }
+}
+
+fn row_of<E: Event>(
+    id: EventId,
+    aggregate_id: AggregateId,
+    event: &E,
+    options: PublishOptions,
+) -> Result<domain_event::ActiveModel, PublishError> {
+    let route = E::ROUTE;
+    if let (Some(Direction::Change), Some(aggregate), None) = (
+        route.direction(),
+        route.aggregate_type(),
+        aggregate_id.as_str(),
+    ) {
+        return Err(PublishError::MissingAggregate {
+            event_type: E::TYPE,
+            aggregate,
+        });
+    }
+    let payload = serde_json::to_value(event).map_err(|source| PublishError::Serialize {
+        event_type: E::TYPE,
+        source,
+    })?;
+    let metadata = Value::Object(options.metadata);
+    for (name, value) in [("payload", &payload), ("metadata", &metadata)] {
+        if let Some(path) = find_nul(value, name) {
+            return Err(PublishError::NulCharacter {
+                event_type: E::TYPE,
+                path,
+            });
+        }
+    }
+    Ok(domain_event::ActiveModel {
+        id: Set(id.as_uuid()),
+        event_type: Set(E::TYPE.to_owned()),
+        aggregate_type: Set(route.aggregate_type().map(str::to_owned)),
+        aggregate_id: Set(aggregate_id.into_inner()),
+        payload: Set(payload),
+        metadata: Set(metadata),
+        direction: Set(route.direction().map(|it| it.as_str().to_owned())),
+        pool: Set(route.event_pool().map(|it| it.as_str().to_owned())),
+        tier: Set(route.tier().as_str().to_owned()),
+        version: Set(i32::try_from(E::VERSION).unwrap_or(i32::MAX)),
+        ordering: Set(route.ordering().as_str().to_owned()),
+        tenant_id: Set(options.tenant_id),
+        occurred_at: options.occurred_at.map_or(ActiveValue::NotSet, Set),
+        // Everything else is the table's defaults: moments come from the database's clock.
+        ..Default::default()
+    })
+}
+
+// PostgreSQL's JSON holds every character but this one; refusing it everywhere keeps the databases interchangeable.
+fn find_nul(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| find_nul(item, &format!("{path}[{index}]"))),
+        Value::Object(fields) => fields.iter().find_map(|(key, item)| {
+            let path = format!("{path}.{}", key.escape_debug());
+            if key.contains('\0') {
+                Some(path)
+            } else {
+                find_nul(item, &path)
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn r51_a_nul_character_is_found_with_its_place() {
+        assert_eq!(find_nul(&json!({"a": [1, {"b": "x"}]}), "payload"), None);
+        assert_eq!(
+            find_nul(&json!({"a": [1, {"b": "x\u{0}"}]}), "payload").as_deref(),
+            Some("payload.a[1].b")
+        );
+        assert!(find_nul(&json!({"k\u{0}": 1}), "payload").is_some());
     }
 }

@@ -1,32 +1,82 @@
-//! A subscription: a stable name, an event type and what handles its events.
+//! What gets events.
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
 
-use super::{Event, EventEnvelope, EventRecord};
+use super::{Event, EventEnvelope, EventRecord, EventRetry};
 
-/// Why a subscription could not handle an event. Every standard error converts into it, so that `?` works.
-pub struct SubscriptionError {
-    message: String,
+/// What an event can be delivered to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsumerKind {
+    /// A subscription of a worker.
+    Subscription,
+    /// A trigger that starts a run of a job.
+    Trigger,
 }
 
-impl SubscriptionError {
-    /// An error with this message.
+impl ConsumerKind {
+    /// The name as it stands in the tables.
     #[must_use]
-    pub fn new(message: impl fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscription => "subscription",
+            Self::Trigger => "trigger",
         }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Subscription, Self::Trigger]
+            .into_iter()
+            .find(|it| it.as_str() == name)
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for SubscriptionError {
-    fn from(error: E) -> Self {
-        Self::new(error)
+/// Why a subscription failed on an event.
+///
+/// Every standard error converts into a retryable one, so that `?` works. It does not implement [`Error`] itself for
+/// that reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionError {
+    message: String,
+    retryable: bool,
+}
+
+impl SubscriptionError {
+    /// The delivery fails, and is tried again as the event's retry policy says.
+    #[must_use]
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self {
+            message: reason.to_string(),
+            retryable: true,
+        }
+    }
+
+    /// The delivery fails for good.
+    #[must_use]
+    pub fn non_retryable(reason: impl fmt::Display) -> Self {
+        Self {
+            message: reason.to_string(),
+            retryable: false,
+        }
+    }
+
+    /// Whether it may be tried again.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -36,52 +86,63 @@ impl fmt::Display for SubscriptionError {
     }
 }
 
-impl fmt::Debug for SubscriptionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SubscriptionError({:?})", self.message)
+impl<E: Error + Send + Sync + 'static> From<E> for SubscriptionError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Many errors repeat their source's text in their own.
+            if !message.ends_with(&cause_text) {
+                message = format!("{message}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        Self {
+            message,
+            retryable: true,
+        }
     }
 }
 
-type Handle =
+type Handler =
     dyn Fn(&EventRecord, u32) -> BoxFuture<'static, Result<(), SubscriptionError>> + Send + Sync;
 
-/// A registered subscription, its event type erased.
+/// A handler with a stable name, its event type erased.
 #[derive(Clone)]
 pub(crate) struct Subscription {
-    /// Stable: delivery state is kept under it.
     pub(crate) name: String,
     pub(crate) event_type: &'static str,
-    handle: Arc<Handle>,
+    pub(crate) retry: EventRetry,
+    handler: Arc<Handler>,
 }
 
 impl Subscription {
-    pub(crate) fn new<E, H, F>(name: String, handler: H) -> Self
+    pub(crate) fn new<E, F, Fut>(name: impl Into<String>, handler: F) -> Self
     where
         E: Event,
-        H: Fn(EventEnvelope<E>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+        F: Fn(EventEnvelope<E>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
     {
-        let handle = move |event: &EventRecord, attempt| -> BoxFuture<'static, _> {
-            match event.decode::<E>(attempt) {
-                Ok(envelope) => Box::pin(handler(envelope)),
-                Err(error) => Box::pin(async move { Err(SubscriptionError::from(error)) }),
-            }
+        let handler = move |record: &EventRecord, attempt: u32| match record.decode::<E>(attempt) {
+            Ok(event) => handler(event).boxed(),
+            Err(error) => futures::future::ready(Err(error.into())).boxed(),
         };
         Self {
-            name,
+            name: name.into(),
             event_type: E::TYPE,
-            handle: Arc::new(handle),
+            retry: E::ROUTE.retry_policy(),
+            handler: Arc::new(handler),
         }
     }
 
-    /// Decodes the event and calls the handler. The handler may panic, before its future exists too: the caller
-    /// catches.
-    pub(crate) fn handle(
+    /// Calls the handler. It may panic, here already: the caller catches.
+    pub(crate) fn call(
         &self,
-        event: &EventRecord,
+        record: &EventRecord,
         attempt: u32,
     ) -> BoxFuture<'static, Result<(), SubscriptionError>> {
-        (self.handle)(event, attempt)
+        (self.handler)(record, attempt)
     }
 }
 

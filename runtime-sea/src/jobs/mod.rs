@@ -29,4 +29,5 @@ pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
 
 pub(crate) use registration::Registration;
+pub(crate) use start::PreparedRun;
 pub(crate) use trigger::Trigger;

@@ -1,0 +1,128 @@
+//! Starting the runs that events ask for.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+use uuid::Uuid;
+
+use super::BridgeStatus;
+use super::ledger::{self, Column as L};
+use crate::database::{self, rows_per_statement};
+use crate::events::EventId;
+use crate::jobs::{PreparedRun, StartError};
+
+/// What a trigger made of an event, not yet recorded.
+#[derive(Debug)]
+pub(crate) struct Firing {
+    pub(crate) event_id: EventId,
+    pub(crate) event_type: String,
+    pub(crate) trigger_id: String,
+    pub(crate) job_type: &'static str,
+    /// The run to start, none where the trigger passes the event over, or why it could not say.
+    pub(crate) run: Result<Option<PreparedRun>, String>,
+}
+
+/// Records what triggers made of events and starts the runs, in the one transaction. What is on record already is left
+/// alone, and starts nothing. Returns how many runs were started.
+pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Result<usize, DbErr> {
+    let fresh = insert(tx, firings).await?;
+    let mut started = 0;
+    for firing in firings {
+        let Ok(Some(run)) = &firing.run else { continue };
+        if !fresh.contains(&(firing.event_id.as_uuid(), firing.trigger_id.clone())) {
+            continue;
+        }
+        match run.insert(tx).await {
+            Ok(it) if it.deduplicated => {
+                correct(
+                    tx,
+                    firing,
+                    BridgeStatus::Deduplicated,
+                    Some(it.run_id.0),
+                    None,
+                )
+                .await?;
+            }
+            Ok(_) => started += 1,
+            Err(StartError::Database(error)) => return Err(error),
+            Err(error) => {
+                let reason = error.to_string();
+                correct(tx, firing, BridgeStatus::Failed, None, Some(reason)).await?;
+            }
+        }
+    }
+    Ok(started)
+}
+
+// The run's id is known beforehand, so that the row can claim the event before the run exists.
+async fn insert(
+    tx: &DatabaseTransaction,
+    firings: &[&Firing],
+) -> Result<HashSet<(Uuid, String)>, DbErr> {
+    const COLUMNS: [L; 7] = [
+        L::EventId,
+        L::TriggerId,
+        L::EventType,
+        L::JobType,
+        L::Status,
+        L::RunId,
+        L::Reason,
+    ];
+    let dialect = database::dialect(tx)?;
+    let mut fresh = HashSet::new();
+    for chunk in firings.chunks(rows_per_statement(dialect, COLUMNS.len())) {
+        let mut insert = Query::insert();
+        insert.into_table(ledger::Entity).columns(COLUMNS);
+        for firing in chunk {
+            let (status, run_id, reason) = match &firing.run {
+                Ok(Some(run)) => (BridgeStatus::Started, Some(run.id.0), None),
+                Ok(None) => (
+                    BridgeStatus::Skipped,
+                    None,
+                    Some("the trigger passed the event over".to_owned()),
+                ),
+                Err(reason) => (BridgeStatus::Failed, None, Some(reason.clone())),
+            };
+            let values: [SimpleExpr; 7] = [
+                firing.event_id.as_uuid().into(),
+                firing.trigger_id.as_str().into(),
+                firing.event_type.as_str().into(),
+                firing.job_type.into(),
+                status.as_str().into(),
+                run_id.into(),
+                reason.into(),
+            ];
+            insert.values_panic(values);
+        }
+        insert
+            .on_conflict(
+                OnConflict::columns([L::EventId, L::TriggerId])
+                    .do_nothing()
+                    .to_owned(),
+            )
+            .returning(Query::returning().columns([L::EventId, L::TriggerId]));
+        for row in tx.query_all(&insert).await? {
+            fresh.insert((row.try_get("", "event_id")?, row.try_get("", "trigger_id")?));
+        }
+    }
+    Ok(fresh)
+}
+
+async fn correct(
+    tx: &DatabaseTransaction,
+    firing: &Firing,
+    status: BridgeStatus,
+    run_id: Option<Uuid>,
+    reason: Option<String>,
+) -> Result<(), DbErr> {
+    let update = Query::update()
+        .table(ledger::Entity)
+        .value(L::Status, status.as_str())
+        .value(L::RunId, run_id)
+        .value(L::Reason, reason)
+        .and_where(Expr::col(L::EventId).eq(firing.event_id.as_uuid()))
+        .and_where(Expr::col(L::TriggerId).eq(&firing.trigger_id))
+        .to_owned();
+    tx.execute(&update).await.map(drop)
+}

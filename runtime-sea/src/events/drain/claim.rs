@@ -1,0 +1,375 @@
+//! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
+
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, SimpleExpr,
+    UpdateStatement,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult,
+    QueryFilter,
+};
+use uuid::Uuid;
+
+use crate::database::{self, Dialect};
+use crate::events::entities::{domain_event, event_delivery, event_subscription};
+use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
+use crate::jobs::entities::job_worker;
+
+use domain_event::Column as E;
+use event_delivery::Column as D;
+
+/// A lane of the drain. Audit events, which have no pool, travel in one of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Pool(EventPool),
+    Audit,
+}
+
+impl Lane {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Pool(EventPool::Inbound),
+        Self::Pool(EventPool::Change),
+        Self::Pool(EventPool::Outbound),
+        Self::Audit,
+    ];
+
+    fn holds(self, row: &Alias) -> SimpleExpr {
+        let pool = || Expr::col((row.clone(), E::Pool));
+        match self {
+            // True or false and never NULL, because it is negated too.
+            Self::Pool(of_lane) => pool().is_not_null().and(pool().eq(of_lane.as_str())),
+            Self::Audit => pool().is_null(),
+        }
+    }
+}
+
+/// What a claim may take.
+#[derive(Debug)]
+pub(crate) struct Claimant<'a> {
+    pub(crate) worker_id: Uuid,
+    /// The types that this program knows, beside those that somebody has subscribed to; `None` stands for all.
+    pub(crate) known_types: Option<&'a [String]>,
+}
+
+/// An event in hand.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimedEvent {
+    pub(crate) record: EventRecord,
+    pub(crate) ordering: EventOrdering,
+    /// The fence: a write about the event happens only while the row still has it.
+    pub(crate) token: Uuid,
+}
+
+impl ClaimedEvent {
+    /// What the event shares its order with.
+    pub(crate) fn aggregate(&self) -> Option<(&str, &str)> {
+        match self.ordering {
+            EventOrdering::Aggregate => self
+                .record
+                .aggregate_type
+                .as_deref()
+                .zip(self.record.aggregate_id.as_deref()),
+            EventOrdering::None => None,
+        }
+    }
+}
+
+/// A delivery in hand, with its event.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimedDelivery {
+    pub(crate) row: event_delivery::Model,
+    pub(crate) record: EventRecord,
+    pub(crate) kind: ConsumerKind,
+    pub(crate) token: Uuid,
+}
+
+/// Takes up to `limit` events of a lane in hand, in the order of the outbox.
+///
+/// No event is taken while an earlier one of its aggregate is neither dispatched nor taken by the same claim. Claims of
+/// all workers are serialised, because a claim that cannot see another one's rows yet cannot keep that promise.
+pub(crate) async fn claim_events(
+    db: &DatabaseConnection,
+    claimant: &Claimant<'_>,
+    lane: Lane,
+    limit: u64,
+) -> Result<Vec<ClaimedEvent>, DbErr> {
+    let dialect = database::dialect(db)?;
+    // An idle drainer only reads.
+    let probe = claimable_events(dialect, claimant, lane, 1);
+    if db.query_one(&probe).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let token = Uuid::now_v7();
+    let mut update = Query::update();
+    update
+        .table(domain_event::Entity)
+        .value(E::ClaimedBy, claimant.worker_id)
+        .value(E::ClaimToken, token)
+        .value(E::Attempts, Expr::col(E::Attempts).add(1))
+        .and_where(Expr::col(E::Seq).in_subquery(claimable_events(dialect, claimant, lane, limit)));
+    let rows = claim::<domain_event::Model>(db, dialect, claimant.worker_id, update).await?;
+    let mut events: Vec<_> = rows
+        .into_iter()
+        .map(|row| ClaimedEvent {
+            ordering: if row.ordering == EventOrdering::Aggregate.as_str() {
+                EventOrdering::Aggregate
+            } else {
+                EventOrdering::None
+            },
+            record: row.into(),
+            token,
+        })
+        .collect();
+    events.sort_unstable_by_key(|it| it.record.seq);
+    Ok(events)
+}
+
+/// Takes up to `limit` deliveries for the given subscriptions or triggers in hand, oldest event first; per consumer in
+/// the order of the aggregate.
+pub(crate) async fn claim_deliveries(
+    db: &DatabaseConnection,
+    claimant: &Claimant<'_>,
+    kind: ConsumerKind,
+    names: &[String],
+    limit: u64,
+) -> Result<Vec<ClaimedDelivery>, DbErr> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dialect = database::dialect(db)?;
+    let probe = claimable_deliveries(dialect, kind, names, 1);
+    if db.query_one(&probe).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let token = Uuid::now_v7();
+    let chosen = claimable_deliveries(dialect, kind, names, limit);
+    let mut update = Query::update();
+    update
+        .table(event_delivery::Entity)
+        .value(D::ClaimedBy, claimant.worker_id)
+        .value(D::ClaimToken, token)
+        .value(D::Attempts, Expr::col(D::Attempts).add(1))
+        .and_where(Expr::col(D::Kind).eq(kind.as_str()))
+        .and_where(
+            Expr::tuple([Expr::col(D::EventSeq), Expr::col(D::Subscription)]).in_subquery(chosen),
+        );
+    let rows = claim::<event_delivery::Model>(db, dialect, claimant.worker_id, update).await?;
+    let seqs: Vec<i64> = rows.iter().map(|it| it.event_seq).collect();
+    let mut events = std::collections::HashMap::new();
+    for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {
+        let found = domain_event::Entity::find()
+            .filter(E::Seq.is_in(chunk.iter().copied()))
+            .all(db)
+            .await?;
+        events.extend(found.into_iter().map(|it| (it.seq, EventRecord::from(it))));
+    }
+    let mut deliveries: Vec<_> = rows
+        .into_iter()
+        .filter_map(|row| {
+            let record = events.get(&row.event_seq)?.clone();
+            Some(ClaimedDelivery {
+                row,
+                record,
+                kind,
+                token,
+            })
+        })
+        .collect();
+    deliveries.sort_unstable_by_key(|it| it.record.seq);
+    Ok(deliveries)
+}
+
+/// Gives up the claims of workers whose lease is over, so that others can take them.
+pub(crate) async fn release_dead_claims(db: &DatabaseConnection) -> Result<u64, DbErr> {
+    let dialect = database::dialect(db)?;
+    let mut released = 0;
+    let dead = |claimed_by: SimpleExpr| {
+        let lives = live_worker(dialect, claimed_by.clone());
+        claimed_by.is_not_null().and(Expr::exists(lives).not())
+    };
+    let events = Query::update()
+        .table(domain_event::Entity)
+        .value(E::ClaimedBy, Option::<Uuid>::None)
+        .value(E::ClaimToken, Option::<Uuid>::None)
+        .value(E::Recoveries, Expr::col(E::Recoveries).add(1))
+        .and_where(dead(Expr::col((domain_event::Entity, E::ClaimedBy))))
+        .to_owned();
+    let deliveries = Query::update()
+        .table(event_delivery::Entity)
+        .value(D::ClaimedBy, Option::<Uuid>::None)
+        .value(D::ClaimToken, Option::<Uuid>::None)
+        .value(D::Recoveries, Expr::col(D::Recoveries).add(1))
+        .and_where(dead(Expr::col((event_delivery::Entity, D::ClaimedBy))))
+        .to_owned();
+    for update in [events, deliveries] {
+        released += db.execute(&update).await?.rows_affected();
+    }
+    Ok(released)
+}
+
+/// Hands back what a worker has in hand, as if it had never taken it.
+pub(crate) async fn release_own_claims(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+) -> Result<(), DbErr> {
+    let events = Query::update()
+        .table(domain_event::Entity)
+        .value(E::ClaimedBy, Option::<Uuid>::None)
+        .value(E::ClaimToken, Option::<Uuid>::None)
+        .value(E::Attempts, Expr::col(E::Attempts).sub(1))
+        .and_where(Expr::col(E::ClaimedBy).eq(worker_id))
+        .to_owned();
+    let deliveries = Query::update()
+        .table(event_delivery::Entity)
+        .value(D::ClaimedBy, Option::<Uuid>::None)
+        .value(D::ClaimToken, Option::<Uuid>::None)
+        .value(D::Attempts, Expr::col(D::Attempts).sub(1))
+        .and_where(Expr::col(D::ClaimedBy).eq(worker_id))
+        .to_owned();
+    for update in [events, deliveries] {
+        db.execute(&update).await?;
+    }
+    Ok(())
+}
+
+// The claim's own transaction. A worker whose lease is over gets nothing, even where it does not know yet.
+async fn claim<M: FromQueryResult>(
+    db: &DatabaseConnection,
+    dialect: &dyn Dialect,
+    worker_id: Uuid,
+    mut update: UpdateStatement,
+) -> Result<Vec<M>, DbErr> {
+    update
+        .and_where(Expr::exists(live_worker(dialect, worker_id.into())))
+        .returning_all();
+    let tx = database::begin(db).await?;
+    dialect.serialize_event_claims(&tx).await?;
+    let rows = tx.query_all(&update).await?;
+    tx.commit().await?;
+    rows.iter()
+        .map(|row| M::from_query_result(row, ""))
+        .collect()
+}
+
+fn live_worker(dialect: &dyn Dialect, id: SimpleExpr) -> SelectStatement {
+    let worker = Alias::new("w");
+    Query::select()
+        .expr(Expr::val(1))
+        .from_as(job_worker::Entity, worker.clone())
+        .and_where(Expr::col((worker.clone(), job_worker::Column::Id)).eq(id))
+        .and_where(Expr::col((worker, job_worker::Column::ExpiresAt)).gt(dialect.now()))
+        .to_owned()
+}
+
+fn claimable_events(
+    dialect: &dyn Dialect,
+    claimant: &Claimant<'_>,
+    lane: Lane,
+    limit: u64,
+) -> SelectStatement {
+    let event = Alias::new("e");
+    let earlier = Alias::new("p");
+    // What this claim could take as well blocks nothing: it would be taken first.
+    let takeable = |row: &Alias| {
+        Condition::all()
+            .add(Expr::col((row.clone(), E::ClaimedBy)).is_null())
+            .add(Expr::col((row.clone(), E::AvailableAt)).lte(dialect.now()))
+            .add(lane.holds(row))
+            .add_option(claimant.known_types.map(|types| is_known(row, types)))
+    };
+    let undispatched = |row: &Alias| {
+        Condition::all()
+            .add(Expr::col((row.clone(), E::Status)).eq("pending"))
+            .add(Expr::col((row.clone(), E::DispatchedAt)).is_null())
+    };
+    let held_up = Query::select()
+        .expr(Expr::val(1))
+        .from_as(domain_event::Entity, earlier.clone())
+        .cond_where(undispatched(&earlier))
+        .and_where(Expr::col((earlier.clone(), E::Ordering)).eq(EventOrdering::Aggregate.as_str()))
+        .and_where(same(&earlier, &event, E::AggregateId))
+        .and_where(same(&earlier, &event, E::AggregateType))
+        .and_where(Expr::col((earlier.clone(), E::Seq)).lt(Expr::col((event.clone(), E::Seq))))
+        .cond_where(takeable(&earlier).not())
+        .to_owned();
+    Query::select()
+        .column((event.clone(), E::Seq))
+        .from_as(domain_event::Entity, event.clone())
+        .cond_where(undispatched(&event))
+        .cond_where(takeable(&event))
+        .cond_where(
+            Condition::any()
+                .add(Expr::col((event.clone(), E::Ordering)).eq(EventOrdering::None.as_str()))
+                .add(Expr::exists(held_up).not()),
+        )
+        .order_by((event, E::Seq), Order::Asc)
+        .limit(limit)
+        .to_owned()
+}
+
+fn is_known(row: &Alias, types: &[String]) -> SimpleExpr {
+    let event_type = || Expr::col((row.clone(), E::EventType));
+    let subscribed = Query::select()
+        .column(event_subscription::Column::EventType)
+        .from(event_subscription::Entity)
+        .to_owned();
+    event_type()
+        .is_in(types.iter().map(String::as_str))
+        .or(event_type().in_subquery(subscribed))
+}
+
+fn claimable_deliveries(
+    dialect: &dyn Dialect,
+    kind: ConsumerKind,
+    names: &[String],
+    limit: u64,
+) -> SelectStatement {
+    let delivery = Alias::new("d");
+    let earlier = Alias::new("p");
+    let takeable = |row: &Alias| {
+        Condition::all()
+            .add(Expr::col((row.clone(), D::ClaimedBy)).is_null())
+            .add(Expr::col((row.clone(), D::AvailableAt)).lte(dialect.now()))
+    };
+    let held_up = Query::select()
+        .expr(Expr::val(1))
+        .from_as(event_delivery::Entity, earlier.clone())
+        .and_where(Expr::col((earlier.clone(), D::Status)).eq("pending"))
+        .and_where(Expr::col((earlier.clone(), D::Ordering)).eq(EventOrdering::Aggregate.as_str()))
+        .and_where(same(&earlier, &delivery, D::Kind))
+        .and_where(same(&earlier, &delivery, D::Subscription))
+        .and_where(same(&earlier, &delivery, D::AggregateId))
+        .and_where(same(&earlier, &delivery, D::AggregateType))
+        .and_where(
+            Expr::col((earlier.clone(), D::EventSeq))
+                .lt(Expr::col((delivery.clone(), D::EventSeq))),
+        )
+        .cond_where(takeable(&earlier).not())
+        .to_owned();
+    Query::select()
+        .column((delivery.clone(), D::EventSeq))
+        .column((delivery.clone(), D::Subscription))
+        .from_as(event_delivery::Entity, delivery.clone())
+        .and_where(Expr::col((delivery.clone(), D::Status)).eq("pending"))
+        .and_where(Expr::col((delivery.clone(), D::Kind)).eq(kind.as_str()))
+        .and_where(
+            Expr::col((delivery.clone(), D::Subscription)).is_in(names.iter().map(String::as_str)),
+        )
+        .cond_where(takeable(&delivery))
+        .cond_where(
+            Condition::any()
+                .add(Expr::col((delivery.clone(), D::Ordering)).eq(EventOrdering::None.as_str()))
+                .add(Expr::exists(held_up).not()),
+        )
+        .order_by((delivery, D::EventSeq), Order::Asc)
+        .limit(limit)
+        .to_owned()
+}
+
+fn same<C>(left: &Alias, right: &Alias, column: C) -> SimpleExpr
+where
+    C: ColumnTrait,
+    (Alias, C): IntoColumnRef,
+{
+    Expr::col((left.clone(), column)).eq(Expr::col((right.clone(), column)))
+}

@@ -1,0 +1,269 @@
+//! Calling subscriptions and asking triggers, outside of every transaction.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
+
+use super::claim::{ClaimedDelivery, ClaimedEvent};
+use crate::bridge::Firing;
+use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier};
+use crate::jobs::Trigger;
+
+/// The most bytes of an error that are kept.
+const MAX_ERROR_BYTES: usize = 8 * 1024;
+
+/// The subscriptions and triggers that this process hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) triggers: Vec<Trigger>,
+    /// No subscription may take longer over one event.
+    pub(crate) subscription_timeout: Duration,
+}
+
+impl Consumers {
+    /// Every hosted consumer: kind, name, event type.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConsumerKind, &str, &'static str)> {
+        let subscriptions = self
+            .subscriptions
+            .iter()
+            .map(|it| (ConsumerKind::Subscription, it.name.as_str(), it.event_type));
+        let triggers = self
+            .triggers
+            .iter()
+            .map(|it| (ConsumerKind::Trigger, it.id.as_str(), it.event_type));
+        subscriptions.chain(triggers)
+    }
+
+    pub(crate) fn hosts(&self, kind: ConsumerKind, name: &str) -> bool {
+        self.iter()
+            .any(|(hosted_kind, hosted, _)| hosted_kind == kind && hosted == name)
+    }
+
+    pub(crate) fn names(&self, kind: ConsumerKind) -> Vec<String> {
+        self.iter()
+            .filter(|it| it.0 == kind)
+            .map(|it| it.1.to_owned())
+            .collect()
+    }
+}
+
+/// Consumers that may not get an aggregate's events on the spot, because an earlier one still waits for them.
+pub(crate) type Held = HashSet<(ConsumerKind, String)>;
+
+/// Those of every aggregate of a batch, by its type and id.
+pub(crate) type HeldByAggregate = HashMap<(String, String), Held>;
+
+/// What a failed call leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    /// The pause before the next attempt; none where there is no further one.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// An event whose hosted consumers have been called.
+#[derive(Debug)]
+pub(crate) struct DispatchedEvent {
+    pub(crate) event: ClaimedEvent,
+    pub(crate) failures: Vec<(String, Failure)>,
+    pub(crate) held: Held,
+    pub(crate) firings: Vec<Firing>,
+}
+
+/// What became of one delivery.
+#[derive(Debug)]
+pub(crate) enum DeliveryOutcome {
+    Delivered,
+    Fired(Firing),
+    Failed(Failure),
+    /// Not tried: the one before it in its aggregate has to be tried again first.
+    Behind,
+}
+
+/// A delivery that has been tried.
+#[derive(Debug)]
+pub(crate) struct DispatchedDelivery {
+    pub(crate) delivery: ClaimedDelivery,
+    pub(crate) outcome: DeliveryOutcome,
+}
+
+/// Calls every hosted consumer of the event that is not held, and adds those that failed to `held`.
+pub(crate) async fn dispatch_event(
+    consumers: &Consumers,
+    event: ClaimedEvent,
+    held: &mut Held,
+) -> DispatchedEvent {
+    let record = &event.record;
+    let held_now: Held = consumers
+        .iter()
+        .filter(|(_, _, event_type)| *event_type == record.event_type)
+        .map(|(kind, name, _)| (kind, name.to_owned()))
+        .filter(|it| held.contains(it))
+        .collect();
+    let is_free = |kind, name: &str| !held_now.contains(&(kind, name.to_owned()));
+    let calls = consumers
+        .subscriptions
+        .iter()
+        .filter(|it| {
+            it.event_type == record.event_type && is_free(ConsumerKind::Subscription, &it.name)
+        })
+        .map(|it| async move {
+            let failure = call(it, record, 1, consumers.subscription_timeout)
+                .await
+                .err()?;
+            Some((it.name.clone(), failure))
+        });
+    let failures: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+    let firings = if record.tier == Tier::Audit {
+        Vec::new()
+    } else {
+        consumers
+            .triggers
+            .iter()
+            .filter(|it| {
+                it.event_type == record.event_type && is_free(ConsumerKind::Trigger, &it.id)
+            })
+            .map(|it| fire(it, record))
+            .collect()
+    };
+    if event.aggregate().is_some() {
+        let retried = failures
+            .iter()
+            .filter(|(_, failure)| failure.retry_after.is_some());
+        held.extend(retried.map(|(name, _)| (ConsumerKind::Subscription, name.clone())));
+    }
+    DispatchedEvent {
+        event,
+        failures,
+        held: held_now,
+        firings,
+    }
+}
+
+/// Tries one delivery again, or for the first time where another process left it.
+pub(crate) async fn dispatch_delivery(
+    consumers: &Consumers,
+    delivery: &ClaimedDelivery,
+) -> DeliveryOutcome {
+    let name = &delivery.row.subscription;
+    match delivery.kind {
+        ConsumerKind::Subscription => {
+            let Some(subscription) = consumers.subscriptions.iter().find(|it| it.name == *name)
+            else {
+                return DeliveryOutcome::Behind;
+            };
+            let attempt = u32::try_from(delivery.row.attempts).unwrap_or(1).max(1);
+            match call(
+                subscription,
+                &delivery.record,
+                attempt,
+                consumers.subscription_timeout,
+            )
+            .await
+            {
+                Ok(()) => DeliveryOutcome::Delivered,
+                Err(failure) => DeliveryOutcome::Failed(failure),
+            }
+        }
+        ConsumerKind::Trigger => match consumers.triggers.iter().find(|it| it.id == *name) {
+            Some(trigger) => DeliveryOutcome::Fired(fire(trigger, &delivery.record)),
+            None => DeliveryOutcome::Behind,
+        },
+    }
+}
+
+async fn call(
+    subscription: &Subscription,
+    record: &EventRecord,
+    attempt: u32,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let called =
+        AssertUnwindSafe(async { subscription.call(record, attempt).await }).catch_unwind();
+    let result = match tokio::time::timeout(timeout, called).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(SubscriptionError::new(format_args!(
+            "panicked: {}",
+            panic_text(&*panic)
+        ))),
+        Err(_) => Err(SubscriptionError::new(format_args!(
+            "did not finish within {timeout:?}; start a job for work that takes long"
+        ))),
+    };
+    result.map_err(|error| {
+        let retry = subscription.retry;
+        let more = error.is_retryable() && attempt < retry.attempts();
+        tracing::warn!(
+            subscription = %subscription.name,
+            event_type = %record.event_type,
+            event_id = %record.id,
+            attempt,
+            attempts = retry.attempts(),
+            error = error.message(),
+            "a subscription failed on an event"
+        );
+        Failure {
+            error: cap(error.message()),
+            retry_after: more.then(|| retry.delay_after(attempt)),
+        }
+    })
+}
+
+fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
+    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| trigger.prepare(record)));
+    let run = match prepared {
+        Ok(Ok(run)) => Ok(run),
+        Ok(Err(error)) => Err(cap(&error.to_string())),
+        Err(panic) => Err(cap(&format!(
+            "the trigger panicked: {}",
+            panic_text(&*panic)
+        ))),
+    };
+    Firing {
+        event_id: record.id,
+        event_type: record.event_type.clone(),
+        trigger_id: trigger.id.clone(),
+        job_type: trigger.job_type,
+        run,
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+// A NUL, which PostgreSQL's text cannot hold, must not keep an error from being recorded.
+fn cap(error: &str) -> String {
+    let mut end = error.len().min(MAX_ERROR_BYTES);
+    while !error.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = error[..end].replace('\0', "\u{fffd}");
+    if end < error.len() {
+        format!("{kept}… ({} bytes in all)", error.len())
+    } else {
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r50_a_huge_error_is_capped_and_says_so() {
+        let text = cap(&"ä".repeat(MAX_ERROR_BYTES));
+        assert!(text.len() < MAX_ERROR_BYTES + 100);
+        assert!(text.ends_with("bytes in all)"), "{text}");
+        assert_eq!(cap("short\0"), "short\u{fffd}");
+    }
+}

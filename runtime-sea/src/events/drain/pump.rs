@@ -1,0 +1,402 @@
+//! The loop of one lane: claim while there is room, settle what has finished.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::claim::{ClaimedDelivery, ClaimedEvent, Lane, claim_deliveries, claim_events};
+use super::dispatch::{
+    DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, Held, dispatch_delivery,
+    dispatch_event,
+};
+use super::settle::{held_consumers, postpone_event, settle_deliveries, settle_events};
+use crate::database;
+use crate::events::ConsumerKind;
+
+/// The most that is claimed at a time.
+const BATCH: usize = 256;
+
+/// The most that one lane has in hand.
+const CAPACITY: usize = 2 * BATCH;
+
+/// How many aggregates of one lane are worked on at a time.
+const CONCURRENCY: usize = 32;
+
+/// How often an event is taken up whose outcome the database refuses to record, before it is given up.
+const MAX_REFUSALS: u32 = 5;
+
+/// The longest pause between two tries while the database is away.
+const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Where a pump's work comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source {
+    Events(Lane),
+    Deliveries(ConsumerKind),
+}
+
+/// How long a pump goes on.
+#[derive(Debug)]
+pub(super) enum Mode {
+    /// Until nothing is left that could be done now.
+    UntilIdle,
+    /// Until `shutdown`, and then until what is in hand is done, or until `abort`.
+    Until {
+        shutdown: CancellationToken,
+        abort: CancellationToken,
+    },
+}
+
+#[derive(Debug)]
+enum Done {
+    Event(DispatchedEvent),
+    Delivery(DispatchedDelivery),
+}
+
+/// Claims, dispatches and settles. Returns how much was settled.
+///
+/// Only [`Mode::UntilIdle`] returns the database's errors; a pump that runs on waits until it is back.
+pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Result<usize, DbErr> {
+    let (shutdown, abort, until_idle) = match mode {
+        Mode::UntilIdle => (CancellationToken::new(), CancellationToken::new(), true),
+        Mode::Until { shutdown, abort } => (shutdown, abort, false),
+    };
+    let poll_interval = database::dialect(shared.runtime.db())?.max_poll_interval();
+    let mut wake_ups = shared.runtime.wake_up().subscribe();
+    let (sender, mut done) = mpsc::unbounded_channel();
+    let permits = Arc::new(Semaphore::new(CONCURRENCY));
+    let mut groups = JoinSet::new();
+    let mut in_hand = 0;
+    let mut settled = 0;
+    let mut look = true;
+    let mut failures = 0;
+    loop {
+        let room = CAPACITY - in_hand;
+        if look && room >= BATCH && !shutdown.is_cancelled() {
+            match claim(shared, source).await {
+                Ok(batch) => {
+                    failures = 0;
+                    look = batch.len() >= BATCH;
+                    in_hand += batch.len();
+                    for group in batch.groups {
+                        let (shared, sender) = (Arc::clone(shared), sender.clone());
+                        let permits = Arc::clone(&permits);
+                        groups.spawn(async move {
+                            // The semaphore is never closed.
+                            let _permit = permits.acquire_owned().await;
+                            group.dispatch(&shared, &sender).await;
+                        });
+                    }
+                    if look {
+                        continue;
+                    }
+                }
+                Err(error) if until_idle => return Err(error),
+                Err(error) => {
+                    failures += 1;
+                    look = false;
+                    log_outage(failures, &error, "events could not be claimed");
+                }
+            }
+        }
+        if in_hand == 0 && (shutdown.is_cancelled() || (until_idle && !look)) {
+            return Ok(settled);
+        }
+        let pause = if failures > 0 {
+            outage_pause(failures)
+        } else {
+            poll_interval
+        };
+        tokio::select! {
+            biased;
+            () = abort.cancelled() => {
+                groups.shutdown().await;
+                return Ok(settled);
+            }
+            Some(first) = done.recv() => {
+                let mut batch = vec![first];
+                while batch.len() < BATCH && let Ok(next) = done.try_recv() {
+                    batch.push(next);
+                }
+                let taken = batch.len();
+                settle(shared, batch, &abort).await;
+                in_hand -= taken;
+                settled += taken;
+                look = true;
+            }
+            Some(_) = groups.join_next() => {}
+            () = shutdown.cancelled(), if in_hand == 0 => {}
+            Ok(()) = wake_ups.changed(), if !look => look = true,
+            () = tokio::time::sleep(pause), if !look => look = true,
+        }
+    }
+}
+
+struct Batch {
+    groups: Vec<Group>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.groups.iter().map(Group::len).sum()
+    }
+}
+
+/// What has to be done one after the other.
+enum Group {
+    Events {
+        events: Vec<ClaimedEvent>,
+        held: Held,
+    },
+    Deliveries(Vec<ClaimedDelivery>),
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        match self {
+            Self::Events { events, .. } => events.len(),
+            Self::Deliveries(deliveries) => deliveries.len(),
+        }
+    }
+
+    // Nobody listens any more where sending fails, so that nothing can be done about it.
+    async fn dispatch(self, shared: &Shared, done: &mpsc::UnboundedSender<Done>) {
+        match self {
+            Self::Events { events, mut held } => {
+                for event in events {
+                    let dispatched = dispatch_event(&shared.consumers, event, &mut held).await;
+                    let _sent = done.send(Done::Event(dispatched));
+                }
+            }
+            Self::Deliveries(deliveries) => {
+                let mut blocked = false;
+                for delivery in deliveries {
+                    let outcome = if blocked {
+                        DeliveryOutcome::Behind
+                    } else {
+                        dispatch_delivery(&shared.consumers, &delivery).await
+                    };
+                    if let DeliveryOutcome::Failed(failure) = &outcome {
+                        blocked = failure.retry_after.is_some();
+                    }
+                    let _sent = done.send(Done::Delivery(DispatchedDelivery { delivery, outcome }));
+                }
+            }
+        }
+    }
+}
+
+async fn claim(shared: &Shared, source: Source) -> Result<Batch, DbErr> {
+    let db = shared.runtime.db();
+    let limit = BATCH as u64;
+    let groups = match source {
+        Source::Events(lane) => {
+            let events = claim_events(db, &shared.claimant(), lane, limit).await?;
+            let mut held = held_consumers(db, &shared.consumers, &events).await?;
+            let (keyed, single) = grouped(events, |it| {
+                it.aggregate()
+                    .map(|(kind, id)| (kind.to_owned(), id.to_owned()))
+            });
+            let keyed = keyed.into_iter().map(|(aggregate, events)| Group::Events {
+                events,
+                held: held.remove(&aggregate).unwrap_or_default(),
+            });
+            let single = single.into_iter().map(|it| Group::Events {
+                events: vec![it],
+                held: Held::new(),
+            });
+            keyed.chain(single).collect()
+        }
+        Source::Deliveries(kind) => {
+            let names = shared.consumers.names(kind);
+            let deliveries = claim_deliveries(db, &shared.claimant(), kind, &names, limit).await?;
+            let (keyed, single) = grouped(deliveries, |it| {
+                let aggregate = it
+                    .row
+                    .aggregate_type
+                    .clone()
+                    .zip(it.row.aggregate_id.clone());
+                let ordered = it.row.ordering == crate::events::EventOrdering::Aggregate.as_str();
+                aggregate
+                    .filter(|_| ordered)
+                    .map(|it_of| (it.row.subscription.clone(), it_of))
+            });
+            let keyed = keyed.into_values().map(Group::Deliveries);
+            keyed
+                .chain(single.into_iter().map(|it| Group::Deliveries(vec![it])))
+                .collect()
+        }
+    };
+    Ok(Batch { groups })
+}
+
+// Keeps the order within a key; what has no key stands alone.
+fn grouped<T, K: Ord>(
+    items: Vec<T>,
+    key: impl Fn(&T) -> Option<K>,
+) -> (BTreeMap<K, Vec<T>>, Vec<T>) {
+    let mut keyed: BTreeMap<K, Vec<T>> = BTreeMap::new();
+    let mut single = Vec::new();
+    for item in items {
+        match key(&item) {
+            Some(key) => keyed.entry(key).or_default().push(item),
+            None => single.push(item),
+        }
+    }
+    (keyed, single)
+}
+
+/// Records a batch. While the database is away the outcomes are kept, because the handlers have done their work; where
+/// it refuses a batch, each outcome is tried alone, so that one cannot stand in the way of the others.
+async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
+    let mut events = Vec::new();
+    let mut deliveries = Vec::new();
+    for it in batch {
+        match it {
+            Done::Event(event) => events.push(event),
+            Done::Delivery(delivery) => deliveries.push(delivery),
+        }
+    }
+    let mut started = 0;
+    if !events.is_empty() {
+        match persist(shared, Write::Events(&events), abort).await {
+            Ok(runs) => started += runs,
+            Err(_) => {
+                for event in events.chunks(1) {
+                    match persist(shared, Write::Events(event), abort).await {
+                        Ok(runs) => started += runs,
+                        Err(error) => refuse(shared, event, &error, abort).await,
+                    }
+                }
+            }
+        }
+    }
+    if !deliveries.is_empty() {
+        match persist(shared, Write::Deliveries(&deliveries), abort).await {
+            Ok(runs) => started += runs,
+            Err(_) => {
+                for delivery in deliveries.chunks(1) {
+                    match persist(shared, Write::Deliveries(delivery), abort).await {
+                        Ok(runs) => started += runs,
+                        Err(error) => refuse_delivery(shared, delivery, &error, abort).await,
+                    }
+                }
+            }
+        }
+    }
+    if started > 0 {
+        shared.runtime.wake_up().announce();
+    }
+}
+
+async fn refuse(
+    shared: &Shared,
+    events: &[DispatchedEvent],
+    error: &DbErr,
+    abort: &CancellationToken,
+) {
+    for DispatchedEvent { event, .. } in events {
+        let (id, attempts) = (event.record.id, event.record.attempts);
+        tracing::error!(event_id = %id, attempts, %error, "the database refuses an event's outcome");
+        let text = format!("the outcome could not be recorded: {error}");
+        let pause = (attempts < MAX_REFUSALS).then(|| outage_pause(attempts));
+        let write = Write::Postpone {
+            event,
+            error: &text,
+            pause,
+        };
+        if let Err(error) = persist(shared, write, abort).await {
+            tracing::error!(event_id = %id, %error, "an event could not be put back");
+        }
+    }
+}
+
+// The same as a failure of the consumer: what it did is not on record, so that it has to do it again.
+async fn refuse_delivery(
+    shared: &Shared,
+    deliveries: &[DispatchedDelivery],
+    error: &DbErr,
+    abort: &CancellationToken,
+) {
+    for DispatchedDelivery { delivery, .. } in deliveries {
+        let attempts = u32::try_from(delivery.row.attempts).unwrap_or_default();
+        tracing::error!(event_id = %delivery.record.id, %error, "the database refuses a delivery's outcome");
+        let failure = Failure {
+            error: format!("the outcome could not be recorded: {error}"),
+            retry_after: (attempts < MAX_REFUSALS).then(|| outage_pause(attempts)),
+        };
+        let failed = [DispatchedDelivery {
+            delivery: delivery.clone(),
+            outcome: DeliveryOutcome::Failed(failure),
+        }];
+        if let Err(error) = persist(shared, Write::Deliveries(&failed), abort).await {
+            tracing::error!(event_id = %delivery.record.id, %error, "a delivery could not be put back");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Write<'a> {
+    Events(&'a [DispatchedEvent]),
+    Deliveries(&'a [DispatchedDelivery]),
+    Postpone {
+        event: &'a ClaimedEvent,
+        error: &'a str,
+        pause: Option<Duration>,
+    },
+}
+
+// Tries until the database takes it, refuses it, or the drain is aborted.
+async fn persist(
+    shared: &Shared,
+    write: Write<'_>,
+    abort: &CancellationToken,
+) -> Result<usize, DbErr> {
+    let db = shared.runtime.db();
+    let dialect = database::dialect(db)?;
+    let mut failures = 0;
+    loop {
+        let written = match write {
+            Write::Events(events) => settle_events(db, &shared.consumers, events).await,
+            Write::Deliveries(deliveries) => settle_deliveries(db, deliveries).await,
+            Write::Postpone {
+                event,
+                error,
+                pause,
+            } => postpone_event(db, event, error, pause).await.map(|()| 0),
+        };
+        match written {
+            Err(error) if dialect.is_transient(&error) && !abort.is_cancelled() => {
+                failures += 1;
+                log_outage(
+                    failures,
+                    &error,
+                    "the outcome of events could not be recorded",
+                );
+                abort
+                    .run_until_cancelled(tokio::time::sleep(outage_pause(failures)))
+                    .await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn outage_pause(failures: u32) -> Duration {
+    let pause = Duration::from_millis(20).saturating_mul(1_u32 << failures.min(8));
+    let spread = rand::random_range(0.75..=1.25);
+    pause.min(MAX_OUTAGE_PAUSE).mul_f64(spread)
+}
+
+// One line per doubling: an outage of an hour must not fill a disk.
+fn log_outage(failures: u32, error: &DbErr, what: &str) {
+    if failures.is_power_of_two() {
+        tracing::warn!(%error, failures, "{what}; trying again");
+    }
+}

@@ -1,0 +1,464 @@
+//! Recording what became of a batch: one transaction, and only what the claim's fence still covers.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::claim::ClaimedEvent;
+use super::dispatch::{
+    Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, Held, HeldByAggregate,
+};
+use crate::bridge::{self, Firing};
+use crate::database::{self, Dialect, now_plus, rows_per_statement};
+use crate::events::entities::{domain_event, event_delivery, event_subscription};
+use crate::events::{ConsumerKind, EventOrdering, Tier};
+
+use domain_event::Column as E;
+use event_delivery::Column as D;
+
+/// A consumer that no worker has hosted for so long gets no further events.
+pub(crate) const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A delivery row to be written.
+struct NewDelivery<'a> {
+    event: &'a ClaimedEvent,
+    kind: ConsumerKind,
+    name: String,
+    failure: Option<&'a Failure>,
+}
+
+/// Which consumers may not get further events of the batch's aggregates on the spot.
+pub(crate) async fn held_consumers(
+    db: &DatabaseConnection,
+    consumers: &Consumers,
+    events: &[ClaimedEvent],
+) -> Result<HeldByAggregate, DbErr> {
+    let ids: HashSet<&str> = events
+        .iter()
+        .filter_map(|it| Some(it.aggregate()?.1))
+        .collect();
+    let mut held = HeldByAggregate::new();
+    let names: Vec<&str> = consumers.iter().map(|it| it.1).collect();
+    if ids.is_empty() || names.is_empty() {
+        return Ok(held);
+    }
+    let kinds = [
+        ConsumerKind::Subscription.as_str(),
+        ConsumerKind::Trigger.as_str(),
+    ];
+    let waiting = event_delivery::Entity::find()
+        .select_only()
+        .columns([D::Kind, D::Subscription, D::AggregateType, D::AggregateId])
+        .distinct()
+        .filter(D::Status.eq("pending"))
+        .filter(D::Kind.is_in(kinds))
+        .filter(D::Subscription.is_in(names))
+        .filter(D::AggregateId.is_in(ids))
+        .filter(D::Ordering.eq(EventOrdering::Aggregate.as_str()))
+        .into_tuple::<(String, String, Option<String>, Option<String>)>()
+        .all(db)
+        .await?;
+    for (kind, name, aggregate_type, aggregate_id) in waiting {
+        if let (Some(kind), Some(aggregate_type), Some(aggregate_id)) =
+            (ConsumerKind::from_name(&kind), aggregate_type, aggregate_id)
+        {
+            held.entry((aggregate_type, aggregate_id))
+                .or_insert_with(Held::new)
+                .insert((kind, name));
+        }
+    }
+    Ok(held)
+}
+
+/// Records a batch of dispatched events. Returns how many runs were started.
+pub(crate) async fn settle_events(
+    db: &DatabaseConnection,
+    consumers: &Consumers,
+    batch: &[DispatchedEvent],
+) -> Result<usize, DbErr> {
+    let tx = database::begin(db).await?;
+    let dialect = database::dialect(&tx)?;
+    let claims: Vec<_> = batch
+        .iter()
+        .map(|it| (it.event.record.seq, it.event.token))
+        .collect();
+    let owned = lock_owned_events(&tx, dialect, &claims).await?;
+    let elsewhere = hosted_elsewhere(&tx, dialect, consumers, batch).await?;
+
+    let mut deliveries = Vec::new();
+    let mut processed = Vec::new();
+    let mut delivering = Vec::new();
+    for it in batch
+        .iter()
+        .filter(|it| owned.contains(&it.event.record.seq))
+    {
+        let seq = it.event.record.seq;
+        let rows = deliveries_of(it, &elsewhere);
+        let waits = rows
+            .iter()
+            .any(|row| row.failure.is_none_or(|it| it.retry_after.is_some()));
+        let given_up = it
+            .failures
+            .iter()
+            .find(|(_, failure)| failure.retry_after.is_none());
+        if let Some((name, failure)) = given_up {
+            let error = format!("subscription `{name}`: {}", failure.error);
+            let status = (!waits).then_some("failed");
+            mark_events(&tx, dialect, &[seq], status, Some(&error)).await?;
+        } else if waits {
+            delivering.push(seq);
+        } else {
+            processed.push(seq);
+        }
+        deliveries.extend(rows);
+    }
+    mark_events(&tx, dialect, &processed, Some("processed"), None).await?;
+    mark_events(&tx, dialect, &delivering, None, None).await?;
+    insert_deliveries(&tx, dialect, &deliveries).await?;
+    let firings: Vec<&Firing> = batch
+        .iter()
+        .filter(|it| owned.contains(&it.event.record.seq))
+        .flat_map(|it| &it.firings)
+        .collect();
+    let started = bridge::record(&tx, &firings).await?;
+    tx.commit().await?;
+    if owned.len() < batch.len() {
+        tracing::warn!(
+            lost = batch.len() - owned.len(),
+            "events were taken over by another worker before this one had recorded their delivery"
+        );
+    }
+    Ok(started)
+}
+
+/// Records a batch of deliveries, and the end of their events where nothing else of them waits. Returns how many runs
+/// were started.
+pub(crate) async fn settle_deliveries(
+    db: &DatabaseConnection,
+    batch: &[DispatchedDelivery],
+) -> Result<usize, DbErr> {
+    let tx = database::begin(db).await?;
+    let dialect = database::dialect(&tx)?;
+    let seqs: Vec<i64> = batch.iter().map(|it| it.delivery.row.event_seq).collect();
+    // Two transactions that end the last two deliveries of an event must see each other.
+    lock_events(&tx, dialect, &seqs).await?;
+    let mut firings = Vec::new();
+    for it in batch {
+        let row = &it.delivery.row;
+        let mut update = Query::update();
+        update
+            .table(event_delivery::Entity)
+            .value(D::ClaimedBy, Option::<Uuid>::None)
+            .value(D::ClaimToken, Option::<Uuid>::None)
+            .and_where(Expr::col(D::EventSeq).eq(row.event_seq))
+            .and_where(Expr::col(D::Kind).eq(&row.kind))
+            .and_where(Expr::col(D::Subscription).eq(&row.subscription))
+            .and_where(Expr::col(D::ClaimToken).eq(it.delivery.token));
+        match &it.outcome {
+            DeliveryOutcome::Delivered | DeliveryOutcome::Fired(_) => {
+                update
+                    .value(D::Status, "processed")
+                    .value(D::ProcessedAt, dialect.now());
+            }
+            DeliveryOutcome::Behind => {
+                update.value(D::Attempts, Expr::col(D::Attempts).sub(1));
+            }
+            DeliveryOutcome::Failed(Failure {
+                error,
+                retry_after: Some(delay),
+            }) => {
+                update
+                    .value(D::Error, error)
+                    .value(D::AvailableAt, now_plus(dialect, *delay));
+            }
+            DeliveryOutcome::Failed(Failure {
+                error,
+                retry_after: None,
+            }) => {
+                update
+                    .value(D::Status, "failed")
+                    .value(D::Error, error)
+                    .value(D::ProcessedAt, dialect.now());
+            }
+        }
+        let owned = tx.execute(&update).await?.rows_affected() > 0;
+        match &it.outcome {
+            DeliveryOutcome::Fired(firing) if owned => firings.push(firing),
+            DeliveryOutcome::Failed(Failure {
+                error,
+                retry_after: None,
+            }) if owned => {
+                let error = format!("subscription `{}`: {error}", row.subscription);
+                let update = Query::update()
+                    .table(domain_event::Entity)
+                    .value(E::Error, error)
+                    .and_where(Expr::col(E::Seq).eq(row.event_seq))
+                    .to_owned();
+                tx.execute(&update).await?;
+            }
+            _ => {}
+        }
+    }
+    let started = bridge::record(&tx, &firings).await?;
+    end_events(&tx, dialect, &seqs).await?;
+    tx.commit().await?;
+    Ok(started)
+}
+
+/// Puts an event back whose outcome could not be recorded, or gives it up after `attempts` claims.
+pub(crate) async fn postpone_event(
+    db: &DatabaseConnection,
+    event: &ClaimedEvent,
+    error: &str,
+    retry_after: Option<Duration>,
+) -> Result<(), DbErr> {
+    let dialect = database::dialect(db)?;
+    let mut update = Query::update();
+    update
+        .table(domain_event::Entity)
+        .value(E::ClaimedBy, Option::<Uuid>::None)
+        .value(E::ClaimToken, Option::<Uuid>::None)
+        .value(E::Error, error)
+        .and_where(Expr::col(E::Seq).eq(event.record.seq))
+        .and_where(Expr::col(E::ClaimToken).eq(event.token));
+    match retry_after {
+        Some(delay) => update.value(E::AvailableAt, now_plus(dialect, delay)),
+        None => update
+            .value(E::Status, "failed")
+            .value(E::ProcessedAt, dialect.now()),
+    };
+    db.execute(&update).await.map(drop)
+}
+
+async fn lock_owned_events(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    claims: &[(i64, Uuid)],
+) -> Result<HashSet<i64>, DbErr> {
+    let mut owned = HashSet::new();
+    let tokens: HashSet<Uuid> = claims.iter().map(|it| it.1).collect();
+    let expected: HashSet<(i64, Uuid)> = claims.iter().copied().collect();
+    for chunk in claims.chunks(rows_per_statement(dialect, 2)) {
+        let rows = domain_event::Entity::find()
+            .select_only()
+            .columns([E::Seq, E::ClaimToken])
+            .filter(E::Seq.is_in(chunk.iter().map(|it| it.0)))
+            .filter(E::ClaimToken.is_in(tokens.iter().copied()))
+            .order_by_asc(E::Seq)
+            .lock_exclusive()
+            .into_tuple::<(i64, Uuid)>()
+            .all(tx)
+            .await?;
+        owned.extend(
+            rows.into_iter()
+                .filter(|it| expected.contains(it))
+                .map(|it| it.0),
+        );
+    }
+    Ok(owned)
+}
+
+async fn lock_events(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    seqs: &[i64],
+) -> Result<(), DbErr> {
+    let mut seqs = seqs.to_vec();
+    seqs.sort_unstable();
+    seqs.dedup();
+    for chunk in seqs.chunks(rows_per_statement(dialect, 1)) {
+        domain_event::Entity::find()
+            .select_only()
+            .column(E::Seq)
+            .filter(E::Seq.is_in(chunk.iter().copied()))
+            .order_by_asc(E::Seq)
+            .lock_exclusive()
+            .into_tuple::<i64>()
+            .all(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The consumers of the batch's event types that other processes host, as (event type, kind, name).
+async fn hosted_elsewhere(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    consumers: &Consumers,
+    batch: &[DispatchedEvent],
+) -> Result<Vec<(String, ConsumerKind, String)>, DbErr> {
+    let types: HashSet<&str> = batch
+        .iter()
+        .map(|it| it.event.record.event_type.as_str())
+        .collect();
+    let since = dialect.now_plus_seconds(-RETIREMENT.as_secs_f64());
+    let registered = event_subscription::Entity::find()
+        .filter(event_subscription::Column::EventType.is_in(types))
+        .filter(Expr::col(event_subscription::Column::SeenAt).gt(since))
+        .all(tx)
+        .await?;
+    Ok(registered
+        .into_iter()
+        .filter_map(|it| Some((it.event_type, ConsumerKind::from_name(&it.kind)?, it.name)))
+        .filter(|(_, kind, name)| !consumers.hosts(*kind, name))
+        .collect())
+}
+
+fn deliveries_of<'a>(
+    dispatched: &'a DispatchedEvent,
+    elsewhere: &[(String, ConsumerKind, String)],
+) -> Vec<NewDelivery<'a>> {
+    let event = &dispatched.event;
+    let failures = dispatched
+        .failures
+        .iter()
+        .map(|(name, failure)| NewDelivery {
+            event,
+            kind: ConsumerKind::Subscription,
+            name: name.clone(),
+            failure: Some(failure),
+        });
+    let held = dispatched.held.iter().map(|(kind, name)| NewDelivery {
+        event,
+        kind: *kind,
+        name: name.clone(),
+        failure: None,
+    });
+    let elsewhere = elsewhere
+        .iter()
+        .filter(|(event_type, kind, _)| {
+            let may_start_work = event.record.tier == Tier::Domain;
+            *event_type == event.record.event_type
+                && (*kind == ConsumerKind::Subscription || may_start_work)
+        })
+        .map(|(_, kind, name)| NewDelivery {
+            event,
+            kind: *kind,
+            name: name.clone(),
+            failure: None,
+        });
+    failures.chain(held).chain(elsewhere).collect()
+}
+
+async fn insert_deliveries(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    deliveries: &[NewDelivery<'_>],
+) -> Result<(), DbErr> {
+    const COLUMNS: [D; 12] = [
+        D::EventSeq,
+        D::Kind,
+        D::Subscription,
+        D::EventId,
+        D::AggregateType,
+        D::AggregateId,
+        D::Ordering,
+        D::Status,
+        D::Attempts,
+        D::AvailableAt,
+        D::ProcessedAt,
+        D::Error,
+    ];
+    for chunk in deliveries.chunks(rows_per_statement(dialect, COLUMNS.len() + 1)) {
+        let mut insert = Query::insert();
+        insert.into_table(event_delivery::Entity).columns(COLUMNS);
+        for it in chunk {
+            let record = &it.event.record;
+            let given_up = it.failure.is_some_and(|it| it.retry_after.is_none());
+            let delay = it.failure.and_then(|it| it.retry_after).unwrap_or_default();
+            let values: [SimpleExpr; 12] = [
+                record.seq.into(),
+                it.kind.as_str().into(),
+                it.name.as_str().into(),
+                record.id.as_uuid().into(),
+                record.aggregate_type.clone().into(),
+                record.aggregate_id.clone().into(),
+                it.event.ordering.as_str().into(),
+                if given_up { "failed" } else { "pending" }.into(),
+                i32::from(it.failure.is_some()).into(),
+                now_plus(dialect, delay),
+                if given_up {
+                    dialect.now()
+                } else {
+                    Expr::null()
+                },
+                it.failure.map(|it| it.error.clone()).into(),
+            ];
+            insert.values_panic(values);
+        }
+        insert.on_conflict(
+            OnConflict::columns([D::EventSeq, D::Kind, D::Subscription])
+                .do_nothing()
+                .to_owned(),
+        );
+        tx.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// Ends the claim on events of this transaction; without a status they wait for their deliveries.
+async fn mark_events(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    seqs: &[i64],
+    status: Option<&str>,
+    error: Option<&str>,
+) -> Result<(), DbErr> {
+    for chunk in seqs.chunks(rows_per_statement(dialect, 1).saturating_sub(8).max(1)) {
+        let mut update = Query::update();
+        update
+            .table(domain_event::Entity)
+            .value(E::ClaimedBy, Option::<Uuid>::None)
+            .value(E::ClaimToken, Option::<Uuid>::None)
+            .value(E::DispatchedAt, dialect.now())
+            .value(E::Error, error.map(str::to_owned))
+            .and_where(Expr::col(E::Seq).is_in(chunk.iter().copied()));
+        if let Some(status) = status {
+            update
+                .value(E::Status, status)
+                .value(E::ProcessedAt, dialect.now());
+        }
+        tx.execute(&update).await?;
+    }
+    Ok(())
+}
+
+async fn end_events(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    seqs: &[i64],
+) -> Result<(), DbErr> {
+    let deliveries = |status: &'static str| {
+        Query::select()
+            .expr(Expr::val(1))
+            .from(event_delivery::Entity)
+            .and_where(
+                Expr::col((event_delivery::Entity, D::EventSeq))
+                    .eq(Expr::col((domain_event::Entity, E::Seq))),
+            )
+            .and_where(Expr::col((event_delivery::Entity, D::Status)).eq(status))
+            .to_owned()
+    };
+    for chunk in seqs.chunks(rows_per_statement(dialect, 1).saturating_sub(8).max(1)) {
+        let status: SimpleExpr = Expr::case(Expr::exists(deliveries("failed")), "failed")
+            .finally("processed")
+            .into();
+        let update = Query::update()
+            .table(domain_event::Entity)
+            .value(E::Status, status)
+            .value(E::ProcessedAt, dialect.now())
+            .and_where(Expr::col(E::Seq).is_in(chunk.iter().copied()))
+            .and_where(Expr::col(E::Status).eq("pending"))
+            .and_where(Expr::col(E::DispatchedAt).is_not_null())
+            .and_where(Expr::exists(deliveries("pending")).not())
+            .to_owned();
+        tx.execute(&update).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Version 1.
+
+use sea_orm_migration::prelude::*;
+
+use crate::migration::steps::{create_index, create_table, drop_tables, moment, moment_now, name};
+
+/// Makes the tables and indexes; what is there already is left alone.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create_table(manager, &mut domain_events(manager)?).await?;
+    create_table(manager, &mut event_subscription(manager)?).await?;
+    create_table(manager, &mut event_delivery(manager)?).await?;
+    create_table(manager, &mut job_worker(manager)?).await?;
+    create_indexes(manager).await
+}
+
+/// Drops the tables with what is in them.
+///
+/// # Errors
+///
+/// The database's own; on PostgreSQL also that a later subsystem still refers to them.
+pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    drop_tables(
+        manager,
+        &[
+            "event_delivery",
+            "event_subscription",
+            "domain_events",
+            "job_worker",
+        ],
+    )
+    .await
+}
+
+fn domain_events(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    let audit = Expr::col("tier")
+        .eq("audit")
+        .and(Expr::col("pool").is_null())
+        .and(Expr::col("direction").is_null());
+    let domain = Expr::col("tier")
+        .eq("domain")
+        .and(Expr::col("pool").is_not_null())
+        .and(Expr::col("direction").is_not_null());
+    let known_status = Expr::col("status").is_in(["pending", "processed", "failed"]);
+    Ok(Table::create()
+        .table("domain_events")
+        // The order in which transactions wrote, which is what an aggregate's events are delivered in.
+        .col(
+            ColumnDef::new("seq")
+                .big_integer()
+                .not_null()
+                .auto_increment()
+                .primary_key(),
+        )
+        .col(ColumnDef::new("id").uuid().not_null().unique_key())
+        .col(name("type").not_null())
+        .col(name("aggregate_type"))
+        .col(name("aggregate_id"))
+        .col(ColumnDef::new("payload").json_binary().not_null())
+        .col(ColumnDef::new("metadata").json_binary().not_null())
+        .col(ColumnDef::new("direction").string_len(16))
+        .col(ColumnDef::new("pool").string_len(64))
+        .col(ColumnDef::new("tier").string_len(16).not_null())
+        .col(ColumnDef::new("version").integer().not_null())
+        .col(ColumnDef::new("ordering").string_len(16).not_null())
+        .col(name("tenant_id"))
+        .col(moment_now(manager, "occurred_at")?)
+        .col(moment_now(manager, "created_at")?)
+        .col(
+            ColumnDef::new("status")
+                .string_len(16)
+                .not_null()
+                .default("pending"),
+        )
+        .col(ColumnDef::new("attempts").integer().not_null().default(0))
+        .col(ColumnDef::new("recoveries").integer().not_null().default(0))
+        .col(moment_now(manager, "available_at")?)
+        .col(ColumnDef::new("claimed_by").uuid())
+        .col(ColumnDef::new("claim_token").uuid())
+        .col(moment("dispatched_at"))
+        .col(moment("processed_at"))
+        .col(ColumnDef::new("error").text())
+        .check(("domain_events_tier_routing_check", audit.or(domain)))
+        .check(("domain_events_status_check", known_status))
+        .take())
+}
+
+fn event_subscription(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("event_subscription")
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(name("name").not_null())
+        .col(name("event_type").not_null())
+        .col(moment_now(manager, "registered_at")?)
+        .col(moment_now(manager, "seen_at")?)
+        .primary_key(Index::create().col("kind").col("name"))
+        .take())
+}
+
+fn event_delivery(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("event_delivery")
+        .col(ColumnDef::new("event_seq").big_integer().not_null())
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(name("subscription").not_null())
+        .col(ColumnDef::new("event_id").uuid().not_null())
+        .col(name("aggregate_type"))
+        .col(name("aggregate_id"))
+        .col(ColumnDef::new("ordering").string_len(16).not_null())
+        .col(
+            ColumnDef::new("status")
+                .string_len(16)
+                .not_null()
+                .default("pending"),
+        )
+        .col(ColumnDef::new("attempts").integer().not_null().default(0))
+        .col(ColumnDef::new("recoveries").integer().not_null().default(0))
+        .col(moment_now(manager, "available_at")?)
+        .col(ColumnDef::new("claimed_by").uuid())
+        .col(ColumnDef::new("claim_token").uuid())
+        .col(moment_now(manager, "created_at")?)
+        .col(moment("processed_at"))
+        .col(ColumnDef::new("error").text())
+        .primary_key(
+            Index::create()
+                .col("event_seq")
+                .col("kind")
+                .col("subscription"),
+        )
+        .foreign_key(
+            ForeignKey::create()
+                .name("event_delivery_event_seq_fkey")
+                .from("event_delivery", "event_seq")
+                .to("domain_events", "seq")
+                .on_delete(ForeignKeyAction::Cascade),
+        )
+        .take())
+}
+
+fn job_worker(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_worker")
+        .col(ColumnDef::new("id").uuid().not_null().primary_key())
+        .col(name("name").not_null())
+        .col(moment_now(manager, "started_at")?)
+        .col(moment_now(manager, "heartbeat_at")?)
+        .col(moment("expires_at").not_null())
+        .take())
+}
+
+async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let undispatched = || {
+        Expr::col("status")
+            .eq("pending")
+            .and(Expr::col("dispatched_at").is_null())
+    };
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_claim_idx",
+        Index::create()
+            .col("pool")
+            .col("seq")
+            .cond_where(undispatched()),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_order_idx",
+        Index::create()
+            .col("aggregate_id")
+            .col("aggregate_type")
+            .col("seq")
+            .cond_where(undispatched()),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_claimed_idx",
+        Index::create()
+            .col("claimed_by")
+            .cond_where(Expr::col("claimed_by").is_not_null()),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_failed_idx",
+        Index::create()
+            .col("seq")
+            .cond_where(Expr::col("status").eq("failed")),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_aggregate_idx",
+        Index::create()
+            .col("aggregate_id")
+            .col("aggregate_type")
+            .col("seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_subscription",
+        "event_subscription_type_idx",
+        Index::create().col("event_type"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_delivery",
+        "event_delivery_claim_idx",
+        Index::create()
+            .col("kind")
+            .col("subscription")
+            .col("aggregate_id")
+            .col("event_seq")
+            .cond_where(Expr::col("status").eq("pending")),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_delivery",
+        "event_delivery_claimed_idx",
+        Index::create()
+            .col("claimed_by")
+            .cond_where(Expr::col("claimed_by").is_not_null()),
+    )
+    .await
+}

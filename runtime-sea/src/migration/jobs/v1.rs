@@ -1,0 +1,201 @@
+//! Version 1.
+
+use sea_orm_migration::prelude::*;
+
+use crate::migration::steps::{create_index, create_table, drop_tables, moment, moment_now, name};
+
+/// Makes the tables and indexes; what is there already is left alone.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create_table(manager, &mut job(manager)?).await?;
+    create_table(manager, &mut job_run(manager)?).await?;
+    create_table(manager, &mut job_step(manager)?).await?;
+    create_table(manager, &mut job_dedupe()).await?;
+    create_table(manager, &mut job_pool(manager)?).await?;
+    create_indexes(manager).await
+}
+
+/// Drops the tables with what is in them.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    drop_tables(
+        manager,
+        &["job_pool", "job_dedupe", "job_step", "job_run", "job"],
+    )
+    .await
+}
+
+fn job(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job")
+        .col(name("type").not_null().primary_key())
+        .col(name("pool").not_null())
+        .col(ColumnDef::new("policy").json_binary().not_null())
+        .col(moment_now(manager, "registered_at")?)
+        .col(moment_now(manager, "updated_at")?)
+        .take())
+}
+
+fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_run")
+        .col(ColumnDef::new("id").uuid().not_null().primary_key())
+        .col(name("job_type").not_null())
+        .col(name("pool").not_null())
+        .col(ColumnDef::new("status").string_len(16).not_null())
+        .col(ColumnDef::new("readiness").string_len(16).not_null())
+        .col(ColumnDef::new("priority").small_integer().not_null())
+        .col(moment_now(manager, "run_at")?)
+        .col(ColumnDef::new("input").json_binary().not_null())
+        .col(ColumnDef::new("output").json_binary())
+        .col(ColumnDef::new("error").text())
+        .col(ColumnDef::new("errors").json_binary().not_null())
+        .col(ColumnDef::new("attempt").integer().not_null().default(0))
+        .col(ColumnDef::new("max_attempts").integer().not_null())
+        .col(ColumnDef::new("recoveries").integer().not_null().default(0))
+        .col(ColumnDef::new("fence").big_integer().not_null().default(0))
+        .col(ColumnDef::new("worker_id").uuid())
+        .col(ColumnDef::new("timeout_ms").big_integer())
+        .col(moment("deadline_at"))
+        .col(name("concurrency_key"))
+        .col(ColumnDef::new("collision").string_len(16))
+        .col(name("active_key"))
+        .col(name("dedupe_key"))
+        .col(name("scope_type"))
+        .col(name("scope_id"))
+        .col(ColumnDef::new("parent_run_id").uuid())
+        .col(ColumnDef::new("root_run_id").uuid().not_null())
+        .col(name("child_name"))
+        .col(ColumnDef::new("event_id").uuid())
+        .col(name("trigger_id"))
+        .col(ColumnDef::new("tags").json_binary().not_null())
+        .col(name("tenant_id"))
+        .col(moment_now(manager, "created_at")?)
+        .col(moment("started_at"))
+        .col(moment("claimed_at"))
+        .col(moment("finished_at"))
+        .col(moment("cancel_requested_at"))
+        .take())
+}
+
+fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_step")
+        .col(ColumnDef::new("run_id").uuid().not_null())
+        .col(name("name").not_null())
+        .col(ColumnDef::new("status").string_len(16).not_null())
+        .col(ColumnDef::new("output").json_binary())
+        .col(ColumnDef::new("error").text())
+        .col(ColumnDef::new("executions").integer().not_null().default(1))
+        .col(ColumnDef::new("attempt").integer().not_null())
+        .col(ColumnDef::new("fence").big_integer().not_null())
+        .col(moment_now(manager, "started_at")?)
+        .col(moment_now(manager, "finished_at")?)
+        .primary_key(Index::create().col("run_id").col("name"))
+        .foreign_key(
+            ForeignKey::create()
+                .name("job_step_run_id_fkey")
+                .from("job_step", "run_id")
+                .to("job_run", "id")
+                .on_delete(ForeignKeyAction::Cascade),
+        )
+        .take())
+}
+
+fn job_dedupe() -> TableCreateStatement {
+    Table::create()
+        .table("job_dedupe")
+        .col(name("key").not_null().primary_key())
+        .col(ColumnDef::new("run_id").uuid().not_null())
+        .col(moment("expires_at").not_null())
+        .take()
+}
+
+fn job_pool(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_pool")
+        .col(name("name").not_null().primary_key())
+        .col(ColumnDef::new("paused").boolean().not_null().default(false))
+        .col(moment_now(manager, "updated_at")?)
+        .take())
+}
+
+async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let waiting = |readiness: &'static str| {
+        Expr::col("status")
+            .eq("pending")
+            .and(Expr::col("readiness").eq(readiness))
+    };
+    let indexes: [(&'static str, IndexCreateStatement); 10] = [
+        (
+            "job_run_claim_idx",
+            Index::create()
+                .col("pool")
+                .col(("priority", IndexOrder::Desc))
+                .col("run_at")
+                .col("id")
+                .cond_where(waiting("ready"))
+                .take(),
+        ),
+        (
+            "job_run_due_idx",
+            Index::create()
+                .col("run_at")
+                .col("id")
+                .cond_where(waiting("scheduled"))
+                .take(),
+        ),
+        (
+            "job_run_blocked_idx",
+            Index::create()
+                .col("concurrency_key")
+                .col(("priority", IndexOrder::Desc))
+                .col("run_at")
+                .col("id")
+                .cond_where(waiting("blocked"))
+                .take(),
+        ),
+        (
+            "job_run_worker_idx",
+            Index::create()
+                .col("worker_id")
+                .cond_where(Expr::col("status").eq("running"))
+                .take(),
+        ),
+        (
+            "job_run_active_key_idx",
+            Index::create().col("active_key").unique().take(),
+        ),
+        (
+            "job_run_child_idx",
+            Index::create()
+                .col("parent_run_id")
+                .col("child_name")
+                .unique()
+                .take(),
+        ),
+        (
+            "job_run_type_idx",
+            Index::create().col("job_type").col("created_at").take(),
+        ),
+        (
+            "job_run_created_idx",
+            Index::create().col("created_at").take(),
+        ),
+        (
+            "job_run_root_idx",
+            Index::create().col("root_run_id").take(),
+        ),
+        ("job_run_event_idx", Index::create().col("event_id").take()),
+    ];
+    for (name, mut index) in indexes {
+        create_index(manager, "job_run", name, &mut index).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! What the versions' steps are made of.
+
+use sea_orm_migration::prelude::*;
+
+/// The longest name of a type, a pool, a job and the like. A key over two of them still fits into an index of MySQL.
+pub(super) const NAME_LENGTH: u32 = 255;
+
+/// A short text that names something.
+pub(super) fn name(column: &'static str) -> ColumnDef {
+    ColumnDef::new(column).string_len(NAME_LENGTH).take()
+}
+
+/// A moment in UTC.
+pub(super) fn moment(column: &'static str) -> ColumnDef {
+    ColumnDef::new(column).timestamp_with_time_zone().take()
+}
+
+/// A moment that is now, by the database's clock, where a row does not say otherwise.
+pub(super) fn moment_now(
+    manager: &SchemaManager<'_>,
+    column: &'static str,
+) -> Result<ColumnDef, DbErr> {
+    let now = crate::database::dialect(manager.get_connection())?.now();
+    Ok(moment(column).not_null().default(now).take())
+}
+
+/// Makes a table where it is not there yet.
+pub(super) async fn create_table(
+    manager: &SchemaManager<'_>,
+    table: &mut TableCreateStatement,
+) -> Result<(), DbErr> {
+    manager.create_table(table.if_not_exists().take()).await
+}
+
+/// Makes an index where it is not there yet; not by `IF NOT EXISTS`, which not every database has.
+pub(super) async fn create_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+    index: &mut IndexCreateStatement,
+) -> Result<(), DbErr> {
+    if manager.has_index(table, name).await? {
+        return Ok(());
+    }
+    manager
+        .create_index(index.name(name).table(table).take())
+        .await
+}
+
+/// Drops tables, in the given order, where they are there.
+pub(super) async fn drop_tables(
+    manager: &SchemaManager<'_>,
+    tables: &[&'static str],
+) -> Result<(), DbErr> {
+    for table in tables {
+        manager
+            .drop_table(Table::drop().table(*table).if_exists().take())
+            .await?;
+    }
+    Ok(())
+}
