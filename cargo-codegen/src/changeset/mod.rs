@@ -1,5 +1,23 @@
 //! What one command would do to the workspace, computed before anything is written.
+//!
+//! [`plan()`] is pure: it compares what the model asks for with the files and with `codegen.lock`, and gives a
+//! [`ChangeSet`]. [`apply()`] is the only thing in this crate that writes into a workspace.
 
+mod apply;
+mod diff;
+mod format;
+mod journal;
+mod lock;
+mod orphan;
 mod output;
+mod plan;
+mod run_lock;
 
-pub use output::{Action, Change, ChangeSet, Conflict, Edit, Output, OutputKind};
+pub use apply::{ApplyError, apply};
+pub use diff::{diff, diff_conflict};
+pub use format::{FormatError, Formatter, Rustfmt, Unformatted};
+pub use journal::{Recovery, recover};
+pub use lock::{LOCK_FILE, LockError};
+pub use output::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
+pub use plan::{PlanError, RefusedEdit, Request, plan};
+pub use run_lock::{RunLock, RunLockError, STATE_DIR};

@@ -1,6 +1,6 @@
 //! What the other stages ask for, and what becomes of it.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// A file that the model asks for. Paths are relative to the workspace root, with forward slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,15 @@ pub enum Edit {
         /// `[dev-dependencies]` rather than `[dependencies]`.
         dev: bool,
     },
+    /// A dependency in `[workspace.dependencies]`.
+    WorkspaceDependency {
+        /// The workspace's manifest.
+        file: Utf8PathBuf,
+        /// Key in the table.
+        name: String,
+        /// The value as TOML.
+        spec: String,
+    },
     /// A member in `[workspace] members`.
     Member {
         /// The workspace's manifest.
@@ -71,6 +80,20 @@ pub enum Edit {
         /// Its lines below the key, indented; empty for `{}`.
         body: String,
     },
+}
+
+impl Edit {
+    /// The file that it edits.
+    pub fn file(&self) -> &Utf8Path {
+        match self {
+            Self::Module { file, .. }
+            | Self::Migration { file, .. }
+            | Self::Dependency { file, .. }
+            | Self::WorkspaceDependency { file, .. }
+            | Self::Member { file, .. }
+            | Self::ConfigBlock { file, .. } => file,
+        }
+    }
 }
 
 /// What happens to a file.
@@ -103,11 +126,22 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// A generated file that was edited by hand.
+/// Why a file may not be overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConflictReason {
+    /// A run has written it, and its content is another now.
+    EditedByHand,
+    /// No run has written it.
+    NotGenerated,
+}
+
+/// A file that a run would have to overwrite, though it holds work that is not its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Relative to the workspace root.
     pub path: Utf8PathBuf,
+    /// Whose work it holds.
+    pub reason: ConflictReason,
     /// Content on disk.
     pub found: String,
     /// Content that the run would write.

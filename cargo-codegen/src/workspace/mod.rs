@@ -1,5 +1,11 @@
 //! The Cargo workspace in hand: read before planning, edited only through a change set.
 
-mod files;
+pub mod edit;
 
+mod discover;
+mod files;
+pub mod handlers;
+mod rust_file;
+
+pub use discover::{Dependency, DiscoverError, Package, Workspace, cargo_command, discover};
 pub use files::{Disk, FileError, Files, Overlay};

@@ -1,0 +1,114 @@
+//! Generated files whose definition is gone.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::lock::{Known, hash};
+use super::{Action, Change};
+use crate::workspace::edit::{self, Refused};
+use crate::workspace::{FileError, Files};
+
+/// What becomes of the orphans.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    pub(super) changes: Vec<Change>,
+    pub(super) notes: Vec<String>,
+    /// Edited by hand: they stay, and stay in the lock.
+    pub(super) kept: Vec<Utf8PathBuf>,
+}
+
+/// Deletes every recorded file that is not `wanted` any more, unless it was edited.
+pub(super) fn find(
+    files: &dyn Files,
+    known: &Known,
+    wanted: impl Fn(&Utf8Path) -> bool,
+) -> Result<Orphans, FileError> {
+    let mut orphans = Orphans::default();
+    for path in known.generated() {
+        if wanted(path) {
+            continue;
+        }
+        let Some(found) = files.read(path)? else {
+            continue;
+        };
+        if known.wrote(path, &hash(&found)) {
+            orphans.changes.push(Change {
+                path: path.to_owned(),
+                action: Action::Deleted,
+                before: Some(found),
+                after: None,
+            });
+        } else {
+            orphans.notes.push(format!(
+                "{path} is kept: its definition is gone, but the file was edited by hand; delete it when you no longer need it"
+            ));
+            orphans.kept.push(path.to_owned());
+        }
+    }
+    Ok(orphans)
+}
+
+/// A `mod` declaration that would point to a deleted file.
+pub(super) enum Dangling {
+    /// The parent file without it.
+    Removed {
+        /// The parent file.
+        file: Utf8PathBuf,
+        /// Its text now.
+        before: String,
+        /// Its text afterwards.
+        after: String,
+    },
+    /// The user has to remove it.
+    Left(String),
+}
+
+/// Looks for the declaration of a deleted Rust file. `read` gives the text of a file that stays.
+pub(super) fn dangling<E>(
+    deleted: &Utf8Path,
+    mut read: impl FnMut(&Utf8Path) -> Result<Option<String>, E>,
+) -> Result<Option<Dangling>, E> {
+    if deleted.extension() != Some("rs") {
+        return Ok(None);
+    }
+    let (Some(stem), Some(dir)) = (deleted.file_stem(), deleted.parent()) else {
+        return Ok(None);
+    };
+    let (module, parents) = if stem == "mod" {
+        match (dir.file_name(), dir.parent()) {
+            (Some(module), Some(above)) => (module, candidates(above)),
+            _ => return Ok(None),
+        }
+    } else {
+        (stem, candidates(dir))
+    };
+    for file in parents.into_iter().filter(|it| it != deleted) {
+        let Some(before) = read(&file)? else { continue };
+        match edit::remove_module(&before, module) {
+            Ok(None) => {}
+            Ok(Some(after)) => {
+                return Ok(Some(Dangling::Removed {
+                    file,
+                    before,
+                    after,
+                }));
+            }
+            Err(Refused { why, .. }) => {
+                return Ok(Some(Dangling::Left(format!(
+                    "{file} still declares `mod {module}`, whose file is deleted; remove it by hand ({why})"
+                ))));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn candidates(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut files: Vec<Utf8PathBuf> = ["mod.rs", "lib.rs", "main.rs"]
+        .iter()
+        .map(|it| dir.join(it))
+        .collect();
+    if dir.file_name().is_some() {
+        files.push(dir.with_extension("rs"));
+    }
+    files
+}

@@ -1,0 +1,500 @@
+//! From what is wanted and what is there to a change set; nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::format::{FormatError, Formatter, Unformatted};
+use super::lock::{self, Entry, Known, LOCK_FILE, Lock, LockError};
+use super::orphan::{self, Dangling};
+use super::{
+    Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind, STATE_DIR,
+};
+use crate::workspace::edit;
+use crate::workspace::{FileError, Files};
+
+/// Everything that a plan depends on.
+pub struct Request<'a> {
+    /// The workspace as it is.
+    pub files: &'a dyn Files,
+    /// Every file that the model asks for, not only those of one entity: what is missing here counts as gone.
+    pub outputs: Vec<Output>,
+    /// Entries in files of the user's, in the order in which they are to be made.
+    pub edits: Vec<Edit>,
+    /// Give up hand edits of generated files.
+    pub overwrite: bool,
+    /// Owned files that the command was asked for by name: written again even if the user has deleted them.
+    pub recreate: Vec<Utf8PathBuf>,
+    /// Formats Rust files.
+    pub formatter: &'a dyn Formatter,
+}
+
+/// No plan can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The lock file cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Rust files could not be formatted.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A path that no output may have.
+    #[error("`{path}` cannot be written: {why}")]
+    Path {
+        /// The path.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Two outputs for one file.
+    #[error("`{first}` and `{second}` are the same file; rename one of the definitions")]
+    Collision {
+        /// One path.
+        first: Utf8PathBuf,
+        /// The other; it may differ in case.
+        second: Utf8PathBuf,
+    },
+    /// Entries that the user has to make.
+    #[error("{}", list_refused(.0))]
+    Refused(Vec<RefusedEdit>),
+}
+
+/// An entry that the user has to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedEdit {
+    /// The file.
+    pub file: Utf8PathBuf,
+    /// Why it could not be made.
+    pub why: String,
+    /// What to write into the file.
+    pub lines: String,
+}
+
+fn list_refused(refused: &[RefusedEdit]) -> String {
+    refused
+        .iter()
+        .map(|it| format!("{} must be edited by hand: {}", it.file, it.why))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Compares what is wanted with what is there.
+///
+/// The result is the same for the same request on any machine. Conflicts are in it; what else is wrong is an error.
+///
+/// # Errors
+/// If a file cannot be read or formatted, an output has no legal path, or an edit's place is not certain.
+pub fn plan(request: Request<'_>) -> Result<ChangeSet, PlanError> {
+    check_paths(&request)?;
+    let lock_text = request.files.read(Utf8Path::new(LOCK_FILE))?;
+    let known = Known::read(lock_text.as_deref())?;
+    let mut planner = Planner {
+        files: request.files,
+        formatter: request.formatter,
+        overwrite: request.overwrite,
+        recreate: request.recreate.into_iter().collect(),
+        known: &known,
+        lock: Lock::new(),
+        drafts: BTreeMap::new(),
+        result: ChangeSet::default(),
+    };
+    let wanted: BTreeSet<Utf8PathBuf> = request.outputs.iter().map(|it| it.path.clone()).collect();
+    for output in request.outputs {
+        planner.output(output)?;
+    }
+    planner.edits(&request.edits)?;
+    planner.orphans(&wanted)?;
+    planner.format()?;
+    planner.settle();
+    planner.finish(lock_text)
+}
+
+/// A file on its way to a change.
+struct Draft {
+    before: Option<String>,
+    after: String,
+    state: State,
+}
+
+enum State {
+    /// As recorded; nothing to do.
+    Settled,
+    Generated {
+        source: String,
+        rendered: String,
+    },
+    Owned,
+    /// The user's, with entries of ours.
+    Edited,
+}
+
+struct Planner<'a> {
+    files: &'a dyn Files,
+    formatter: &'a dyn Formatter,
+    overwrite: bool,
+    recreate: BTreeSet<Utf8PathBuf>,
+    known: &'a Known,
+    lock: Lock,
+    drafts: BTreeMap<Utf8PathBuf, Draft>,
+    result: ChangeSet,
+}
+
+impl Planner<'_> {
+    fn output(&mut self, output: Output) -> Result<(), PlanError> {
+        let before = self.files.read(&output.path)?;
+        match output.kind {
+            OutputKind::Generated { source } => {
+                let rendered = lock::hash(&output.content);
+                let recorded = before.as_ref().and_then(|before| {
+                    let found = lock::hash(before);
+                    self.known
+                        .entries(&output.path)
+                        .find(|it| it.sha256 == found && it.rendered == rendered)
+                });
+                let (state, after) = match (recorded, &before) {
+                    (Some(entry), Some(before)) => {
+                        let entry = Entry {
+                            source,
+                            ..entry.clone()
+                        };
+                        self.lock.generated.insert(output.path.clone(), entry);
+                        (State::Settled, before.clone())
+                    }
+                    _ => (State::Generated { source, rendered }, output.content),
+                };
+                self.drafts.insert(
+                    output.path,
+                    Draft {
+                        before,
+                        after,
+                        state,
+                    },
+                );
+            }
+            OutputKind::Owned => {
+                self.lock.owned.insert(output.path.clone());
+                let was_deleted = before.is_none()
+                    && self.known.owns(&output.path)
+                    && !self.recreate.contains(&output.path);
+                if was_deleted {
+                    self.result.notes.push(format!(
+                        "{0} was written once and deleted since, so it is not written again; to get it back, remove it from `owned` in {LOCK_FILE}",
+                        output.path
+                    ));
+                } else {
+                    let after = before.clone().unwrap_or(output.content);
+                    let state = State::Owned;
+                    self.drafts.insert(
+                        output.path,
+                        Draft {
+                            before,
+                            after,
+                            state,
+                        },
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn edits(&mut self, edits: &[Edit]) -> Result<(), PlanError> {
+        let mut refused = Vec::new();
+        for edit in edits {
+            let root_manifest = match edit {
+                Edit::Dependency { .. } => self.text(Utf8Path::new("Cargo.toml"))?,
+                _ => None,
+            };
+            let path = edit.file().to_owned();
+            let mut refuse = |why: String, lines: String| {
+                refused.push(RefusedEdit {
+                    file: path.clone(),
+                    why,
+                    lines,
+                });
+            };
+            let Some(text) = self.text(&path)? else {
+                let lines = edit::apply("", edit, None)
+                    .ok()
+                    .flatten()
+                    .unwrap_or_default();
+                refuse("the file is not there".to_owned(), lines);
+                continue;
+            };
+            match edit::apply(&text, edit, root_manifest.as_deref()) {
+                Ok(edited) => self.edited(path, text, edited),
+                Err(error) => refuse(error.why, error.lines),
+            }
+        }
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(PlanError::Refused(refused))
+        }
+    }
+
+    /// The text of a file with everything that is planned so far.
+    fn text(&self, path: &Utf8Path) -> Result<Option<String>, FileError> {
+        match self.drafts.get(path) {
+            Some(draft) => Ok(Some(draft.after.clone())),
+            None => self.files.read(path),
+        }
+    }
+
+    fn edited(&mut self, path: Utf8PathBuf, text: String, edited: Option<String>) {
+        match self.drafts.get_mut(&path) {
+            Some(draft) => draft.after = edited.unwrap_or(text),
+            None => {
+                let draft = Draft {
+                    before: Some(text.clone()),
+                    after: edited.unwrap_or(text),
+                    state: State::Edited,
+                };
+                self.drafts.insert(path, draft);
+            }
+        }
+    }
+
+    fn orphans(&mut self, wanted: &BTreeSet<Utf8PathBuf>) -> Result<(), PlanError> {
+        let found = orphan::find(self.files, self.known, |it| wanted.contains(it))?;
+        let deleted: BTreeSet<Utf8PathBuf> =
+            found.changes.iter().map(|it| it.path.clone()).collect();
+        for path in &deleted {
+            let read = |file: &Utf8Path| {
+                if deleted.contains(file) {
+                    Ok(None)
+                } else {
+                    self.text(file)
+                }
+            };
+            match orphan::dangling(path, read)? {
+                Some(Dangling::Removed {
+                    file,
+                    before,
+                    after,
+                }) => self.edited(file, before, Some(after)),
+                Some(Dangling::Left(note)) => self.result.notes.push(note),
+                None => {}
+            }
+        }
+        for path in found.kept {
+            if let Some(entry) = self.known.entries(&path).next() {
+                self.lock.generated.insert(path.clone(), entry.clone());
+            }
+        }
+        self.result.changes.extend(found.changes);
+        self.result.notes.extend(found.notes);
+        Ok(())
+    }
+
+    /// Formats what is new. A file of the user's is formatted after an edit only if it was formatted before it.
+    fn format(&mut self) -> Result<(), PlanError> {
+        let mut paths = Vec::new();
+        let mut texts = Vec::new();
+        for (path, draft) in &self.drafts {
+            let changed = draft.before.as_ref() != Some(&draft.after);
+            if path.extension() != Some("rs") || !changed || matches!(draft.state, State::Settled) {
+                continue;
+            }
+            paths.push(path.clone());
+            let unformatted = |text: &str| Unformatted {
+                path: path.clone(),
+                text: lock::normal(text),
+            };
+            texts.push(unformatted(&draft.after));
+            if let (State::Owned | State::Edited, Some(before)) = (&draft.state, &draft.before) {
+                texts.push(unformatted(before));
+            }
+        }
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let mut formatted = self.formatter.format(&texts)?.into_iter();
+        for path in paths {
+            let (Some(after), Some(draft)) = (formatted.next(), self.drafts.get_mut(&path)) else {
+                continue;
+            };
+            let is_users = matches!(draft.state, State::Owned | State::Edited);
+            match &draft.before {
+                Some(before) if is_users => {
+                    if formatted.next().as_deref() == Some(before) {
+                        draft.after = after;
+                    }
+                }
+                _ => draft.after = after,
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        for (path, draft) in std::mem::take(&mut self.drafts) {
+            let Draft {
+                before,
+                after,
+                state,
+            } = draft;
+            let (action, after) = match state {
+                State::Settled => (Action::Unchanged, after),
+                State::Owned if before.is_none() => (Action::Created, after),
+                State::Owned if before.as_ref() == Some(&after) => (Action::Kept, after),
+                State::Edited if before.as_ref() == Some(&after) => (Action::Unchanged, after),
+                State::Owned | State::Edited => (Action::Edited, after),
+                State::Generated { source, rendered } => {
+                    match self.generated(&path, before.as_deref(), after, source, rendered) {
+                        Some(settled) => settled,
+                        None => continue,
+                    }
+                }
+            };
+            self.result.changes.push(Change {
+                path,
+                action,
+                before,
+                after: Some(after),
+            });
+        }
+    }
+
+    /// What happens to a generated file; `None` if it is a conflict.
+    fn generated(
+        &mut self,
+        path: &Utf8Path,
+        before: Option<&str>,
+        wanted: String,
+        source: String,
+        rendered: String,
+    ) -> Option<(Action, String)> {
+        let entry = Entry {
+            source,
+            sha256: lock::hash(&wanted),
+            rendered,
+        };
+        let Some(found) = before else {
+            self.lock.generated.insert(path.to_owned(), entry);
+            return Some((Action::Created, wanted));
+        };
+        let unchanged = lock::normal(found) == lock::normal(&wanted);
+        let merging =
+            lock::has_conflict_markers(found) && self.known.entries(path).next().is_some();
+        if unchanged || merging || self.overwrite || self.known.wrote(path, &lock::hash(found)) {
+            if merging {
+                self.result.notes.push(format!(
+                    "{path} held an unresolved merge; it is generated anew from the definitions"
+                ));
+            }
+            self.lock.generated.insert(path.to_owned(), entry);
+            return Some(if unchanged {
+                (Action::Unchanged, found.to_owned())
+            } else if edit::dominant_ending(found) == "\r\n" {
+                (Action::Updated, lock::normal(&wanted).replace('\n', "\r\n"))
+            } else {
+                (Action::Updated, wanted)
+            });
+        }
+        let recorded = self.known.entries(path).next();
+        let reason = match recorded {
+            Some(_) => ConflictReason::EditedByHand,
+            None => ConflictReason::NotGenerated,
+        };
+        if let Some(entry) = recorded {
+            self.lock.generated.insert(path.to_owned(), entry.clone());
+        }
+        self.result.conflicts.push(Conflict {
+            path: path.to_owned(),
+            reason,
+            found: found.to_owned(),
+            wanted,
+        });
+        None
+    }
+
+    fn finish(mut self, before: Option<String>) -> Result<ChangeSet, PlanError> {
+        let mut forgotten = Vec::new();
+        for path in self.known.owned() {
+            if self.lock.owned.contains(path) {
+                continue;
+            }
+            if self.files.read(path)?.is_some() {
+                self.lock.owned.insert(path.to_owned());
+            } else {
+                forgotten.push(path.to_owned());
+            }
+        }
+        // That a file of the user's is gone is no reason of its own to touch the lock.
+        let mut after = self.lock.render()?;
+        if !forgotten.is_empty() && self.result.is_noop() {
+            let mut lock = self.lock.clone();
+            lock.owned.extend(forgotten);
+            let unpruned = lock.render()?;
+            if before.as_deref().map(lock::normal) == Some(lock::normal(&unpruned)) {
+                after = unpruned;
+            }
+        }
+        let unchanged = before.as_deref().map(lock::normal) == Some(lock::normal(&after));
+        if let Some(text) = &before {
+            if unchanged {
+                after.clone_from(text);
+            } else if edit::dominant_ending(text) == "\r\n" {
+                after = after.replace('\n', "\r\n");
+            }
+        }
+        let action = match &before {
+            None => Action::Created,
+            Some(_) if unchanged => Action::Unchanged,
+            Some(_) => Action::Updated,
+        };
+        if before.is_some() || !self.result.changes.is_empty() {
+            self.result.changes.push(Change {
+                path: LOCK_FILE.into(),
+                action,
+                before,
+                after: Some(after),
+            });
+        }
+        self.result.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(self.result)
+    }
+}
+
+fn check_paths(request: &Request<'_>) -> Result<(), PlanError> {
+    let mut seen: BTreeMap<String, &Utf8Path> = BTreeMap::new();
+    for output in &request.outputs {
+        check_path(&output.path)?;
+        if let Some(first) = seen.insert(output.path.as_str().to_lowercase(), &output.path) {
+            return Err(PlanError::Collision {
+                first: first.to_owned(),
+                second: output.path.clone(),
+            });
+        }
+    }
+    request
+        .edits
+        .iter()
+        .try_for_each(|it| check_path(it.file()))
+}
+
+fn check_path(path: &Utf8Path) -> Result<(), PlanError> {
+    let error = |why| {
+        Err(PlanError::Path {
+            path: path.to_owned(),
+            why,
+        })
+    };
+    if path.as_str().is_empty() || path.as_str().contains('\\') {
+        return error("it is not a relative path with forward slashes");
+    }
+    if !path
+        .components()
+        .all(|it| matches!(it, Utf8Component::Normal(_)))
+    {
+        return error("it would leave the workspace root");
+    }
+    if path == LOCK_FILE || path.starts_with(STATE_DIR) || path.starts_with(".git") {
+        return error("it is reserved");
+    }
+    Ok(())
+}
