@@ -1,5 +1,20 @@
 //! askama views: the model in, file texts out.
 
+mod app;
+mod embedded;
+mod emission;
 mod error;
+mod events;
+mod fill;
+mod imports;
+mod job_stub;
+mod payload;
+mod runtime;
+pub mod scaffold;
+mod text;
 
+pub use app::app_shared;
 pub use error::{RenderError, Result};
+pub use events::events;
+pub use job_stub::{JobStubError, JobWords, job_stub};
+pub use runtime::runtime;

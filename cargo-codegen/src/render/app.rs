@@ -1,0 +1,101 @@
+//! `app/src/generated`: the command line, the server and the router.
+
+use askama::Template;
+
+use super::{Result, scaffold};
+use crate::changeset::{Output, OutputKind};
+use crate::model::{Model, Subsystem};
+
+#[derive(Template)]
+#[template(path = "app/src/generated/mod.rs.jinja")]
+struct ModuleView {
+    events: bool,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/command.rs.jinja")]
+struct CommandView<'a> {
+    events: bool,
+    jobs: bool,
+    migration: &'a str,
+    state: &'a str,
+    state_type: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/server.rs.jinja")]
+struct ServerView<'a> {
+    events: bool,
+    jobs: bool,
+    state: &'a str,
+    state_type: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/router.rs.jinja")]
+struct RouterView<'a> {
+    slices: Vec<&'a str>,
+    state: &'a str,
+    state_type: &'a str,
+}
+
+/// What belongs to no single entity, in `app/src/generated`.
+///
+/// # Errors
+/// If a template fails.
+pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
+    let config = &model.config;
+    let events = config.has(Subsystem::Events);
+    let jobs = config.has(Subsystem::Jobs);
+    let state = config.app_state.as_str();
+    let state_type = scaffold::state_type(config);
+    let slices = model
+        .entities
+        .iter()
+        .filter(|it| it.rest)
+        .map(|it| it.plural.ident.as_str())
+        .collect();
+    let files = [
+        ("mod.rs", ModuleView { events }.render()?),
+        (
+            "command.rs",
+            CommandView {
+                events,
+                jobs,
+                migration: &config.migration_crate.ident(),
+                state,
+                state_type,
+            }
+            .render()?,
+        ),
+        (
+            "router.rs",
+            RouterView {
+                slices,
+                state,
+                state_type,
+            }
+            .render()?,
+        ),
+        (
+            "server.rs",
+            ServerView {
+                events,
+                jobs,
+                state,
+                state_type,
+            }
+            .render()?,
+        ),
+    ];
+    Ok(files
+        .into_iter()
+        .map(|(name, content)| Output {
+            path: config.app_crate.file(&format!("src/generated/{name}")),
+            kind: OutputKind::Generated {
+                source: "codegen.yaml".to_owned(),
+            },
+            content,
+        })
+        .collect())
+}

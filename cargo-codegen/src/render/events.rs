@@ -1,0 +1,130 @@
+//! `app/src/events/generated`: one struct per event type, and all of them together.
+
+use askama::Template;
+
+use super::imports::Imports;
+use super::payload::{StructField, struct_fields};
+use super::{Result, emission, text};
+use crate::changeset::{Output, OutputKind};
+use crate::model::{Backoff, Direction, Event, EventTier, Model, Ordering, Subsystem};
+
+#[derive(Template)]
+#[template(path = "app/src/events/generated/event.rs.jinja")]
+struct EventView<'a> {
+    source: &'a str,
+    imports: String,
+    docs: String,
+    event: &'a Event,
+    fields: Vec<StructField>,
+    event_trait: String,
+    route_type: String,
+    route: String,
+    conversions: Vec<emission::Conversion>,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/events/generated/mod.rs.jinja")]
+struct EventsView<'a> {
+    source: String,
+    events: &'a [Event],
+}
+
+/// The typed events, if the subsystem is installed.
+///
+/// # Errors
+/// If a template fails.
+pub fn events(model: &Model) -> Result<Vec<Output>> {
+    let config = &model.config;
+    if !config.has(Subsystem::Events) {
+        return Ok(Vec::new());
+    }
+    let dir = config.app_crate.file("src/events/generated");
+    let source = format!("{}/", config.events_dir);
+    let list = EventsView {
+        source: source.clone(),
+        events: &model.events,
+    };
+    let mut outputs = vec![Output {
+        path: dir.join("mod.rs"),
+        kind: OutputKind::Generated { source },
+        content: list.render()?,
+    }];
+    for event in &model.events {
+        outputs.push(Output {
+            path: dir.join(format!("{}.rs", module_file(event))),
+            kind: OutputKind::Generated {
+                source: event.source.to_string(),
+            },
+            content: view(model, event).render()?,
+        });
+    }
+    Ok(outputs)
+}
+
+/// A module `r#type` lies in `type.rs`.
+fn module_file(event: &Event) -> &str {
+    event.name.ident.trim_start_matches("r#")
+}
+
+fn view<'a>(model: &Model, event: &'a Event) -> EventView<'a> {
+    let mut imports = Imports::beside([event.name.pascal.clone()]);
+    imports.name("serde::Serialize");
+    imports.name("serde::Deserialize");
+    let fields = struct_fields(&event.payload, &mut imports);
+    let route = route(event, &mut imports);
+    let default_docs = format!("The event `{}`.", event.name.snake);
+    EventView {
+        source: event.source.as_str(),
+        docs: text::doc_lines(
+            Some(event.description.as_deref().unwrap_or(&default_docs)),
+            "",
+        ),
+        event,
+        fields,
+        event_trait: imports.name("runtime_sea::Event"),
+        route_type: imports.name("runtime_sea::EventRoute"),
+        route,
+        conversions: emission::conversions(model, event),
+        imports: imports.lines(),
+    }
+}
+
+/// The constant expression that builds the event's route.
+fn route(event: &Event, imports: &mut Imports) -> String {
+    let aggregate = event.aggregate.as_deref();
+    let mut route = match (event.tier, event.direction) {
+        (EventTier::Domain, Some(Direction::Change)) => {
+            format!("change({:?})", aggregate.unwrap_or_default())
+        }
+        (EventTier::Domain, Some(Direction::Inbound)) => {
+            format!(
+                "inbound({:?})",
+                event.source_system.as_deref().unwrap_or("external")
+            )
+        }
+        (EventTier::Domain, Some(Direction::Outbound)) => {
+            format!(
+                "outbound({:?})",
+                event.destination.as_deref().unwrap_or("external")
+            )
+        }
+        (EventTier::Audit, _) | (EventTier::Domain, None) => "audit()".to_owned(),
+    };
+    if let Some(aggregate) = aggregate
+        && event.direction != Some(Direction::Change)
+    {
+        route += &format!(".aggregate({aggregate:?})");
+    }
+    if aggregate.is_some() && event.ordering == Ordering::None {
+        route += ".unordered()";
+    }
+    if let Some(retry) = event.retry {
+        let retry_type = imports.name("runtime_sea::EventRetry");
+        let backoff = match retry.backoff {
+            Backoff::Fixed => "fixed",
+            Backoff::Exponential => "exponential",
+        };
+        route += &format!(".retry({retry_type}::{backoff}({}))", retry.attempts);
+    }
+    route
+}

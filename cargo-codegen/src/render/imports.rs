@@ -1,0 +1,81 @@
+//! The `use` lines of a rendered Rust file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Collects what a file uses; every path is imported once, unless its name is taken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Imports {
+    taken: Vec<String>,
+    paths: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Imports {
+    /// Imports of a file that itself defines items of these names.
+    pub(super) fn beside(taken: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            taken: taken.into_iter().collect(),
+            paths: BTreeMap::new(),
+        }
+    }
+
+    /// How the file spells `path`, such as `uuid::Uuid`: `Uuid`, or the whole path if it defines a `Uuid`.
+    pub(super) fn name(&mut self, path: &str) -> String {
+        match path.rsplit_once("::") {
+            Some((module, name)) if !self.taken.iter().any(|it| it == name) => {
+                let names = self.paths.entry(module.to_owned()).or_default();
+                names.insert(name.to_owned());
+                name.to_owned()
+            }
+            _ => path.to_owned(),
+        }
+    }
+
+    /// The `use` lines: other crates first, then this one's.
+    pub(super) fn lines(&self) -> String {
+        let (own, other): (Vec<_>, Vec<_>) = self
+            .paths
+            .iter()
+            .partition(|(module, _)| module.split("::").next() == Some("crate"));
+        let block = |imports: Vec<(&String, &BTreeSet<String>)>| {
+            imports
+                .into_iter()
+                .map(|(module, names)| line(module, names))
+                .collect::<String>()
+        };
+        let blocks = [block(other), block(own)];
+        let blocks: Vec<&str> = blocks
+            .iter()
+            .map(String::as_str)
+            .filter(|it| !it.is_empty())
+            .collect();
+        blocks.join("\n")
+    }
+}
+
+fn line(module: &str, names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [name] => format!("use {module}::{name};\n"),
+        names => format!("use {module}::{{{}}};\n", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_is_imported_once_and_a_taken_name_never() {
+        let mut imports = Imports::beside(["Event".to_owned()]);
+        assert_eq!(imports.name("uuid::Uuid"), "Uuid");
+        assert_eq!(imports.name("uuid::Uuid"), "Uuid");
+        assert_eq!(imports.name("runtime_sea::Event"), "runtime_sea::Event");
+        assert_eq!(imports.name("chrono::Utc"), "Utc");
+        assert_eq!(imports.name("chrono::DateTime"), "DateTime");
+        assert_eq!(imports.name("crate::state::AppState"), "AppState");
+        assert_eq!(
+            imports.lines(),
+            "use chrono::{DateTime, Utc};\nuse uuid::Uuid;\n\nuse crate::state::AppState;\n"
+        );
+    }
+}
