@@ -1,0 +1,193 @@
+//! From entities to tables.
+
+use super::name::constraint;
+use super::table::{
+    Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table,
+};
+use crate::model::{
+    DefaultValue, Entity, Field, FieldOrigin, FieldType, Model, OnDelete, Query, RelationKind,
+    SortOrder,
+};
+
+/// Length of a string column without `max_length`.
+const STRING_LENGTH: u32 = 255;
+/// Length of an enum column, unless a choice is longer.
+const ENUM_LENGTH: u32 = 32;
+
+/// The tables of a model, sorted by name.
+pub fn tables(model: &Model) -> Vec<Table> {
+    let mut tables: Vec<Table> = model
+        .entities
+        .iter()
+        .map(|entity| Table {
+            name: entity.table.clone(),
+            columns: entity.fields.iter().map(column).collect(),
+            indexes: indexes(entity),
+            foreign_keys: foreign_keys(model, entity),
+        })
+        .collect();
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    tables
+}
+
+fn column(field: &Field) -> Column {
+    let primary_key = field.origin == FieldOrigin::Key;
+    Column {
+        name: field.name.snake.clone(),
+        ty: ColumnType::of(&field.ty, field.constraints.max_length),
+        nullable: field.nullable,
+        primary_key,
+        auto_increment: primary_key
+            && matches!(field.ty, FieldType::Integer | FieldType::BigInt),
+        default: field.default.as_ref().and_then(|it| literal(it, &field.ty)),
+    }
+}
+
+impl ColumnType {
+    /// The column type of a field.
+    pub fn of(ty: &FieldType, max_length: Option<u32>) -> Self {
+        match ty {
+            FieldType::String => Self::String(max_length.unwrap_or(STRING_LENGTH)),
+            FieldType::Text => Self::Text,
+            FieldType::Integer => Self::Integer,
+            FieldType::BigInt => Self::BigInteger,
+            FieldType::Decimal { precision, scale } => Self::Decimal(*precision, *scale),
+            FieldType::Float => Self::Double,
+            FieldType::Boolean => Self::Boolean,
+            FieldType::Uuid => Self::Uuid,
+            FieldType::Date => Self::Date,
+            FieldType::Time => Self::Time,
+            FieldType::DateTime => Self::TimestampWithTimeZone,
+            FieldType::Json => Self::JsonBinary,
+            FieldType::Bytes => Self::Blob,
+            FieldType::Enum { choices, .. } => {
+                let longest = choices
+                    .iter()
+                    .map(|it| it.snake.chars().count())
+                    .max()
+                    .and_then(|it| u32::try_from(it).ok())
+                    .unwrap_or_default();
+                Self::String(ENUM_LENGTH.max(longest))
+            }
+        }
+    }
+}
+
+/// `None` for "now": the generated code sets it, in the one format that sorts right on every database.
+fn literal(value: &DefaultValue, ty: &FieldType) -> Option<Literal> {
+    match value {
+        DefaultValue::Text(text) | DefaultValue::Json(text) => Some(Literal::Text(text.clone())),
+        DefaultValue::Integer(number) => Some(Literal::Integer(*number)),
+        DefaultValue::Float(number) => Some(Literal::Float(*number)),
+        DefaultValue::Boolean(value) => Some(Literal::Boolean(*value)),
+        DefaultValue::Choice(index) => match ty {
+            FieldType::Enum { choices, .. } => choices
+                .get(*index)
+                .map(|it| Literal::Text(it.snake.clone())),
+            _ => None,
+        },
+        DefaultValue::Now => None,
+    }
+}
+
+/// One index for each set of columns that needs one; an index that another one starts with is left out.
+fn indexes(entity: &Entity) -> Vec<Index> {
+    let ascending = |name: &str| IndexColumn {
+        name: name.to_owned(),
+        descending: false,
+    };
+    let mut wanted: Vec<(Vec<IndexColumn>, bool)> = Vec::new();
+    for field in entity.fields.iter().filter(|it| it.unique) {
+        if field.origin != FieldOrigin::Key {
+            wanted.push((vec![ascending(&field.name.snake)], true));
+        }
+    }
+    for query in &entity.queries {
+        wanted.push((query_columns(query), query.unique));
+    }
+    for field in entity.fields.iter().filter(|it| it.index) {
+        wanted.push((vec![ascending(&field.name.snake)], false));
+    }
+    for relation in &entity.relations {
+        if relation.kind == RelationKind::BelongsTo {
+            wanted.push((vec![ascending(&relation.foreign_key.snake)], false));
+        }
+    }
+    let unique: Vec<_> = wanted.iter().filter(|it| it.1).map(|it| &it.0).collect();
+    let plain = wanted.iter().filter(|it| !it.1).map(|it| &it.0);
+    let plain: Vec<_> = plain
+        .clone()
+        .filter(|columns| {
+            let longer = |it: &&Vec<IndexColumn>| it.len() > columns.len();
+            let covered = |it: &Vec<IndexColumn>| it.starts_with(columns);
+            !unique.iter().any(|it| covered(it)) && !plain.clone().filter(longer).any(covered)
+        })
+        .collect();
+    let mut indexes: Vec<Index> = unique
+        .into_iter()
+        .map(|columns| (columns, true))
+        .chain(plain.into_iter().map(|columns| (columns, false)))
+        .filter(|(columns, _)| !columns.is_empty())
+        .map(|(columns, unique)| {
+            let names: Vec<&str> = columns.iter().map(|it| it.name.as_str()).collect();
+            Index {
+                name: constraint(if unique { "uq" } else { "idx" }, &entity.table, &names),
+                columns: columns.clone(),
+                unique,
+                where_null: (unique && entity.behaviors.soft_delete)
+                    .then(|| "deleted_at".to_owned()),
+            }
+        })
+        .collect();
+    indexes.sort_by(|a, b| a.name.cmp(&b.name));
+    indexes.dedup_by(|a, b| a.name == b.name);
+    indexes
+}
+
+fn query_columns(query: &Query) -> Vec<IndexColumn> {
+    let mut columns: Vec<IndexColumn> = query
+        .by
+        .iter()
+        .map(|name| IndexColumn {
+            name: name.clone(),
+            descending: false,
+        })
+        .collect();
+    if !query.unique {
+        for (name, order) in &query.order {
+            if !query.by.contains(name) {
+                columns.push(IndexColumn {
+                    name: name.clone(),
+                    descending: *order == SortOrder::Descending,
+                });
+            }
+        }
+    }
+    columns
+}
+
+fn foreign_keys(model: &Model, entity: &Entity) -> Vec<ForeignKey> {
+    let mut keys: Vec<ForeignKey> = entity
+        .relations
+        .iter()
+        .filter(|it| it.kind == RelationKind::BelongsTo)
+        .filter_map(|relation| {
+            let target = model.entity(&relation.target)?;
+            let column = relation.foreign_key.snake.clone();
+            Some(ForeignKey {
+                name: constraint("fk", &entity.table, &[&column]),
+                column,
+                to_table: target.table.clone(),
+                to_column: target.key()?.name.snake.clone(),
+                on_delete: match relation.on_delete {
+                    OnDelete::Restrict => OnDeleteAction::Restrict,
+                    OnDelete::Cascade => OnDeleteAction::Cascade,
+                    OnDelete::SetNull => OnDeleteAction::SetNull,
+                },
+            })
+        })
+        .collect();
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
+    keys.dedup_by(|a, b| a.name == b.name);
+    keys
+}

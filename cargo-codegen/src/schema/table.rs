@@ -1,0 +1,142 @@
+//! Tables as data: what a migration creates and the snapshot remembers.
+
+use serde::{Deserialize, Serialize};
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// In table order.
+    pub columns: Vec<Column>,
+    /// Sorted by name; unique indexes included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<Index>,
+    /// Sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: ColumnType,
+    /// NULL is allowed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nullable: bool,
+    /// It is the primary key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub primary_key: bool,
+    /// The database counts it up.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub auto_increment: bool,
+    /// Value of rows that do not set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Literal>,
+}
+
+/// A column's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// At most this many characters.
+    String(u32),
+    /// Any number of characters.
+    Text,
+    /// 32 bits.
+    Integer,
+    /// 64 bits.
+    BigInteger,
+    /// Precision and scale.
+    Decimal(u32, u32),
+    /// 64-bit floating point.
+    Double,
+    /// True or false.
+    Boolean,
+    /// 128-bit id.
+    Uuid,
+    /// Calendar day.
+    Date,
+    /// Time of day.
+    Time,
+    /// Point in time.
+    TimestampWithTimeZone,
+    /// JSON, binary where the database has it.
+    JsonBinary,
+    /// Bytes.
+    Blob,
+}
+
+/// A default value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Literal {
+    /// True or false.
+    Boolean(bool),
+    /// An integer.
+    Integer(i64),
+    /// A floating point number.
+    Float(f64),
+    /// Anything that is written as text.
+    Text(String),
+}
+
+/// An index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Its name, unique in the database.
+    pub name: String,
+    /// In index order.
+    pub columns: Vec<IndexColumn>,
+    /// No two rows have the same values.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unique: bool,
+    /// Only rows in which this column is NULL are indexed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub where_null: Option<String>,
+}
+
+/// A column of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexColumn {
+    /// Its name.
+    pub name: String,
+    /// Largest value first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub descending: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// Its name.
+    pub name: String,
+    /// The column that refers.
+    pub column: String,
+    /// The table that is referred to.
+    pub to_table: String,
+    /// The column that is referred to.
+    pub to_column: String,
+    /// What becomes of the row when the one that it refers to is deleted.
+    pub on_delete: OnDeleteAction,
+}
+
+/// What becomes of a row when the one that it refers to is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeleteAction {
+    /// The deletion is refused.
+    Restrict,
+    /// It is deleted too.
+    Cascade,
+    /// It refers to nothing.
+    SetNull,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
