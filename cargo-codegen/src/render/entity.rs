@@ -85,9 +85,16 @@ pub(super) fn file_stem(name: &Name) -> &str {
 
 fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
     let mut imports = Imports::default();
-    let enums: Vec<EnumView<'a>> = entity.fields.iter().filter_map(|it| enum_view(entity, it)).collect();
+    let enums: Vec<EnumView<'a>> = entity
+        .fields
+        .iter()
+        .filter_map(|it| enum_view(entity, it))
+        .collect();
     let (on_insert, on_save) = before_save(entity);
-    let now = on_insert.iter().chain(&on_save).any(|it| it.contains("now"));
+    let now = on_insert
+        .iter()
+        .chain(&on_save)
+        .any(|it| it.contains("now"));
     if now {
         imports.name("chrono::Utc");
     }
@@ -113,7 +120,11 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         a_thing: with_article(&entity.name.human),
         table: string_literal(&entity.table),
         eq: !entity.fields.iter().any(|it| it.ty == FieldType::Float),
-        fields: entity.fields.iter().map(|it| field_view(entity, it)).collect(),
+        fields: entity
+            .fields
+            .iter()
+            .map(|it| field_view(entity, it))
+            .collect(),
         enums,
         relations: relations.variants,
         related: relations.related,
@@ -144,7 +155,10 @@ fn field_view(entity: &Entity, field: &Field) -> FieldView {
     }
     let plain = field.name.ident.trim_start_matches("r#");
     if plain != field.name.snake || plain != field::variant(field).to_snake_case() {
-        attributes.push(format!("column_name = {}", string_literal(&field.name.snake)));
+        attributes.push(format!(
+            "column_name = {}",
+            string_literal(&field.name.snake)
+        ));
     }
     let column_type = match ColumnType::of(&field.ty, field.constraints.max_length) {
         ColumnType::String(length) if field.ty == FieldType::String => {
@@ -191,7 +205,9 @@ fn enum_view<'a>(entity: &Entity, field: &'a Field) -> Option<EnumView<'a>> {
             with_article(&entity.name.human)
         ),
         length,
-        derived: !choices.iter().any(|it| it.snake.eq_ignore_ascii_case("self")),
+        derived: !choices
+            .iter()
+            .any(|it| it.snake.eq_ignore_ascii_case("self")),
         snake_case: choices
             .iter()
             .all(|it| serde_snake_case(&it.pascal) == it.snake),

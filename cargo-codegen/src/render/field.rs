@@ -70,7 +70,11 @@ pub(super) fn argument_type(ty: &FieldType, module: &str, imports: &mut Imports)
 
 /// `Option<T>` if it may be missing.
 pub(super) fn optional(ty: String, optional: bool) -> String {
-    if optional { format!("Option<{ty}>") } else { ty }
+    if optional {
+        format!("Option<{ty}>")
+    } else {
+        ty
+    }
 }
 
 /// One line about a field: what the definition says, or what its name says.
@@ -105,8 +109,7 @@ pub(super) fn doc(entity: &Entity, field: &Field) -> String {
 
 fn reference_doc(entity: &Entity, field: &Field) -> Option<String> {
     let relation = entity.relations.iter().find(|it| {
-        it.kind == crate::model::RelationKind::BelongsTo
-            && it.foreign_key.snake == field.name.snake
+        it.kind == crate::model::RelationKind::BelongsTo && it.foreign_key.snake == field.name.snake
     })?;
     Some(format!("Id of the {}.", relation.name.human))
 }

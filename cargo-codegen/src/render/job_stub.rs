@@ -46,6 +46,9 @@ pub enum JobStubError {
     /// The subsystem is missing.
     #[error("the jobs subsystem is not installed; run `cargo codegen subsystem install jobs`")]
     NotInstalled,
+    /// The file would be a generated one.
+    #[error("a job cannot be named `generated`: that is the module of the registrations")]
+    ReservedName,
     /// No such pool.
     #[error("codegen.yaml has no job pool `{pool}`; it has {known}")]
     UnknownPool {
@@ -92,6 +95,9 @@ pub fn job_stub(model: &Model, words: &JobWords) -> Result<(Vec<Output>, Vec<Edi
     let config = &model.config;
     if !config.has(Subsystem::Jobs) {
         return Err(JobStubError::NotInstalled);
+    }
+    if words.name.snake == "generated" {
+        return Err(JobStubError::ReservedName);
     }
     if let Some(pool) = &words.pool {
         check_pool(model, pool)?;

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{Result, scaffold};
 use crate::changeset::{Output, OutputKind};
 use crate::model::{Model, Subsystem};
-use crate::workspace::FoundHandler;
+use crate::workspace::handlers::FoundHandler;
 
 #[derive(Template)]
 #[template(path = "app/src/jobs/generated.rs.jinja")]

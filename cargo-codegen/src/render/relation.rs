@@ -93,10 +93,9 @@ fn doc(relation: &Relation, target: &Entity) -> String {
             relation.name.human,
             with_article(&target.name.human)
         ),
-        RelationKind::HasMany => format!(
-            "{} that belong to it.",
-            capitalized(&target.plural.human)
-        ),
+        RelationKind::HasMany => {
+            format!("{} that belong to it.", capitalized(&target.plural.human))
+        }
         RelationKind::HasOne => format!(
             "{} that belongs to it.",
             capitalized(&with_article(&target.name.human))
@@ -141,9 +140,8 @@ fn reversed(entity: &Entity, relation: &Relation, target: &Entity) -> String {
             inverse.name.pascal
         ),
         None => {
-            let variant = |field: Option<&crate::model::Field>| {
-                field.map(field::variant).unwrap_or_default()
-            };
+            let variant =
+                |field: Option<&crate::model::Field>| field.map(field::variant).unwrap_or_default();
             format!(
                 "RelationDef::from({}::belongs_to(Entity).from({}::{}).to(Column::{})).rev()",
                 path(entity, target, "Entity"),
@@ -157,8 +155,7 @@ fn reversed(entity: &Entity, relation: &Relation, target: &Entity) -> String {
 
 fn inverse<'a>(relation: &Relation, target: &'a Entity) -> Option<&'a Relation> {
     target.relations.iter().find(|it| {
-        it.kind == RelationKind::BelongsTo
-            && it.foreign_key.snake == relation.foreign_key.snake
+        it.kind == RelationKind::BelongsTo && it.foreign_key.snake == relation.foreign_key.snake
     })
 }
 

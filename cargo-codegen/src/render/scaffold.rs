@@ -54,7 +54,7 @@ pub fn new_workspace(
         .collect()
 }
 
-/// The starting files of a subsystem and the entries that it needs in the user's files.
+/// The starting files of a subsystem that is not installed yet, and the entries that it needs in the user's files.
 ///
 /// `now` dates its migration, after those of the subsystems that it needs.
 ///

@@ -37,8 +37,7 @@ fn column(field: &Field) -> Column {
         ty: ColumnType::of(&field.ty, field.constraints.max_length),
         nullable: field.nullable,
         primary_key,
-        auto_increment: primary_key
-            && matches!(field.ty, FieldType::Integer | FieldType::BigInt),
+        auto_increment: primary_key && matches!(field.ty, FieldType::Integer | FieldType::BigInt),
         default: field.default.as_ref().and_then(|it| literal(it, &field.ty)),
     }
 }

@@ -9,4 +9,6 @@ mod table;
 pub use derive::tables;
 pub use order::{Step, creation_order};
 pub use snapshot::{Snapshot, SnapshotError};
-pub use table::{Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table};
+pub use table::{
+    Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table,
+};

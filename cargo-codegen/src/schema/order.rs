@@ -102,7 +102,11 @@ mod tests {
         ];
         let steps = creation_order(&tables.iter().collect::<Vec<_>>());
         assert_eq!(names(&steps), ["c", "b", "a"]);
-        assert!(steps.iter().all(|it| it.early.is_empty() && it.late.is_empty()));
+        assert!(
+            steps
+                .iter()
+                .all(|it| it.early.is_empty() && it.late.is_empty())
+        );
     }
 
     #[test]

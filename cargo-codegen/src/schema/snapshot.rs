@@ -29,7 +29,9 @@ pub enum SnapshotError {
     )]
     Damaged(String),
     /// A later version of this tool wrote it.
-    #[error("schema.lock has format {found}, and this version of cargo-codegen knows {FORMAT}; update cargo-codegen")]
+    #[error(
+        "schema.lock has format {found}, and this version of cargo-codegen knows {FORMAT}; update cargo-codegen"
+    )]
     TooNew {
         /// The format of the file.
         found: u32,
@@ -72,7 +74,10 @@ impl Snapshot {
     /// # Errors
     /// Never for a snapshot that [`tables`](super::tables) derived.
     pub fn write(&self) -> Result<String, SnapshotError> {
-        Ok(format!("{HEADER}{}", toml_edit::ser::to_string_pretty(self)?))
+        Ok(format!(
+            "{HEADER}{}",
+            toml_edit::ser::to_string_pretty(self)?
+        ))
     }
 
     /// The table of this name.
