@@ -1,4 +1,5 @@
 //! Planning and applying change sets on real directories.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_codegen::changeset::{

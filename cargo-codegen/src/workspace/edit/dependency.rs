@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use cargo_metadata::semver::{Version, VersionReq};
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
-use super::{Edited, Refused};
+use super::{Edited, Refused, list};
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
@@ -75,11 +75,7 @@ pub(super) fn add(
                 // What only the tests need must not reach the library.
                 continue;
             }
-            let found = document.get_mut(kind).and_then(|it| it.get_mut(key));
-            let found =
-                found.ok_or_else(|| wanted.refused("the dependency could not be found again"))?;
-            add_features(found, &missing).map_err(|why| wanted.refused(why))?;
-            return finish(&document, &wanted, &[kind]);
+            return add_features(text, &wanted, &[kind, key], &missing);
         }
     }
     if in_target_table(&document, key) {
@@ -101,7 +97,7 @@ pub(super) fn add(
         }
         None => wanted.spec.clone(),
     };
-    insert(document.as_table_mut(), &[kind], key, item).map_err(|why| wanted.refused(why))?;
+    insert(document.as_item_mut(), &[kind], key, item).map_err(|why| wanted.refused(why))?;
     finish(&document, &wanted, &[kind])
 }
 
@@ -110,23 +106,21 @@ pub(super) fn add_to_workspace(text: &str, key: &str, spec: &str) -> Edited {
     let wanted = Wanted::parse(key, spec, "workspace.dependencies")?;
     let mut document = parse(text, &wanted)?;
     let path = ["workspace", KINDS[0]];
-    let found = document
-        .get_mut(path[0])
-        .and_then(|it| it.get_mut(path[1]))
-        .and_then(|it| it.get_mut(key));
-    match found {
-        Some(found) => {
-            check(&wanted, found, None)?;
-            let missing = missing_features(&wanted, &[Some(found)]);
-            if missing.is_empty() {
-                return Ok(None);
-            }
-            add_features(found, &missing).map_err(|why| wanted.refused(why))?;
+    if let Some(found) = at(document.as_item(), &path).and_then(|it| it.get(key)) {
+        check(&wanted, found, None)?;
+        let missing = missing_features(&wanted, &[Some(found)]);
+        if missing.is_empty() {
+            return Ok(None);
         }
-        None => insert(document.as_table_mut(), &path, key, wanted.spec.clone())
-            .map_err(|why| wanted.refused(why))?,
+        return add_features(text, &wanted, &[path[0], path[1], key], &missing);
     }
+    insert(document.as_item_mut(), &path, key, wanted.spec.clone())
+        .map_err(|why| wanted.refused(why))?;
     finish(&document, &wanted, &path)
+}
+
+fn at<'a>(item: &'a Item, path: &[&str]) -> Option<&'a Item> {
+    path.iter().try_fold(item, |item, key| item.get(key))
 }
 
 pub(super) fn parse_manifest(text: &str) -> Result<DocumentMut, String> {
@@ -141,11 +135,7 @@ fn parse(text: &str, wanted: &Wanted<'_>) -> Result<DocumentMut, Refused> {
 fn finish(document: &DocumentMut, wanted: &Wanted<'_>, path: &[&str]) -> Edited {
     let edited = document.to_string();
     let reread = parse(&edited, wanted)?;
-    let mut item = Some(reread.as_item());
-    for key in path.iter().chain([&wanted.key]) {
-        item = item.and_then(|it| it.get(key));
-    }
-    match item {
+    match at(reread.as_item(), path).and_then(|it| it.get(wanted.key)) {
         Some(_) => Ok(Some(edited)),
         None => Err(wanted.refused("the place for it could not be found")),
     }
@@ -223,49 +213,61 @@ fn missing_features(wanted: &Wanted<'_>, found: &[Option<&Item>]) -> Vec<String>
         .collect()
 }
 
-fn add_features(found: &mut Item, missing: &[String]) -> Result<(), &'static str> {
+/// Adds features to the dependency at `path`.
+fn add_features(text: &str, wanted: &Wanted<'_>, path: &[&str], missing: &[String]) -> Edited {
+    let mut document = parse(text, wanted)?;
+    let Some(found) = item_mut(document.as_item_mut(), path) else {
+        return Err(wanted.refused("the dependency could not be found again"));
+    };
+    if let Some(features) = found.get("features") {
+        if !features.is_array() {
+            return Err(wanted.refused("its `features` are no array"));
+        }
+        let mut edited = text.to_owned();
+        for feature in missing {
+            edited = list::add_string(&edited, &[path, &["features"]].concat(), feature)
+                .map_err(|why| wanted.refused(why))?;
+        }
+        return Ok(Some(edited));
+    }
+    let features: Array = missing.iter().collect();
     if let Some(version) = found.as_str().map(str::to_owned) {
         let mut table = InlineTable::new();
         table.insert("version", version.into());
-        table.insert("features", missing.iter().collect::<Array>().into());
+        table.insert("features", features.into());
         if let Some(decor) = found.as_value().map(Value::decor) {
             *table.decor_mut() = decor.clone();
         }
         *found = Item::Value(Value::InlineTable(table));
-        return Ok(());
-    }
-    let table = found
-        .as_table_like_mut()
-        .ok_or("the dependency is neither a version nor a table")?;
-    match table.get_mut("features") {
-        Some(features) => {
-            let features = features
-                .as_array_mut()
-                .ok_or("its `features` are no array")?;
-            for feature in missing {
-                push_alike(features, feature);
+    } else {
+        match found {
+            Item::Value(Value::InlineTable(table)) => {
+                insert_inline(table, "features", features.into())
             }
-        }
-        None => {
-            table.insert(
-                "features",
-                Item::Value(missing.iter().collect::<Array>().into()),
-            );
+            Item::Table(table) => {
+                table.insert("features", toml_edit::value(features));
+            }
+            _ => return Err(wanted.refused("the dependency is neither a version nor a table")),
         }
     }
-    Ok(())
+    finish(&document, wanted, &path[..path.len() - 1])
 }
 
-/// Appends on a line of its own where the last item has one.
-fn push_alike(array: &mut Array, item: &str) {
-    let prefix = array
-        .iter()
-        .last()
-        .and_then(|it| it.decor().prefix()?.as_str())
-        .and_then(|it| it.rfind('\n').map(|line| it[line..].to_owned()));
-    match prefix {
-        Some(prefix) => array.push_formatted(Value::from(item).decorated(prefix, "")),
-        None => array.push(item),
+fn item_mut<'a>(item: &'a mut Item, path: &[&str]) -> Option<&'a mut Item> {
+    path.iter()
+        .try_fold(item, |item, key| item.as_table_like_mut()?.get_mut(key))
+}
+
+/// Appends so that the space before the closing brace stays where it is.
+fn insert_inline(table: &mut InlineTable, key: &str, value: Value) {
+    let mut suffix = None;
+    if let Some((_, last)) = table.iter_mut().last() {
+        suffix = last.decor().suffix().cloned();
+        last.decor_mut().set_suffix("");
+    }
+    table.insert(key, value);
+    if let (Some(suffix), Some((_, last))) = (suffix, table.iter_mut().last()) {
+        last.decor_mut().set_suffix(suffix);
     }
 }
 
@@ -283,12 +285,14 @@ fn inherit(features: &[String]) -> Item {
     }
 }
 
-fn insert(root: &mut Table, path: &[&str], key: &str, item: Item) -> Result<(), String> {
-    let mut table: &mut dyn TableLike = root;
+fn insert(root: &mut Item, path: &[&str], key: &str, item: Item) -> Result<(), String> {
+    let behind = neighbour(root, path);
+    let mut table = root.as_table_like_mut().ok_or("the manifest is no table")?;
     for (depth, step) in path.iter().enumerate() {
         let entry = table.entry(step).or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(depth + 1 < path.len());
+            table.set_position(behind);
             Item::Table(table)
         });
         table = entry
@@ -296,11 +300,47 @@ fn insert(root: &mut Table, path: &[&str], key: &str, item: Item) -> Result<(), 
             .ok_or_else(|| format!("`{}` is no table", path[..=depth].join(".")))?;
     }
     let sorted = table.len() > 1 && table.iter().map(|it| it.0).is_sorted();
-    table.insert(key, item);
-    if sorted {
-        table.sort_values();
+    match item_mut(root, path) {
+        Some(Item::Value(Value::InlineTable(table))) => {
+            let value = item
+                .into_value()
+                .map_err(|_| "the dependency is no value".to_owned())?;
+            insert_inline(table, key, value);
+        }
+        Some(Item::Table(table)) => {
+            table.insert(key, item);
+            if sorted {
+                table.sort_values();
+            }
+        }
+        _ => return Err(format!("`{}` is no table", path.join("."))),
     }
     Ok(())
+}
+
+/// Position of the table behind which a new one belongs; tables with one position keep the order of insertion.
+fn neighbour(root: &Item, path: &[&str]) -> Option<isize> {
+    let before: &[&str] = match path {
+        ["dependencies"] => &["package", "lib", "bin"],
+        ["dev-dependencies"] => &["package", "dependencies"],
+        _ => &path[..1],
+    };
+    before
+        .iter()
+        .filter_map(|it| last_position(root.get(it)?))
+        .max()
+}
+
+fn last_position(item: &Item) -> Option<isize> {
+    match item {
+        Item::Table(table) => table
+            .iter()
+            .filter_map(|(_, item)| last_position(item))
+            .chain(table.position())
+            .max(),
+        Item::ArrayOfTables(tables) => tables.iter().filter_map(Table::position).max(),
+        _ => None,
+    }
 }
 
 /// The key under which a package is listed with another name.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use toml_edit::{Document, Value};
+
 use super::lines;
 
 /// A list in a text, found by a parser.
@@ -92,4 +94,39 @@ impl List<'_> {
         }
         None
     }
+}
+
+/// A TOML document with one string more in the array at `path`; sorted arrays stay sorted.
+pub(super) fn add_string(text: &str, path: &[&str], item: &str) -> Result<String, String> {
+    let parse = |text: &str| {
+        Document::parse(text.to_owned())
+            .map_err(|error| format!("the file is not valid TOML: {}", error.message()))
+    };
+    let document = parse(text)?;
+    let array = path
+        .iter()
+        .try_fold(document.as_item(), |item, key| item.get(key))
+        .and_then(toml_edit::Item::as_array)
+        .ok_or_else(|| format!("`{}` is no array", path.join(".")))?;
+    let items: Option<Vec<Range<usize>>> = array.iter().map(Value::span).collect();
+    let (Some(items), Some(whole)) = (items, array.span()) else {
+        return Err(format!(
+            "the place of `{}` could not be found",
+            path.join(".")
+        ));
+    };
+    let names: Vec<&str> = array.iter().filter_map(Value::as_str).collect();
+    let sorted = names.len() > 1 && names.len() == items.len() && names.is_sorted();
+    let index = names
+        .iter()
+        .position(|it| sorted && *it > item)
+        .unwrap_or(items.len());
+    let list = List {
+        text,
+        inner: whole.start + 1..whole.end - 1,
+        items,
+        comment: "#",
+    };
+    let edited = list.insert(index, &Value::from(item).to_string());
+    parse(&edited).map(|_| edited)
 }

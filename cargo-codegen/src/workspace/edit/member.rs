@@ -1,12 +1,9 @@
 //! Members of a Cargo workspace.
 
-use std::ops::Range;
-
 use glob::{MatchOptions, Pattern};
 use toml_edit::{Document, Item};
 
-use super::list::List;
-use super::{Edited, Refused, lines};
+use super::{Edited, Refused, lines, list};
 
 /// Adds to `members` of `[workspace]`, unless a glob covers it.
 pub(super) fn add(text: &str, member: &str) -> Edited {
@@ -51,31 +48,9 @@ pub(super) fn add(text: &str, member: &str) -> Edited {
     if names.iter().any(|it| covers(it, member)) {
         return Ok(None);
     }
-    let items: Option<Vec<Range<usize>>> = members.iter().map(toml_edit::Value::span).collect();
-    let (Some(items), Some(whole)) = (items, members.span()) else {
-        return Err(refused(
-            "the place of `members` could not be found".to_owned(),
-        ));
-    };
-    let list = List {
-        text,
-        inner: whole.start + 1..whole.end - 1,
-        items,
-        comment: "#",
-    };
-    let sorted = names.len() > 1 && names.is_sorted();
-    let index = names
-        .iter()
-        .position(|it| sorted && *it > member)
-        .unwrap_or(list.items.len());
-    let edited = list.insert(index, &quoted);
-    match Document::parse(edited.as_str()) {
-        Ok(_) => Ok(Some(edited)),
-        Err(error) => Err(refused(format!(
-            "the list could not be extended: {}",
-            error.message()
-        ))),
-    }
+    list::add_string(text, &["workspace", "members"], member)
+        .map(Some)
+        .map_err(refused)
 }
 
 /// A first key below the table's header.
