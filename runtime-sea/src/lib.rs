@@ -11,12 +11,13 @@ pub mod migration;
 mod runtime;
 pub mod worker;
 
+pub use bridge::{BridgeRecord, BridgeStatus};
 pub use database::{ConnectError, begin, connect};
 pub use events::{
-    AggregateId, ConsumerKind, DecodeError, Direction, Event, EventDescriptor, EventEnvelope,
-    EventId, EventOrdering, EventPool, EventRecord, EventRegistry, EventRetry, EventRoute,
-    EventStatus, Events, NoAggregate, PublishError, PublishOptions, Published, SubscriptionError,
-    Tier,
+    AggregateId, ConsumerKind, DecodeError, DeliveryRecord, Direction, Event, EventDescriptor,
+    EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool, EventRecord,
+    EventRegistry, EventRetry, EventRoute, EventStatus, Events, NoAggregate, PublishError,
+    PublishOptions, Published, SubscriptionError, Tier,
 };
 pub use jobs::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, Retry, RunDetails,

@@ -24,6 +24,7 @@ use crate::jobs::Trigger;
 use claim::{Claimant, Lane};
 use dispatch::Consumers;
 use pump::{Mode, Source};
+pub(super) use settle::{end_events, lock_events};
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);

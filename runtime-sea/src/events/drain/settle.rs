@@ -264,7 +264,8 @@ async fn lock_owned_events(
     Ok(owned)
 }
 
-async fn lock_events(
+/// Locks events, always in the same order.
+pub(crate) async fn lock_events(
     tx: &DatabaseTransaction,
     dialect: &dyn Dialect,
     seqs: &[i64],
@@ -429,7 +430,8 @@ async fn mark_events(
     Ok(())
 }
 
-async fn end_events(
+/// Ends the events of which nothing waits any more.
+pub(crate) async fn end_events(
     tx: &DatabaseTransaction,
     dialect: &dyn Dialect,
     seqs: &[i64],

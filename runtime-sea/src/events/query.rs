@@ -1,0 +1,284 @@
+//! Reading events, and giving failed ones another chance.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use sea_orm_migration::SchemaManager;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::entities::{domain_event, event_delivery, event_subscription};
+use super::{ConsumerKind, EventId, EventRecord, EventStatus, Events};
+use crate::bridge::{self, BridgeRecord};
+use crate::database;
+
+use domain_event::Column as E;
+use event_delivery::Column as D;
+
+/// Which events a query returns.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct EventFilter {
+    status: Option<EventStatus>,
+    event_type: Option<String>,
+    aggregate: Option<(String, String)>,
+    tenant_id: Option<String>,
+    limit: u64,
+}
+
+impl EventFilter {
+    /// The newest hundred events.
+    pub const fn new() -> Self {
+        Self {
+            status: None,
+            event_type: None,
+            aggregate: None,
+            tenant_id: None,
+            limit: 100,
+        }
+    }
+
+    /// Only events of this status.
+    pub const fn status(mut self, status: EventStatus) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Only events of this type.
+    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
+        self.event_type = Some(event_type.into());
+        self
+    }
+
+    /// Only events of this aggregate.
+    pub fn aggregate(mut self, aggregate_type: impl Into<String>, id: impl ToString) -> Self {
+        self.aggregate = Some((aggregate_type.into(), id.to_string()));
+        self
+    }
+
+    /// Only events of this tenant.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant_id = Some(tenant.into());
+        self
+    }
+
+    /// At most so many.
+    pub const fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+impl Default for EventFilter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A delivery that did not succeed on the spot, or was left to another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DeliveryRecord {
+    /// What the event is delivered to.
+    pub kind: ConsumerKind,
+    /// The subscription's name, or the trigger's id.
+    pub consumer: String,
+    /// How far it has come.
+    pub status: EventStatus,
+    /// How often the consumer was called with the event.
+    pub attempts: u32,
+    /// Not tried again before this moment.
+    pub available_at: DateTime<Utc>,
+    /// When it ended.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// The last error.
+    pub error: Option<String>,
+}
+
+impl From<event_delivery::Model> for DeliveryRecord {
+    fn from(row: event_delivery::Model) -> Self {
+        Self {
+            // The rows are written with these names only.
+            kind: ConsumerKind::from_name(&row.kind).unwrap_or(ConsumerKind::Subscription),
+            consumer: row.subscription,
+            status: EventStatus::from_name(&row.status).unwrap_or(EventStatus::Pending),
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            available_at: row.available_at,
+            processed_at: row.processed_at,
+            error: row.error,
+        }
+    }
+}
+
+/// Everything that is known of one event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EventDetails {
+    /// The event.
+    pub event: EventRecord,
+    /// The deliveries that did not succeed on the spot.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// What the triggers did with it.
+    pub bridge: Vec<BridgeRecord>,
+}
+
+impl Events {
+    /// The newest events that the filter lets through, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn list(&self, filter: EventFilter) -> Result<Vec<EventRecord>, DbErr> {
+        let mut select = domain_event::Entity::find();
+        if let Some(status) = filter.status {
+            select = select.filter(E::Status.eq(status.as_str()));
+        }
+        if let Some(event_type) = filter.event_type {
+            select = select.filter(E::EventType.eq(event_type));
+        }
+        if let Some((aggregate_type, id)) = filter.aggregate {
+            select = select
+                .filter(E::AggregateType.eq(aggregate_type))
+                .filter(E::AggregateId.eq(id));
+        }
+        if let Some(tenant) = filter.tenant_id {
+            select = select.filter(E::TenantId.eq(tenant));
+        }
+        let rows = select
+            .order_by_desc(E::Seq)
+            .limit(filter.limit)
+            .all(self.runtime.db())
+            .await?;
+        Ok(rows.into_iter().map(EventRecord::from).collect())
+    }
+
+    /// The newest events whose delivery was given up, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn failed(&self, limit: u64) -> Result<Vec<EventRecord>, DbErr> {
+        self.list(EventFilter::new().status(EventStatus::Failed).limit(limit))
+            .await
+    }
+
+    /// An event with its deliveries and what the triggers did with it.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn show(&self, id: EventId) -> Result<Option<EventDetails>, DbErr> {
+        let db = self.runtime.db();
+        let Some(row) = find(db, id).await? else {
+            return Ok(None);
+        };
+        let deliveries = event_delivery::Entity::find()
+            .filter(D::EventSeq.eq(row.seq))
+            .order_by_asc(D::Kind)
+            .order_by_asc(D::Subscription)
+            .all(db)
+            .await?;
+        // An app may use events without the bridge.
+        let has_bridge = SchemaManager::new(db).has_table("bridge_delivery").await?;
+        let bridge = if has_bridge {
+            bridge::of_event(db, id).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Some(EventDetails {
+            event: row.into(),
+            deliveries: deliveries.into_iter().map(DeliveryRecord::from).collect(),
+            bridge,
+        }))
+    }
+
+    /// Gives a failed event another chance: what failed of it is tried again, with all attempts, and what succeeded is
+    /// not. Returns whether there was such an event.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn redeliver(&self, id: EventId) -> Result<bool, DbErr> {
+        let tx = database::begin(self.runtime.db()).await?;
+        let dialect = database::dialect(&tx)?;
+        let failed = domain_event::Entity::find()
+            .filter(E::Id.eq(id.as_uuid()))
+            .filter(E::Status.eq(EventStatus::Failed.as_str()))
+            .lock_exclusive()
+            .one(&tx)
+            .await?;
+        let Some(event) = failed else {
+            return Ok(false);
+        };
+        let deliveries = Query::update()
+            .table(event_delivery::Entity)
+            .value(D::Status, EventStatus::Pending.as_str())
+            .value(D::Attempts, 0)
+            .value(D::AvailableAt, dialect.now())
+            .value(D::ProcessedAt, Option::<DateTime<Utc>>::None)
+            .and_where(Expr::col(D::EventSeq).eq(event.seq))
+            .and_where(Expr::col(D::Status).eq(EventStatus::Failed.as_str()))
+            .to_owned();
+        let revived = tx.execute(&deliveries).await?.rows_affected();
+        let mut update = Query::update();
+        update
+            .table(domain_event::Entity)
+            .value(E::Status, EventStatus::Pending.as_str())
+            .value(E::Attempts, 0)
+            .value(E::AvailableAt, dialect.now())
+            .value(E::ProcessedAt, Option::<DateTime<Utc>>::None)
+            .and_where(Expr::col(E::Seq).eq(event.seq));
+        if revived == 0 {
+            // It failed before anything was called.
+            update.value(E::DispatchedAt, Option::<DateTime<Utc>>::None);
+        }
+        tx.execute(&update).await?;
+        tx.commit().await?;
+        self.runtime.wake_up().announce();
+        Ok(true)
+    }
+
+    /// Forgets a subscription or trigger that no program hosts any more: it gets no further events, and what waits for
+    /// it is dropped. Returns how many deliveries were dropped.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn forget(&self, kind: ConsumerKind, name: &str) -> Result<u64, DbErr> {
+        let tx = database::begin(self.runtime.db()).await?;
+        let dialect = database::dialect(&tx)?;
+        event_subscription::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned()))
+            .exec(&tx)
+            .await?;
+        let waiting = event_delivery::Entity::find()
+            .select_only()
+            .column(D::EventSeq)
+            .filter(D::Kind.eq(kind.as_str()))
+            .filter(D::Subscription.eq(name))
+            .filter(D::Status.eq(EventStatus::Pending.as_str()))
+            .into_tuple::<i64>()
+            .all(&tx)
+            .await?;
+        super::drain::lock_events(&tx, dialect, &waiting).await?;
+        let dropped = event_delivery::Entity::delete_many()
+            .filter(D::Kind.eq(kind.as_str()))
+            .filter(D::Subscription.eq(name))
+            .filter(D::Status.eq(EventStatus::Pending.as_str()))
+            .exec(&tx)
+            .await?;
+        super::drain::end_events(&tx, dialect, &waiting).await?;
+        tx.commit().await?;
+        Ok(dropped.rows_affected)
+    }
+}
+
+async fn find(db: &DatabaseConnection, id: EventId) -> Result<Option<domain_event::Model>, DbErr> {
+    let id: Uuid = id.into();
+    domain_event::Entity::find()
+        .filter(E::Id.eq(id))
+        .one(db)
+        .await
+}
