@@ -31,7 +31,7 @@ pub struct Problem {
     pub code: &'static str,
     /// What is wrong, in one sentence without a final period.
     pub message: String,
-    /// Where; the first label is the main one.
+    /// Where; the first label is the main one. Empty if the problem stands nowhere in particular.
     pub labels: Vec<Label>,
     /// What to write instead.
     pub help: Option<String>,
@@ -41,6 +41,22 @@ impl Problem {
     /// An error at one place.
     pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
         Self::new(Severity::Error, code, message, span)
+    }
+
+    /// A warning at one place.
+    pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Self::new(Severity::Warning, code, message, span)
+    }
+
+    /// An error that stands nowhere in particular.
+    pub fn global(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            labels: Vec::new(),
+            help: None,
+        }
     }
 
     /// A note at one place.

@@ -27,6 +27,8 @@ pub struct Entity {
     pub writes: bool,
     /// Routes are generated.
     pub rest: bool,
+    /// Routes are part of the OpenAPI document.
+    pub openapi: bool,
     /// Events that the use cases publish.
     pub emits: Vec<Emission>,
     /// Jobs may be scoped to it.

@@ -1,9 +1,17 @@
 //! The resolved model: names in every case, cross references checked, defaults filled in.
 
 mod config;
+mod draft;
+mod emit;
 mod entity;
 mod event;
+mod event_draft;
+mod field;
 mod name;
+mod query;
+mod relation;
+mod resolve;
+mod value;
 
 pub use config::{Config, CrateLocation, Database, RuntimeSource, Subsystem};
 pub use entity::{
@@ -12,6 +20,12 @@ pub use entity::{
 };
 pub use event::{Backoff, Direction, Event, EventTier, Ordering, PayloadField, PayloadType, Retry};
 pub use name::Name;
+pub use resolve::resolve;
+
+use camino::Utf8Path;
+
+use crate::definition::{self, Definitions, Layout, Problem, Severity, Sources};
+use crate::workspace::Files;
 
 /// Everything that the definitions of one workspace say.
 #[derive(Debug, Clone)]
@@ -33,5 +47,83 @@ impl Model {
     /// The event of this type.
     pub fn event(&self, event_type: &str) -> Option<&Event> {
         self.events.iter().find(|it| it.name.snake == event_type)
+    }
+}
+
+/// A workspace's configuration file.
+pub const CONFIG_FILE: &str = "codegen.yaml";
+
+/// What [`load`] found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every definition file that was read.
+    pub sources: Sources,
+    /// The model with its notes and warnings, or every problem if one of them is an error. Sorted by place.
+    pub result: Result<(Model, Vec<Problem>), Vec<Problem>>,
+}
+
+/// Reads `codegen.yaml`, the entities and the events, and resolves them.
+pub fn load(files: &dyn Files) -> Loaded {
+    let mut loaded = definition::Loaded::default();
+    let config = match files.read(Utf8Path::new(CONFIG_FILE)) {
+        Ok(Some(text)) => {
+            let source = loaded.sources.add(CONFIG_FILE, text.as_str());
+            let (config, problems) = definition::config(source, &text);
+            loaded.problems.extend(problems);
+            config
+        }
+        Ok(None) => {
+            loaded.problems.push(
+                Problem::global("no-config", format!("there is no `{CONFIG_FILE}` here"))
+                    .help("run `cargo codegen init` in your workspace, or `cargo codegen new <dir>` for a new one"),
+            );
+            definition::ConfigDefinition::default()
+        }
+        Err(error) => {
+            loaded.problems.push(definition::unreadable_file(&error));
+            definition::ConfigDefinition::default()
+        }
+    };
+    // Problems of the configuration are reported by `resolve`, which looks at it again.
+    let directories = Config::resolve(&config, &mut Vec::new());
+    let layout = Layout {
+        entities: &directories.entities_dir,
+        events: &directories.events_dir,
+    };
+    loaded.definitions.config = config;
+    let loaded = definition::load(files, layout, loaded);
+    let mut result = resolved(&loaded.definitions, &loaded.sources, loaded.problems);
+    if let Ok((model, _)) = &mut result {
+        model.config.name_packages(files);
+    }
+    Loaded {
+        sources: loaded.sources,
+        result,
+    }
+}
+
+fn resolved(
+    definitions: &Definitions,
+    sources: &Sources,
+    mut problems: Vec<Problem>,
+) -> Result<(Model, Vec<Problem>), Vec<Problem>> {
+    let failed = problems.iter().any(|it| it.severity == Severity::Error);
+    let result = resolve(definitions, sources);
+    let (model, more) = match result {
+        Ok((model, notes)) => (Some(model), notes),
+        Err(more) => (None, more),
+    };
+    problems.extend(more);
+    problems.sort_by_key(|it| {
+        let place = it
+            .labels
+            .first()
+            .map(|it| (it.span.source, it.span.range.start));
+        (place, std::cmp::Reverse(it.severity))
+    });
+    problems.dedup();
+    match model {
+        Some(model) if !failed => Ok((model, problems)),
+        _ => Err(problems),
     }
 }

@@ -1,1 +1,3 @@
 //! Terminal, JSON, diagnostics and progress: the only place that prints.
+
+pub mod diagnostics;

@@ -1,0 +1,39 @@
+//! Definitions in, model out, and everything that is wrong at once.
+
+use super::draft::{add_behaviors, drafts};
+use super::{Config, Model, emit, event_draft, query, relation};
+use crate::definition::{Definitions, Problem, Severity, Sources};
+
+/// Resolves every definition.
+///
+/// # Errors
+/// Every problem, if one of them is an error; otherwise notes and warnings come with the model.
+pub fn resolve(
+    definitions: &Definitions,
+    sources: &Sources,
+) -> Result<(Model, Vec<Problem>), Vec<Problem>> {
+    let mut problems = Vec::new();
+    let config = Config::resolve(&definitions.config, &mut problems);
+    let mut drafts = drafts(definitions, sources, &mut problems);
+    relation::foreign_keys(&mut drafts, definitions, &mut problems);
+    for draft in &mut drafts {
+        add_behaviors(draft, &mut problems);
+    }
+    relation::inverses(&mut drafts, definitions, &mut problems);
+    for draft in &mut drafts {
+        query::resolve(draft, &mut problems);
+    }
+    let mut events = event_draft::resolve(&drafts, definitions, sources, &mut problems);
+    for draft in &mut drafts {
+        emit::resolve(draft, &mut events, definitions, &mut problems);
+    }
+    if problems.iter().any(|it| it.severity == Severity::Error) {
+        return Err(problems);
+    }
+    let model = Model {
+        config,
+        entities: drafts.into_iter().map(|it| it.entity).collect(),
+        events: events.into_iter().map(|it| it.event).collect(),
+    };
+    Ok((model, problems))
+}
