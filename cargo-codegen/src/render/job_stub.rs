@@ -1,5 +1,7 @@
 //! The starting file of a job: `app/src/jobs/<type>.rs`.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 
 use super::imports::Imports;
@@ -156,11 +158,13 @@ pub fn job_stub(model: &Model, words: &JobWords) -> Result<(Vec<Output>, Vec<Edi
 }
 
 fn check_pool(model: &Model, pool: &str) -> Result<(), JobStubError> {
-    let pools = &model.config.job_pools;
-    if pools.iter().any(|(name, _)| name == pool) {
+    let pools = model.config.job_pools.iter().map(|(name, _)| name.as_str());
+    // The runtime's default pool needs no entry.
+    let known: BTreeSet<&str> = pools.chain(["batch"]).collect();
+    if known.contains(pool) {
         return Ok(());
     }
-    let known: Vec<String> = pools.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let known: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
     Err(JobStubError::UnknownPool {
         pool: pool.to_owned(),
         known: known.join(", "),
