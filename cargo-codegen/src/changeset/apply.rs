@@ -305,3 +305,7 @@ fn new_dirs(root: &Utf8Path, writes: &[Target<'_>]) -> Vec<Utf8PathBuf> {
     dirs.dedup();
     dirs
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The workspace's own rustfmt.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
@@ -53,6 +54,7 @@ pub trait Formatter: Sync {
 /// rustfmt as `cargo fmt` would run it: with the nearest `rustfmt.toml` and the edition of the package.
 #[derive(Debug, Clone)]
 pub struct Rustfmt {
+    program: OsString,
     root: Utf8PathBuf,
     editions: BTreeMap<Utf8PathBuf, String>,
 }
@@ -61,6 +63,7 @@ impl Rustfmt {
     /// For a workspace that exists.
     pub fn new(workspace: &Workspace) -> Self {
         Self {
+            program: program(),
             root: workspace.root.clone(),
             editions: workspace
                 .packages
@@ -73,9 +76,17 @@ impl Rustfmt {
     /// For a directory in which no package is known.
     pub fn in_dir(root: impl Into<Utf8PathBuf>) -> Self {
         Self {
+            program: program(),
             root: root.into(),
             editions: BTreeMap::new(),
         }
+    }
+
+    /// Another program than `$RUSTFMT` or the `rustfmt` in `$PATH`.
+    #[must_use]
+    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = program.into();
+        self
     }
 
     fn edition(&self, path: &Utf8Path) -> &str {
@@ -95,8 +106,7 @@ impl Rustfmt {
     }
 
     fn command(&self, settings: &Settings) -> Command {
-        let program = std::env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into());
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.program);
         command.args(["--quiet", "--edition", &settings.edition]);
         if let Some(config) = &settings.config {
             command.arg("--config-path").arg(config);
@@ -215,6 +225,10 @@ impl Formatter for Rustfmt {
         texts.sort_by_key(|it| it.0);
         Ok(texts.into_iter().map(|it| it.1).collect())
     }
+}
+
+fn program() -> OsString {
+    std::env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into())
 }
 
 fn declares_modules(text: &str) -> bool {

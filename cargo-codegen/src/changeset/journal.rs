@@ -23,6 +23,38 @@ pub(super) struct Step {
     pub(super) after: Option<String>,
 }
 
+impl Step {
+    /// Gives `false` if the file is neither as before nor as afterwards.
+    fn take(&self, root: &Utf8Path, staged: &Utf8Path) -> io::Result<bool> {
+        Self::turn(&root.join(&self.path), &self.before, &self.after, staged)
+    }
+
+    fn undo(&self, root: &Utf8Path, backup: &Utf8Path) -> io::Result<bool> {
+        Self::turn(&root.join(&self.path), &self.after, &self.before, backup)
+    }
+
+    fn turn(
+        target: &Utf8Path,
+        from: &Option<String>,
+        to: &Option<String>,
+        content: &Utf8Path,
+    ) -> io::Result<bool> {
+        let found = hash_file(target)?;
+        if found == *to {
+            return Ok(true);
+        }
+        if found != *from {
+            return Ok(false);
+        }
+        if to.is_some() {
+            place(content, target)?;
+        } else {
+            fs::remove_file(target)?;
+        }
+        Ok(true)
+    }
+}
+
 /// Every step of a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Journal {
@@ -123,42 +155,27 @@ impl Journal {
         let mut left = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
             probe(&step.path);
-            let target = root.join(&step.path);
-            let found = hash_file(&target)?;
-            if found == step.after {
-                continue;
-            }
-            if found != step.before {
+            if !step.take(root, &staged(pending, index))? {
                 left.push(step.path.clone());
-            } else if step.after.is_some() {
-                place(&staged(pending, index), &target)?;
-            } else {
-                fs::remove_file(&target)?;
             }
         }
         self.sync_dirs(root);
         Ok(left)
     }
 
-    /// Takes every step back.
+    /// Takes every step back. A file that cannot be restored does not keep the others from it.
     pub(super) fn undo_steps(
         &self,
         root: &Utf8Path,
         pending: &Utf8Path,
     ) -> io::Result<Vec<Utf8PathBuf>> {
         let mut left = Vec::new();
+        let mut failed = None;
         for (index, step) in self.steps.iter().enumerate().rev() {
-            let target = root.join(&step.path);
-            let found = hash_file(&target)?;
-            if found == step.before {
-                continue;
-            }
-            if found != step.after {
-                left.push(step.path.clone());
-            } else if step.before.is_some() {
-                place(&backup(pending, index), &target)?;
-            } else {
-                fs::remove_file(&target)?;
+            match step.undo(root, &backup(pending, index)) {
+                Ok(true) => {}
+                Ok(false) => left.push(step.path.clone()),
+                Err(error) => failed = Some(error),
             }
         }
         for dir in self.new_dirs.iter().rev() {
@@ -166,7 +183,7 @@ impl Journal {
             let _ = std::fs::remove_dir(root.join(dir));
         }
         self.sync_dirs(root);
-        Ok(left)
+        failed.map_or(Ok(left), Err)
     }
 
     /// Forgets a run that has ended, and removes the directories that it has emptied.

@@ -217,13 +217,23 @@ impl Planner<'_> {
                 });
             };
             let Some(text) = self.text(&path)? else {
-                let lines = edit::apply("", edit, None)
-                    .ok()
-                    .flatten()
-                    .unwrap_or_default();
-                refuse("the file is not there".to_owned(), lines);
+                refuse(
+                    "the file is not there".to_owned(),
+                    edit::lines_to_paste(edit),
+                );
                 continue;
             };
+            let is_ours = self
+                .drafts
+                .get(&path)
+                .is_some_and(|it| matches!(it.state, State::Settled | State::Generated { .. }));
+            if is_ours {
+                refuse(
+                    "it is a generated file".to_owned(),
+                    edit::lines_to_paste(edit),
+                );
+                continue;
+            }
             match edit::apply(&text, edit, root_manifest.as_deref()) {
                 Ok(edited) => self.edited(path, text, edited),
                 Err(error) => refuse(error.why, error.lines),

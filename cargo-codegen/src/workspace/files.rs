@@ -1,6 +1,7 @@
 //! The files that a plan may look at, so that planning itself does no input or output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -13,7 +14,7 @@ pub enum FileError {
         /// The file.
         path: Utf8PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Its bytes are no text.
     #[error("{path} is not UTF-8 (byte {offset} is the first that is not)")]
@@ -58,7 +59,7 @@ impl Files for Disk {
         let full = self.root.join(path);
         let bytes = match std::fs::read(&full) {
             Ok(bytes) => bytes,
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
                 return Err(FileError::Io {
                     path: path.to_owned(),
@@ -76,24 +77,32 @@ impl Files for Disk {
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, FileError> {
         let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
         let mut pending = vec![dir.to_owned()];
         while let Some(dir) = pending.pop() {
             let io_error = |source| FileError::Io {
                 path: dir.clone(),
                 source,
             };
-            let entries = match self.root.join(&dir).read_dir_utf8() {
+            let full = self.root.join(&dir);
+            let entries = match full.read_dir_utf8() {
                 Ok(entries) => entries,
-                Err(source) if source.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(io_error(source)),
             };
+            // A link may lead back to a directory above it.
+            if !seen.insert(full.canonicalize().map_err(io_error)?) {
+                continue;
+            }
             for entry in entries {
                 let entry = entry.map_err(io_error)?;
                 let path = dir.join(entry.file_name());
-                if entry.path().metadata().map_err(io_error)?.is_dir() {
-                    pending.push(path);
-                } else {
-                    found.push(path);
+                match entry.path().metadata() {
+                    Ok(metadata) if metadata.is_dir() => pending.push(path),
+                    Ok(_) => found.push(path),
+                    // A link to nothing, as editors use for their locks.
+                    Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+                    Err(source) => return Err(io_error(source)),
                 }
             }
         }

@@ -242,7 +242,7 @@ fn add_features(text: &str, wanted: &Wanted<'_>, path: &[&str], missing: &[Strin
     } else {
         match found {
             Item::Value(Value::InlineTable(table)) => {
-                insert_inline(table, "features", features.into())
+                insert_inline(table, "features", features.into());
             }
             Item::Table(table) => {
                 table.insert("features", toml_edit::value(features));

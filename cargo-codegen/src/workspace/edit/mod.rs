@@ -60,6 +60,14 @@ pub fn apply(text: &str, edit: &Edit, root_manifest: Option<&str>) -> Edited {
     })
 }
 
+/// What an edit would write, for a user who has to do it.
+pub fn lines_to_paste(edit: &Edit) -> String {
+    match apply("", edit, None) {
+        Ok(text) => text.unwrap_or_default().trim().to_owned(),
+        Err(refused) => refused.lines,
+    }
+}
+
 /// Takes `mod <ident>;` out of a Rust file.
 ///
 /// # Errors
