@@ -1,1 +1,300 @@
 //! The stages wired together: from definitions and a workspace to a change set.
+
+mod stages;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use crate::changeset::{self, Action, Change, ChangeSet, Formatter, Rustfmt};
+use crate::definition::{Problem, Severity, Sources};
+use crate::failure::{Failure, drifted};
+use crate::model::{self, CONFIG_FILE, Model, Subsystem};
+use crate::request::Addition;
+use crate::workspace::{self, Disk, Files, Overlay, Package, Workspace, handlers::Handlers};
+
+/// A directory that commands work in.
+#[derive(Debug, Clone)]
+pub struct Site {
+    root: Utf8PathBuf,
+    workspace: Option<Workspace>,
+}
+
+impl Site {
+    /// The directory, whatever is in it.
+    pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            workspace: None,
+        }
+    }
+
+    /// The workspace of a manifest, or of the current directory.
+    ///
+    /// # Errors
+    /// If cargo finds none.
+    pub fn discover(manifest_path: Option<&Utf8Path>, offline: bool) -> Result<Self, Failure> {
+        let found = workspace::discover(manifest_path, offline).map_err(Failure::other)?;
+        Ok(Self {
+            root: found.root.clone(),
+            workspace: Some(found),
+        })
+    }
+
+    /// The workspace, which must have a `codegen.yaml`.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn configured(self) -> Result<Self, Failure> {
+        let config = self.files().read(Utf8Path::new(CONFIG_FILE));
+        if config.map_err(Failure::other)?.is_some() {
+            return Ok(self);
+        }
+        Err(Failure::workspace(
+            format!("{} has no {CONFIG_FILE}", self.root),
+            "`cargo codegen init` adopts this workspace, `cargo codegen new <dir>` makes a new one",
+        ))
+    }
+
+    /// Its absolute root.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Its packages, as cargo sees them.
+    pub fn packages(&self) -> &[Package] {
+        self.workspace.as_ref().map_or(&[], |it| &it.packages)
+    }
+
+    /// rustfmt with the workspace's settings.
+    pub fn formatter(&self) -> Rustfmt {
+        match &self.workspace {
+            Some(workspace) => Rustfmt::new(workspace),
+            None => Rustfmt::in_dir(&self.root),
+        }
+    }
+
+    /// Its files.
+    pub fn files(&self) -> Disk {
+        Disk::new(&self.root)
+    }
+}
+
+/// The resolved definitions and what their reader had to note.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the definitions say.
+    pub model: Model,
+    /// The files that were read.
+    pub sources: Sources,
+    /// Notes and warnings.
+    pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    /// The same, unless there are warnings.
+    ///
+    /// # Errors
+    /// The warnings, as errors.
+    pub fn strict(mut self) -> Result<Self, Failure> {
+        let warned = self
+            .problems
+            .iter()
+            .any(|it| it.severity == Severity::Warning);
+        if !warned {
+            return Ok(self);
+        }
+        for problem in &mut self.problems {
+            if problem.severity == Severity::Warning {
+                problem.severity = Severity::Error;
+            }
+        }
+        Err(Failure::Definitions {
+            sources: self.sources,
+            problems: self.problems,
+        })
+    }
+}
+
+/// Reads and resolves all definitions.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn load(files: &dyn Files) -> Result<Loaded, Failure> {
+    let loaded = model::load(files);
+    match loaded.result {
+        Ok((model, problems)) => Ok(Loaded {
+            model,
+            sources: loaded.sources,
+            problems,
+        }),
+        Err(problems) => Err(Failure::Definitions {
+            sources: loaded.sources,
+            problems,
+        }),
+    }
+}
+
+/// The job handlers in the app's code; none while jobs are not installed.
+///
+/// # Errors
+/// If a file below `src/jobs` cannot be read.
+pub fn handlers(files: &dyn Files, model: &Model) -> Result<Handlers, Failure> {
+    if !model.config.has(Subsystem::Jobs) {
+        return Ok(Handlers::default());
+    }
+    let dir = model.config.app_crate.file("src/jobs");
+    workspace::handlers::scan(files, &dir).map_err(Failure::other)
+}
+
+/// The date of new migrations: now, or the RFC 3339 time in `CARGO_CODEGEN_NOW`, which makes runs repeatable.
+///
+/// # Errors
+/// If that variable holds no such time.
+pub fn now() -> Result<NaiveDateTime, Failure> {
+    let Ok(text) = std::env::var("CARGO_CODEGEN_NOW") else {
+        return Ok(Utc::now().naive_utc());
+    };
+    let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+        Failure::usage(
+            format!("CARGO_CODEGEN_NOW is `{text}`, which is no time"),
+            "write it as 2026-11-23T10:15:00Z",
+        )
+    })?;
+    Ok(time.naive_utc())
+}
+
+/// How to plan.
+pub struct Input<'a> {
+    /// The workspace as it is.
+    pub files: &'a dyn Files,
+    /// Formats Rust files.
+    pub formatter: &'a dyn Formatter,
+    /// What the command adds.
+    pub addition: &'a Addition,
+    /// The date of new migrations.
+    pub now: NaiveDateTime,
+    /// Discard edits made by hand in generated files.
+    pub overwrite: bool,
+    /// Told the name of each stage that takes its time.
+    pub stage: &'a dyn Fn(&'static str),
+}
+
+/// A change set and what it was made from.
+#[derive(Debug)]
+pub struct Plan {
+    /// The definitions, those that the plan adds included.
+    pub loaded: Loaded,
+    /// The job handlers, those that the plan adds included.
+    pub handlers: Handlers,
+    /// What to do.
+    pub set: ChangeSet,
+}
+
+/// Everything that a run would do, without doing it: a pure function of the input.
+///
+/// # Errors
+/// If the definitions are wrong, or a place for an entry in the user's files is not certain.
+pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
+    (input.stage)("reading definitions");
+    let overlay = overlay(input.files, input.addition)?;
+    if input.addition.only_outputs {
+        return Ok(Plan {
+            loaded: load(input.files)?,
+            handlers: Handlers::default(),
+            set: only_outputs(input.addition),
+        });
+    }
+    let loaded = load(&overlay)?;
+    let handlers = handlers(&overlay, &loaded.model)?;
+    (input.stage)("rendering");
+    let rendered = stages::render(&loaded.model, &handlers.found)?;
+    let addition = input.addition;
+    let mut outputs = addition.outputs.clone();
+    outputs.extend(rendered.outputs);
+    let mut edits = addition.edits.clone();
+    edits.extend(rendered.edits);
+    (input.stage)("formatting and comparing");
+    let mut set = changeset::plan(changeset::Request {
+        files: input.files,
+        outputs,
+        edits,
+        overwrite: input.overwrite,
+        recreate: addition.outputs.iter().map(|it| it.path.clone()).collect(),
+        formatter: input.formatter,
+    })?;
+    set.notes.extend(handlers.notes.iter().cloned());
+    set.notes.extend(rendered.notes);
+    Ok(Plan {
+        loaded,
+        handlers,
+        set,
+    })
+}
+
+/// The workspace as it would be once the addition is written.
+fn overlay<'a>(files: &'a dyn Files, addition: &Addition) -> Result<Overlay<'a>, Failure> {
+    let mut overlay = Overlay::new(files);
+    for output in &addition.outputs {
+        if files.read(&output.path).map_err(Failure::other)?.is_none() {
+            overlay.insert(output.path.clone(), output.content.clone());
+        }
+    }
+    for edit in &addition.edits {
+        let path = edit.file();
+        let text = overlay.read(path).map_err(Failure::other)?;
+        let Some(text) = text else { continue };
+        let edited = workspace::edit::apply(&text, edit, None).map_err(Failure::other)?;
+        if let Some(edited) = edited {
+            overlay.insert(path.to_owned(), edited);
+        }
+    }
+    Ok(overlay)
+}
+
+fn only_outputs(addition: &Addition) -> ChangeSet {
+    let changes = addition.outputs.iter().map(|it| Change {
+        path: it.path.clone(),
+        action: Action::Created,
+        before: None,
+        after: Some(it.content.clone()),
+    });
+    ChangeSet {
+        changes: changes.collect(),
+        ..ChangeSet::default()
+    }
+}
+
+/// Refuses a plan that would discard edits made by hand.
+///
+/// # Errors
+/// If it has conflicts.
+pub fn unedited(set: &ChangeSet) -> Result<(), Failure> {
+    if set.conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Conflicts(Box::new(set.clone())))
+}
+
+/// Writes a plan.
+///
+/// # Errors
+/// If generated files were edited by hand, or a file cannot be written; then none is.
+pub fn carry_out(site: &Site, set: &ChangeSet) -> Result<(), Failure> {
+    unedited(set)?;
+    if set.is_noop() {
+        return Ok(());
+    }
+    fs_err::create_dir_all(site.root()).map_err(Failure::other)?;
+    changeset::apply(site.root(), set).map_err(Failure::other)
+}
+
+/// How many files there are, if none would change.
+///
+/// # Errors
+/// The changes, as drift.
+pub fn clean(set: &ChangeSet) -> Result<usize, Failure> {
+    if drifted(set) == 0 {
+        return Ok(set.changes.len());
+    }
+    Err(Failure::Drift(Box::new(set.clone())))
+}

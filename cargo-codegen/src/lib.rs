@@ -9,10 +9,13 @@
 pub mod changeset;
 pub mod commands;
 pub mod definition;
+pub mod failure;
 pub mod generate;
 pub mod model;
 pub mod render;
 pub mod report;
+pub mod request;
 pub mod schema;
+pub mod survey;
 pub mod words;
 pub mod workspace;

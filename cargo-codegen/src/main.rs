@@ -1,2 +1,7 @@
 //! Entry point of `cargo-codegen`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cargo_codegen::commands::main(std::env::args_os())
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::line::{Line, Piece, Wrong, nearest};
+use super::line::{Line, Piece, SETTINGS, Wrong, nearest};
 use crate::definition::{Problem, Span};
 
 /// One word of `entity new`.
@@ -67,17 +67,6 @@ const TYPES: [&str; 14] = [
     "datetime", "json", "enum", "bytes",
 ];
 const RELATIONS: [&str; 3] = ["belongs_to", "has_many", "has_one"];
-const SETTINGS: [&str; 9] = [
-    "default",
-    "max_length",
-    "min_length",
-    "min",
-    "max",
-    "precision",
-    "scale",
-    "pattern",
-    "on_delete",
-];
 const FLAGS: [&str; 5] = ["optional", "nullable", "required", "unique", "index"];
 
 /// Names that people bring from elsewhere.
@@ -217,7 +206,7 @@ fn field(
 }
 
 fn setting(text: &str) -> Option<(&'static str, &str)> {
-    let (key, value) = text.split_once('=')?;
+    let (key, value) = text.split_once(['=', ':'])?;
     let key = SETTINGS.into_iter().find(|it| *it == key)?;
     Some((key, value))
 }
@@ -240,7 +229,7 @@ fn choices<'a, 'b>(
         line.wrong(missing());
         return None;
     };
-    if FLAGS.contains(&list.text) || list.text.is_empty() || list.text.contains('=') {
+    if FLAGS.contains(&list.text) || list.text.is_empty() || list.text.contains(['=', ':']) {
         line.wrong(missing());
         return None;
     }
@@ -290,7 +279,7 @@ fn unknown_modifier(modifier: &Piece<'_>, ty: &str) -> Problem {
         )
         .help(format!("write `enum:{text}`"));
     }
-    let key = text.split_once('=').map_or(text, |(key, _)| key);
+    let key = text.split_once(['=', ':']).map_or(text, |(key, _)| key);
     if known().any(|it| it == key) {
         let problem = Problem::error(
             "modifier-value",
@@ -300,7 +289,7 @@ fn unknown_modifier(modifier: &Piece<'_>, ty: &str) -> Problem {
         return if FLAGS.contains(&key) {
             problem.help(format!("`{key}` takes no value: write `{key}`"))
         } else {
-            problem.help(format!("write `{key}=` and a value"))
+            problem.help(format!("write `{key}=` and its value"))
         };
     }
     let problem = Problem::error(
@@ -343,7 +332,7 @@ fn relation(
             other => match setting(other) {
                 Some(("on_delete", value)) => word.on_delete = Some(value.to_owned()),
                 Some(_) => line.wrong(unknown_modifier_of_relation(modifier, kind)),
-                None if position == 0 && !other.contains('=') => {
+                None if position == 0 && !other.contains(['=', ':']) => {
                     let flag = nearest(other, FLAGS)
                         .filter(|it| strsim::damerau_levenshtein(it, other) <= 2 && it.len() > 4);
                     if flag.is_some() {
@@ -446,7 +435,13 @@ mod tests {
 
     #[test]
     fn a_default_takes_the_rest_of_its_word() {
-        let found = words("opens:time:index:default=09:30").expect("legal words");
+        let found =
+            words("opens:time:index:default:09:30 max:integer:max:9:unique min:integer:max=9")
+                .expect("legal words");
+        let EntityWord::Field(max) = &found[1] else {
+            panic!("a field")
+        };
+        assert_eq!((max.setting("max"), max.unique), (Some("9"), true));
         let EntityWord::Field(opens) = &found[0] else {
             panic!("a field")
         };

@@ -4,6 +4,19 @@ use heck::ToSnakeCase;
 
 use crate::definition::{Problem, SourceId, Sources, Span};
 
+/// Modifiers of a field or a relation that have a value.
+pub(super) const SETTINGS: [&str; 9] = [
+    "default",
+    "max_length",
+    "min_length",
+    "min",
+    "max",
+    "precision",
+    "scale",
+    "pattern",
+    "on_delete",
+];
+
 /// Words that cannot be read.
 #[derive(Debug)]
 pub struct Wrong {
@@ -29,8 +42,8 @@ pub(super) struct Piece<'a> {
 }
 
 impl Line {
-    /// Lays the words out, and gives the pieces between the colons of each. A `default=` or `pattern=`
-    /// takes the rest of its word, colons included.
+    /// Lays the words out, and gives the pieces between the colons of each. `max=9` and `max:9` are one
+    /// piece, and `default` and `pattern` take the rest of their word.
     pub(super) fn new(words: &[String]) -> (Self, Vec<Vec<Piece<'_>>>) {
         let mut sources = Sources::default();
         let id = sources.add("command line", words.join(" "));
@@ -96,17 +109,27 @@ pub fn name_word(what: &str, name: &str) -> Result<(), Wrong> {
     line.finish(())
 }
 
+/// Where the piece that starts here ends. A modifier with a value may hold colons.
+fn piece_end(rest: &str, position: usize) -> usize {
+    let colon = |from: usize| rest[from..].find(':').map_or(rest.len(), |at| from + at);
+    // A field may be called `default`, and so on: only behind the type is it a modifier.
+    if position < 2 {
+        return colon(0);
+    }
+    let key_end = rest.find(['=', ':']).unwrap_or(rest.len());
+    match &rest[..key_end] {
+        "default" | "pattern" => rest.len(),
+        key if SETTINGS.contains(&key) && key_end < rest.len() => colon(key_end + 1),
+        _ => colon(0),
+    }
+}
+
 fn pieces(id: SourceId, start: usize, word: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     loop {
         let rest = &word[at..];
-        let takes_rest = rest.starts_with("default=") || rest.starts_with("pattern=");
-        let length = if takes_rest {
-            rest.len()
-        } else {
-            rest.find(':').unwrap_or(rest.len())
-        };
+        let length = piece_end(rest, found.len());
         found.push(Piece {
             text: &rest[..length],
             span: Span {
@@ -153,10 +176,7 @@ fn name_problem(what: &str, name: &Piece<'_>) -> Option<Problem> {
 }
 
 /// The candidate that a misspelt word was probably meant to be.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
         .into_iter()

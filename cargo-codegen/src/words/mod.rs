@@ -6,6 +6,6 @@ mod payload;
 mod yaml;
 
 pub use entity::{EntityWord, FieldWord, RelationWord, entity_words};
-pub use line::{Wrong, name_word};
+pub use line::{Wrong, name_word, nearest};
 pub use payload::{PayloadWord, payload_words};
 pub use yaml::{EventWords, entity_starter, entity_yaml, event_yaml};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::entity::unknown_type;
 use super::line::{Line, Piece, Wrong, nearest};
 use crate::definition::{Problem, Span};
-use crate::model::PayloadType;
+use crate::model::{Name, PayloadField, PayloadType};
 
 /// One field of an event's payload or a job's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,26 +18,22 @@ pub struct PayloadWord {
     pub nullable: bool,
 }
 
+impl PayloadWord {
+    /// The field as the model has it.
+    pub fn field(&self) -> PayloadField {
+        PayloadField {
+            name: Name::new(&self.name),
+            ty: self.ty.clone(),
+            nullable: self.nullable,
+            description: None,
+        }
+    }
+}
+
 const SCALARS: [&str; 9] = [
     "uuid", "string", "number", "integer", "decimal", "boolean", "datetime", "day", "date",
 ];
 const MODIFIERS: [&str; 3] = ["nullable", "optional", "required"];
-
-/// The type's name in YAML.
-pub(super) fn payload_type_name(ty: &PayloadType) -> &'static str {
-    match ty {
-        PayloadType::Uuid => "uuid",
-        PayloadType::String => "string",
-        PayloadType::Number => "number",
-        PayloadType::Integer => "integer",
-        PayloadType::Decimal => "decimal",
-        PayloadType::Boolean => "boolean",
-        PayloadType::DateTime => "datetime",
-        PayloadType::Day => "day",
-        PayloadType::Json => "json",
-        PayloadType::Array(_) => "array",
-    }
-}
 
 fn scalar(text: &str) -> Option<PayloadType> {
     Some(match text {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::entity::{EntityWord, FieldWord, RelationWord};
-use super::payload::{PayloadWord, payload_type_name};
+use super::payload::PayloadWord;
 use crate::model::{Direction, EventTier, PayloadType};
+use crate::survey::{direction_name, payload_type_name};
 
 /// Everything that `event new` was told.
 #[derive(Debug, Clone)]
@@ -157,15 +158,6 @@ pub fn event_yaml(words: &EventWords) -> String {
         text += " }\n";
     }
     text
-}
-
-/// As written in YAML and on the command line.
-fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => "inbound",
-        Direction::Change => "change",
-        Direction::Outbound => "outbound",
-    }
 }
 
 /// A commented start for an entity of which only the name is known.

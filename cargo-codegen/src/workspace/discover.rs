@@ -122,9 +122,15 @@ pub enum DiscoverError {
 ///
 /// # Errors
 /// If there is no `Cargo.toml`, or cargo cannot read it or one of the members.
-pub fn discover(manifest_path: Option<&Utf8Path>) -> Result<Workspace, DiscoverError> {
+pub fn discover(
+    manifest_path: Option<&Utf8Path>,
+    offline: bool,
+) -> Result<Workspace, DiscoverError> {
     let mut command = MetadataCommand::new();
     command.no_deps();
+    if offline {
+        command.other_options(["--offline".to_owned()]);
+    }
     if let Some(path) = manifest_path {
         command.manifest_path(path);
     }

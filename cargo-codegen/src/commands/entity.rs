@@ -1,0 +1,113 @@
+//! `cargo codegen entity`.
+
+use clap::{Args, Subcommand};
+
+use super::{Context, Writing};
+use crate::failure::Failure;
+use crate::generate::{self, Loaded};
+use crate::report::Outcome;
+use crate::request;
+use crate::survey::{EntityDetails, EntityRow, View};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Generate an entity; with field words, write its definition first
+    New(New),
+    /// Every entity
+    List,
+    /// One entity: fields, relations, queries, routes
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Check every definition and write nothing
+    Validate {
+        /// Treat warnings as errors
+        #[arg(long)]
+        strict: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Field words: name:type[:modifier ...]
+  types      string text integer bigint decimal float boolean uuid date time datetime json bytes
+             enum:first,second   belongs_to[:entity]  has_many[:entity]  has_one[:entity]
+  modifiers  optional unique index default=.. max_length=.. min_length=.. min=.. max=..
+             precision=.. scale=.. pattern=..
+
+Example: cargo codegen entity new contact email:string:unique phone:string:optional account:belongs_to")]
+pub(super) struct New {
+    /// Name of the entity (singular, snake_case), or a definition file
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+    /// Its fields
+    #[arg(value_name = "FIELD:TYPE[:MODIFIER...]")]
+    words: Vec<String>,
+    /// Generate everything that the definitions describe
+    #[arg(long, conflicts_with_all = ["name", "words"])]
+    all: bool,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+impl Command {
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Self::New(_) => "entity new",
+            Self::List => "entity list",
+            Self::Show { .. } => "entity show",
+            Self::Validate { .. } => "entity validate",
+        }
+    }
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failure> {
+    match command {
+        Command::New(arguments) => new(arguments, context),
+        Command::List => list(context),
+        Command::Show { name } => show(name, context),
+        Command::Validate { strict } => validate(*strict, context),
+    }
+}
+
+fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let addition = match &arguments.name {
+        Some(name) => request::entity_new(&site, name, &arguments.words)?,
+        None => request::Addition::default(),
+    };
+    context.write(&site, &addition, arguments.writing)
+}
+
+pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+    let loaded = generate::load(&context.site()?.files())?;
+    let entities = loaded.model.entities.iter().map(EntityRow::new).collect();
+    Ok(answer(loaded, View::Entities { entities }))
+}
+
+fn show(name: &str, context: &Context) -> Result<Outcome, Failure> {
+    let loaded = generate::load(&context.site()?.files())?;
+    let details = EntityDetails::new(request::known_entity(&loaded.model, name)?);
+    Ok(answer(loaded, View::Entity(details)))
+}
+
+fn validate(strict: bool, context: &Context) -> Result<Outcome, Failure> {
+    let loaded = generate::load(&context.site()?.files())?;
+    let loaded = if strict { loaded.strict()? } else { loaded };
+    let view = View::Valid {
+        entities: loaded.model.entities.len(),
+        events: loaded.model.events.len(),
+    };
+    Ok(answer(loaded, view))
+}
+
+/// A view, and what the definitions' reader had to note.
+pub(super) fn answer(loaded: Loaded, view: View) -> Outcome {
+    Outcome {
+        view: Some(view),
+        sources: loaded.sources,
+        problems: loaded.problems,
+        ..Outcome::default()
+    }
+}

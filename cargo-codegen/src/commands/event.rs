@@ -1,0 +1,121 @@
+//! `cargo codegen event`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::entity::answer;
+use super::{Context, Writing};
+use crate::failure::Failure;
+use crate::generate;
+use crate::model::{Direction, EventTier};
+use crate::report::Outcome;
+use crate::request::{self, EventArguments};
+use crate::survey::{EventDetails, EventRow, View};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Generate an event; with field words, write its definition first
+    New(New),
+    /// Every event
+    List,
+    /// One event: route, payload, who emits it
+    Show {
+        /// Its type
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Field words: name:type[:nullable]
+  types  uuid string number integer decimal boolean datetime day json array:<type>
+
+Example: cargo codegen event new product_created product_id:uuid --direction change --aggregate product")]
+pub(super) struct New {
+    /// Type of the event (snake_case)
+    name: String,
+    /// Its payload
+    #[arg(value_name = "FIELD:TYPE[:nullable]")]
+    words: Vec<String>,
+    /// Its lane
+    #[arg(long, value_enum)]
+    direction: Option<DirectionName>,
+    /// The entity that it is about
+    #[arg(long, value_name = "ENTITY")]
+    aggregate: Option<String>,
+    /// `audit` for what is only observed and starts no job
+    #[arg(long, value_enum)]
+    tier: Option<TierName>,
+    /// Where an inbound event comes from
+    #[arg(long, value_name = "SYSTEM")]
+    source: Option<String>,
+    /// Where an outbound event goes
+    #[arg(long, value_name = "SYSTEM")]
+    destination: Option<String>,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DirectionName {
+    Inbound,
+    Change,
+    Outbound,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TierName {
+    Domain,
+    Audit,
+}
+
+impl Command {
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Self::New(_) => "event new",
+            Self::List => "event list",
+            Self::Show { .. } => "event show",
+        }
+    }
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failure> {
+    match command {
+        Command::New(arguments) => new(arguments, context),
+        Command::List => list(context),
+        Command::Show { name } => show(name, context),
+    }
+}
+
+fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let asked = EventArguments {
+        event_type: arguments.name.clone(),
+        words: arguments.words.clone(),
+        direction: arguments.direction.map(|it| match it {
+            DirectionName::Inbound => Direction::Inbound,
+            DirectionName::Change => Direction::Change,
+            DirectionName::Outbound => Direction::Outbound,
+        }),
+        tier: arguments.tier.map(|it| match it {
+            TierName::Domain => EventTier::Domain,
+            TierName::Audit => EventTier::Audit,
+        }),
+        aggregate: arguments.aggregate.clone(),
+        source: arguments.source.clone(),
+        destination: arguments.destination.clone(),
+    };
+    let addition = request::event_new(&site, asked)?;
+    context.write(&site, &addition, arguments.writing)
+}
+
+pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+    let loaded = generate::load(&context.site()?.files())?;
+    let events = loaded.model.events.iter().map(EventRow::new).collect();
+    Ok(answer(loaded, View::Events { events }))
+}
+
+fn show(name: &str, context: &Context) -> Result<Outcome, Failure> {
+    let loaded = generate::load(&context.site()?.files())?;
+    let details = EventDetails::new(request::known_event(&loaded.model, name)?, &loaded.model);
+    Ok(answer(loaded, View::Event(details)))
+}

@@ -1,0 +1,113 @@
+//! `cargo codegen`, `new`, `init` and `check`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
+
+use super::{Context, Writing};
+use crate::failure::Failure;
+use crate::generate;
+use crate::model::Database;
+use crate::report::Outcome;
+use crate::request;
+use crate::survey::{self, View};
+
+#[derive(Debug, Args)]
+pub(super) struct New {
+    /// Directory of the workspace; its name becomes the app's
+    dir: Utf8PathBuf,
+    /// Databases that the app supports
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["sqlite", "postgres"])]
+    database: Vec<DatabaseName>,
+    /// Where the runtime comes from: vendored, path:<dir>, git:<url>[#rev], registry:<version>
+    #[arg(long, default_value = "vendored", value_name = "SOURCE")]
+    runtime: String,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Directory of the package with the SeaORM entities, if it cannot be told
+    #[arg(long, value_name = "DIR")]
+    entity: Option<Utf8PathBuf>,
+    /// Directory of the package with the migrations, if it cannot be told
+    #[arg(long, value_name = "DIR")]
+    migration: Option<Utf8PathBuf>,
+    /// Directory of the package with the app, if it cannot be told
+    #[arg(long, value_name = "DIR")]
+    app: Option<Utf8PathBuf>,
+    /// Databases that the app supports
+    #[arg(long, value_enum, value_delimiter = ',')]
+    database: Vec<DatabaseName>,
+    /// Where the runtime comes from: vendored, path:<dir>, git:<url>[#rev], registry:<version>
+    #[arg(long, default_value = "vendored", value_name = "SOURCE")]
+    runtime: String,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DatabaseName {
+    Sqlite,
+    Postgres,
+}
+
+fn databases(names: &[DatabaseName]) -> Vec<Database> {
+    let mut databases: Vec<Database> = names
+        .iter()
+        .map(|it| match it {
+            DatabaseName::Sqlite => Database::Sqlite,
+            DatabaseName::Postgres => Database::Postgres,
+        })
+        .collect();
+    databases.sort();
+    databases.dedup();
+    databases
+}
+
+pub(super) fn overview(context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let plan = context.plan(&site, &request::Addition::default(), false)?;
+    let next = survey::next_steps(&plan);
+    let view = View::Overview(survey::overview(site.root(), &plan));
+    Ok(Outcome {
+        view: Some(view),
+        sources: plan.loaded.sources,
+        problems: plan.loaded.problems,
+        next,
+        ..Outcome::default()
+    })
+}
+
+pub(super) fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
+    let runtime = request::runtime_source(&arguments.runtime, &arguments.dir)?;
+    let (site, addition) =
+        request::new_workspace(&arguments.dir, &databases(&arguments.database), &runtime)?;
+    context.write(&site, &addition, arguments.writing)
+}
+
+pub(super) fn init(arguments: &Init, context: &Context) -> Result<Outcome, Failure> {
+    let site = context.bare_site()?;
+    let asked = request::InitArguments {
+        entity: arguments.entity.clone(),
+        migration: arguments.migration.clone(),
+        app: arguments.app.clone(),
+        databases: databases(&arguments.database),
+        runtime: request::runtime_source(&arguments.runtime, site.root())?,
+    };
+    let addition = request::init(&site, &asked)?;
+    context.write(&site, &addition, arguments.writing)
+}
+
+pub(super) fn check(context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let plan = context.plan(&site, &request::Addition::default(), false)?;
+    let files = generate::clean(&plan.set)?;
+    Ok(Outcome {
+        view: Some(View::Clean { files }),
+        sources: plan.loaded.sources,
+        problems: plan.loaded.problems,
+        notes: plan.set.notes,
+        ..Outcome::default()
+    })
+}

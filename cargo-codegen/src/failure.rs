@@ -1,0 +1,184 @@
+//! Why a command did not do what it was asked, and the exit code that says so.
+
+use serde::Serialize;
+
+use crate::changeset::{ChangeSet, PlanError, RefusedEdit};
+use crate::definition::{Problem, Sources};
+use crate::words::Wrong;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: the definitions or the workspace have errors.
+    Problems,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: refused, because generated files were edited by hand.
+    EditedByHand,
+    /// 4: `check` found that a run would change something.
+    Drift,
+}
+
+impl Exit {
+    /// The process's exit status.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Problems => 1,
+            Self::Usage => 2,
+            Self::EditedByHand => 3,
+            Self::Drift => 4,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Definitions that are wrong.
+    #[error("{}", count_errors(.problems))]
+    Definitions {
+        /// The files that the problems point into.
+        sources: Sources,
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+    /// Field words that are wrong.
+    #[error("the words cannot be read")]
+    Words(Wrong),
+    /// Arguments that do not fit together.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        help: Option<String>,
+    },
+    /// The workspace is not as it must be.
+    #[error("{message}")]
+    Workspace {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// Generated files were edited by hand.
+    #[error("{}", count_files(.0.conflicts.len(), "generated file was", "generated files were", "edited by hand"))]
+    Conflicts(Box<ChangeSet>),
+    /// `check`: a run would change something.
+    #[error("{}", count_files(drifted(.0), "file is", "files are", "not what the definitions say"))]
+    Drift(Box<ChangeSet>),
+    /// Entries in the user's files whose place is not certain.
+    #[error("{}", count_files(.0.len(), "entry", "entries", "must be made by hand"))]
+    Refused(Vec<RefusedEdit>),
+    /// An error of a lower layer; its sources are the causes.
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Failure {
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage {
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+
+    /// A workspace that is not as it must be.
+    pub fn workspace(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Workspace {
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+
+    /// Wraps an error of a lower layer.
+    pub fn other(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Other(Box::new(error))
+    }
+
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Definitions { .. }
+            | Self::Workspace { .. }
+            | Self::Refused(_)
+            | Self::Other(_) => Exit::Problems,
+            Self::Words(_) | Self::Usage { .. } => Exit::Usage,
+            Self::Conflicts(_) => Exit::EditedByHand,
+            Self::Drift(_) => Exit::Drift,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&str> {
+        match self {
+            Self::Usage { help, .. } | Self::Workspace { help, .. } => help.as_deref(),
+            Self::Conflicts(_) => Some(
+                "move your code into the owned file beside it and undo the edit, or discard the edit \
+                 with `--overwrite`",
+            ),
+            Self::Drift(_) => Some("cargo codegen entity new --all"),
+            Self::Refused(_) => Some("paste the lines, then run this again"),
+            Self::Definitions { .. } | Self::Words(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// The errors below it, outermost first.
+    pub fn causes(&self) -> Vec<String> {
+        let Self::Other(error) = self else {
+            return Vec::new();
+        };
+        std::iter::successors(error.source(), |it| it.source())
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+impl From<Wrong> for Failure {
+    fn from(wrong: Wrong) -> Self {
+        Self::Words(wrong)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Refused(refused) => Self::Refused(refused),
+            other => Self::other(other),
+        }
+    }
+}
+
+/// How many files a run would touch or refuse to touch.
+pub(crate) fn drifted(set: &ChangeSet) -> usize {
+    use crate::changeset::Action;
+    let changed = set
+        .changes
+        .iter()
+        .filter(|it| !matches!(it.action, Action::Unchanged | Action::Kept));
+    changed.count() + set.conflicts.len()
+}
+
+fn count_errors(problems: &[Problem]) -> String {
+    use crate::definition::Severity;
+    let errors = problems
+        .iter()
+        .filter(|it| it.severity == Severity::Error)
+        .count();
+    match errors {
+        1 => "the definitions have an error".to_owned(),
+        n => format!("the definitions have {n} errors"),
+    }
+}
+
+fn count_files(count: usize, one: &str, many: &str, what: &str) -> String {
+    match count {
+        1 => format!("1 {one} {what}"),
+        n => format!("{n} {many} {what}"),
+    }
+}

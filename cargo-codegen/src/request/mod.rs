@@ -1,0 +1,35 @@
+//! What the arguments of a command ask for, as files and entries that a plan adds.
+
+mod entity;
+mod event;
+mod init;
+mod job;
+mod lookup;
+mod new;
+mod subsystem;
+
+pub use entity::entity_new;
+pub use event::{EventArguments, event_new};
+pub use init::{InitArguments, init};
+pub use job::{JobArguments, job_new};
+pub use lookup::{known_entity, known_event};
+pub use new::{new_workspace, runtime_source};
+pub use subsystem::subsystem_install;
+
+use crate::changeset::{Edit, Output};
+use crate::survey::Step;
+
+/// What a command adds to what the definitions ask for anyway.
+#[derive(Debug, Default)]
+pub struct Addition {
+    /// Files that the user owns from then on.
+    pub outputs: Vec<Output>,
+    /// Entries in the user's files.
+    pub edits: Vec<Edit>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What the user will probably do next, before all else.
+    pub next: Vec<Step>,
+    /// Only the outputs are written; nothing is generated from them yet.
+    pub only_outputs: bool,
+}

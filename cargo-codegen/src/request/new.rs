@@ -1,0 +1,174 @@
+//! `new`.
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::Addition;
+use crate::failure::Failure;
+use crate::generate::Site;
+use crate::model::{Database, RuntimeSource};
+use crate::render;
+use crate::survey::Step;
+use crate::workspace::Files as _;
+
+/// Where `new <dir>` puts its workspace, and the files that it starts with.
+///
+/// # Errors
+/// If the directory's name cannot name a package, or something else is there already.
+pub fn new_workspace(
+    dir: &Utf8Path,
+    databases: &[Database],
+    runtime: &RuntimeSource,
+) -> Result<(Site, Addition), Failure> {
+    let root = absolute(dir)?;
+    let package = package_name(&root)?;
+    let site = Site::at(root);
+    let files = site.files();
+    let ours = files
+        .read(Utf8Path::new("codegen.yaml"))
+        .map_err(Failure::other)?
+        .is_some();
+    if !ours && !is_free(site.root())? {
+        return Err(Failure::workspace(
+            format!("{dir} is there and not empty"),
+            format!("choose another directory, or adopt it: cd {dir} && cargo codegen init"),
+        ));
+    }
+    let outputs =
+        render::scaffold::new_workspace(&package, databases, runtime).map_err(Failure::other)?;
+    let next = if ours {
+        Vec::new()
+    } else {
+        vec![Step::new(
+            format!("cd {dir}"),
+            "then: cargo codegen entity new product name:string price:decimal",
+        )]
+    };
+    Ok((
+        site,
+        Addition {
+            outputs,
+            next,
+            ..Addition::default()
+        },
+    ))
+}
+
+/// Reads `vendored`, `path:<dir>`, `git:<url>[#rev]` or `registry:<version>`. A relative directory is taken
+/// from the current one, and written relative to the workspace's root.
+///
+/// # Errors
+/// If it is none of them.
+pub fn runtime_source(text: &str, root: &Utf8Path) -> Result<RuntimeSource, Failure> {
+    let wrong = || {
+        Failure::usage(
+            format!("`{text}` names no runtime source"),
+            "write vendored, path:<dir>, git:<url>, git:<url>#<rev> or registry:<version>",
+        )
+    };
+    if text == "vendored" {
+        return Ok(RuntimeSource::Vendored("runtime-sea".into()));
+    }
+    let (kind, value) = text.split_once(':').ok_or_else(wrong)?;
+    if value.is_empty() {
+        return Err(wrong());
+    }
+    match kind {
+        "path" => {
+            let path = Utf8Path::new(value);
+            if path.is_absolute() {
+                return Ok(RuntimeSource::Path(path.to_owned()));
+            }
+            Ok(RuntimeSource::Path(relative(
+                &absolute(root)?,
+                &absolute(path)?,
+            )))
+        }
+        "git" => {
+            let (url, rev) = match value.rsplit_once('#') {
+                Some((url, rev)) => (url, Some(rev.to_owned())),
+                None => (value, None),
+            };
+            Ok(RuntimeSource::Git {
+                url: url.to_owned(),
+                rev,
+            })
+        }
+        "registry" => Ok(RuntimeSource::Registry(value.to_owned())),
+        _ => Err(wrong()),
+    }
+}
+
+/// The path without `.` and `..`, from the root of the file system.
+fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let path = camino::absolute_utf8(path).map_err(Failure::other)?;
+    let mut clean = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::ParentDir => {
+                clean.pop();
+            }
+            Utf8Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    Ok(clean)
+}
+
+/// How to get from one absolute directory to another.
+fn relative(from: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = from.components().skip(shared).map(|_| "..");
+    let down = to.components().skip(shared).map(|it| it.as_str());
+    up.chain(down).collect()
+}
+
+fn is_free(root: &Utf8Path) -> Result<bool, Failure> {
+    match root.read_dir_utf8() {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Failure::other(error)),
+    }
+}
+
+/// The rules of `cargo new`.
+fn package_name(root: &Utf8Path) -> Result<String, Failure> {
+    const TAKEN: [&str; 12] = [
+        "entity",
+        "migration",
+        "runtime-sea",
+        "test",
+        "core",
+        "std",
+        "alloc",
+        "proc_macro",
+        "con",
+        "nul",
+        "aux",
+        "prn",
+    ];
+    let name = root.file_name().unwrap_or_default();
+    let wrong = |why: &str| {
+        Err(Failure::usage(
+            format!("`{name}` cannot name the app's package: {why}"),
+            "choose another name for the directory",
+        ))
+    };
+    let legal = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_');
+    if !name.starts_with(|it: char| it.is_ascii_alphabetic()) {
+        return wrong("it must begin with a letter");
+    }
+    if let Some(bad) = name.chars().find(|it| !legal(*it)) {
+        return wrong(&format!("it must not hold `{bad}`"));
+    }
+    if TAKEN.contains(&name.to_ascii_lowercase().as_str()) {
+        return wrong("the name is taken");
+    }
+    if syn::parse_str::<syn::Ident>(&name.replace('-', "_")).is_err() {
+        return wrong("it is a Rust keyword");
+    }
+    Ok(name.to_owned())
+}

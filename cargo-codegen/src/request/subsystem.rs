@@ -1,0 +1,73 @@
+//! `subsystem install`.
+
+use chrono::NaiveDateTime;
+
+use super::Addition;
+use crate::failure::Failure;
+use crate::generate::{self, Site};
+use crate::model::{Model, Subsystem};
+use crate::render;
+
+/// What installing a subsystem adds: its configuration, migration and starting files, and those of what it
+/// needs if `agree` says yes; nothing where it is installed.
+///
+/// # Errors
+/// If it needs others and the answer is no.
+pub fn subsystem_install(
+    site: &Site,
+    wanted: Subsystem,
+    agree: impl FnOnce(&str) -> bool,
+    now: NaiveDateTime,
+) -> Result<Addition, Failure> {
+    let mut model = generate::load(&site.files())?.model;
+    let mut addition = Addition::default();
+    if model.config.has(wanted) {
+        return Ok(addition);
+    }
+    let missing: Vec<Subsystem> = wanted
+        .needs()
+        .iter()
+        .copied()
+        .filter(|it| !model.config.has(*it))
+        .collect();
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|it| it.name()).collect();
+        let names = names.join(" and ");
+        let verb = if missing.len() == 1 { "is" } else { "are" };
+        let question = format!(
+            "{} needs {names}, which {verb} not installed. Install {names} too?",
+            wanted.name()
+        );
+        if !agree(&question) {
+            return Err(Failure::workspace(
+                format!(
+                    "{} needs {names}, which {verb} not installed",
+                    wanted.name()
+                ),
+                format!(
+                    "cargo codegen subsystem install {} --with-dependencies",
+                    wanted.name()
+                ),
+            ));
+        }
+    }
+    for subsystem in missing.into_iter().chain([wanted]) {
+        add(&mut addition, &model, subsystem, now)?;
+        model.config.subsystems.push(subsystem);
+    }
+    Ok(addition)
+}
+
+/// Adds one subsystem, without what it needs.
+pub(super) fn add(
+    addition: &mut Addition,
+    model: &Model,
+    subsystem: Subsystem,
+    now: NaiveDateTime,
+) -> Result<(), Failure> {
+    let (outputs, edits) =
+        render::scaffold::subsystem(model, subsystem, now).map_err(Failure::other)?;
+    addition.outputs.extend(outputs);
+    addition.edits.extend(edits);
+    Ok(())
+}
