@@ -10,6 +10,8 @@ mod dispatch;
 mod pump;
 mod registration;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

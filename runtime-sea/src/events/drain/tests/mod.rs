@@ -1,0 +1,33 @@
+//! The drain from inside: drainers whose workers die, race and come back. Each test runs on every database.
+
+mod delivery;
+mod firing;
+mod harness;
+mod ordering;
+mod recovery;
+
+/// Makes one test per database of each function.
+macro_rules! on_each_database {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    super::$name(&$crate::events::drain::tests::harness::Harness::sqlite().await).await;
+                }
+            )*
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    if let Some(harness) = $crate::events::drain::tests::harness::Harness::postgres().await {
+                        super::$name(&harness).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use on_each_database;

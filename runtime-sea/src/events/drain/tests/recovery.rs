@@ -1,0 +1,150 @@
+//! Workers that die, stall and stop.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::harness::*;
+use super::on_each_database;
+use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
+
+on_each_database!(
+    r30_a_crash_between_dispatch_and_completion_redelivers_the_same_event,
+    r03_a_stale_drainer_records_nothing,
+    a_live_workers_claims_are_left_alone,
+    r63_a_worker_without_a_lease_claims_nothing,
+    r08_what_is_aborted_is_handed_back_without_burning_an_attempt,
+    a_shutdown_finishes_what_is_in_hand,
+);
+
+/// A subscription that says when it begins, and goes on when it may.
+fn gated(log: &Log, gate: &Arc<Semaphore>) -> Subscription {
+    let (log, gate) = (log.clone(), Arc::clone(gate));
+    Subscription::new("s", move |event: EventEnvelope<Changed>| {
+        log.add(format!("{}", event.id));
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await?.forget();
+            Ok(())
+        }
+    })
+}
+
+async fn begun(log: &Log, id: EventId) {
+    until(async || log.lines().contains(&id.to_string())).await;
+}
+
+async fn r30_a_crash_between_dispatch_and_completion_redelivers_the_same_event(harness: &Harness) {
+    let (log, never) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (dying, worker) = harness
+        .drainer_with(|parts| parts.subscriptions = vec![gated(&log, &never)])
+        .await;
+    let id = harness.change("ada", 1).await;
+    let running = Running::start(dying);
+    begun(&log, id).await;
+    running.task.abort();
+    let _aborted = running.task.await;
+    assert_eq!(harness.status(id).await, EventStatus::Pending);
+
+    harness.end_lease(worker).await;
+    let open = Arc::new(Semaphore::new(10));
+    let next = harness.drainer(vec![gated(&log, &open)]).await;
+    next.drain_until_idle().await.unwrap();
+    assert_eq!(log.lines(), [id.to_string(), id.to_string()]);
+    let event = harness
+        .runtime
+        .events()
+        .show(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .event;
+    assert_eq!(
+        (event.status, event.recoveries),
+        (EventStatus::Processed, 1)
+    );
+}
+
+async fn r03_a_stale_drainer_records_nothing(harness: &Harness) {
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (stalled, worker) = harness
+        .drainer_with(|parts| parts.subscriptions = vec![gated(&log, &gate)])
+        .await;
+    let id = harness.change("ada", 1).await;
+    let running = Running::start(stalled);
+    begun(&log, id).await;
+    harness.end_lease(worker).await;
+    // The one that takes over fails for good: that is what has to stand.
+    let other = Subscription::new("s", |_: EventEnvelope<Changed>| async {
+        Err(crate::SubscriptionError::non_retryable(
+            "the second opinion",
+        ))
+    });
+    let next = harness.drainer(vec![other]).await;
+    next.drain_until_idle().await.unwrap();
+    assert_eq!(harness.status(id).await, EventStatus::Failed);
+    gate.add_permits(1);
+    running.stop().await;
+    assert_eq!(harness.status(id).await, EventStatus::Failed);
+    assert!(harness.error(id).await.contains("the second opinion"));
+}
+
+async fn a_live_workers_claims_are_left_alone(harness: &Harness) {
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let busy = harness.drainer(vec![gated(&log, &gate)]).await;
+    let id = harness.change("ada", 1).await;
+    let running = Running::start(busy);
+    begun(&log, id).await;
+    let open = Arc::new(Semaphore::new(10));
+    let other = harness.drainer(vec![gated(&log, &open)]).await;
+    assert_eq!(other.drain_until_idle().await.unwrap(), 0);
+    gate.add_permits(1);
+    running.stop().await;
+    assert_eq!(log.lines(), [id.to_string()]);
+    assert_eq!(harness.status(id).await, EventStatus::Processed);
+}
+
+async fn r63_a_worker_without_a_lease_claims_nothing(harness: &Harness) {
+    let log = Log::default();
+    let (drainer, worker) = harness
+        .drainer_with(|parts| parts.subscriptions = vec![log.subscription("s")])
+        .await;
+    harness.end_lease(worker).await;
+    harness.change("ada", 1).await;
+    assert_eq!(drainer.drain_until_idle().await.unwrap(), 0);
+    assert!(log.lines().is_empty());
+}
+
+async fn r08_what_is_aborted_is_handed_back_without_burning_an_attempt(harness: &Harness) {
+    let (log, never) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let drainer = harness.drainer(vec![gated(&log, &never)]).await;
+    let id = harness.change("ada", 1).await;
+    let running = Running::start(drainer);
+    begun(&log, id).await;
+    running.abort.cancel();
+    running.stop().await;
+    let event = harness
+        .runtime
+        .events()
+        .show(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .event;
+    assert_eq!(
+        (event.status, event.attempts, event.claimed_by),
+        (EventStatus::Pending, 0, None)
+    );
+}
+
+async fn a_shutdown_finishes_what_is_in_hand(harness: &Harness) {
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let drainer = harness.drainer(vec![gated(&log, &gate)]).await;
+    let id = harness.change("ada", 1).await;
+    let running = Running::start(drainer);
+    begun(&log, id).await;
+    running.shutdown.cancel();
+    gate.add_permits(10);
+    running.stop().await;
+    assert_eq!(harness.status(id).await, EventStatus::Processed);
+}
