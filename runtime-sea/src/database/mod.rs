@@ -8,14 +8,40 @@ mod wake_up;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+use sea_orm::sea_query::{
+    CommonTableExpression, Expr, ExprTrait, Query, SelectStatement, UpdateStatement, WithClause,
 };
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
+    RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use serde_json::Value;
+use uuid::Uuid;
 
 pub use connect::{ConnectError, connect};
 pub(crate) use wake_up::WakeUp;
+
+/// What a lock is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockName {
+    /// Deciding which run gets a concurrency key.
+    Admission,
+}
+
+/// A run that succeeded.
+#[derive(Debug, Clone)]
+pub(crate) struct Completion {
+    pub(crate) run_id: Uuid,
+    pub(crate) fence: i64,
+    pub(crate) output: Value,
+}
+
+/// A run that is completed now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CompletedRun {
+    pub(crate) run_id: Uuid,
+    pub(crate) concurrency_key: Option<String>,
+}
 
 /// The seam between the runtime and one database.
 #[async_trait::async_trait]
@@ -25,6 +51,33 @@ pub(crate) trait Dialect: Send + Sync {
 
     /// The database's clock, moved by so many seconds.
     fn now_plus_seconds(&self, seconds: f64) -> Expr;
+
+    /// The database's clock, moved by so many milliseconds; NULL for NULL.
+    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr;
+
+    /// A JSON array column with one element more.
+    fn append_json(&self, column: Expr, element: Value) -> Expr;
+
+    /// Takes the lock of that name until the transaction ends, or says at once that another one has it.
+    async fn try_lock(&self, tx: &DatabaseTransaction, name: LockName) -> Result<bool, DbErr>;
+
+    /// Runs `update` on the rows whose ids `picked` selects, and returns the rows: atomically, skipping rows that
+    /// another worker is taking.
+    async fn update_picked(
+        &self,
+        db: &DatabaseConnection,
+        picked: SelectStatement,
+        update: UpdateStatement,
+    ) -> Result<Vec<QueryResult>, DbErr>;
+
+    /// Completes the runs that are still under their claim's fence, in as few statements as the database allows, and
+    /// returns which they were.
+    async fn complete_runs(
+        &self,
+        tx: &DatabaseTransaction,
+        worker_id: Uuid,
+        completions: &[Completion],
+    ) -> Result<Vec<CompletedRun>, DbErr>;
 
     /// The most bind parameters that one statement takes.
     fn max_parameters(&self) -> usize;
@@ -118,12 +171,43 @@ pub(crate) async fn now(db: &impl ConnectionTrait) -> Result<DateTime<Utc>, DbEr
     row.try_get("", "now")
 }
 
-/// The database's clock, `duration` from now.
+/// The database's clock, `duration` from now; at most a century, where every database's calendar still works.
 pub(crate) fn now_plus(dialect: &dyn Dialect, duration: Duration) -> Expr {
-    dialect.now_plus_seconds(duration.as_secs_f64())
+    dialect.now_plus_seconds(duration.min(CENTURY).as_secs_f64())
+}
+
+/// The longest time that a clock is moved by.
+pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A text that stands in the statement itself: a partial index serves only a statement that names its value.
+pub(crate) fn literal(text: &'static str) -> Expr {
+    Expr::Constant(text.into())
 }
 
 /// How many rows of so many columns fit into one statement.
 pub(crate) fn rows_per_statement(dialect: &dyn Dialect, columns: usize) -> usize {
     (dialect.max_parameters() / columns.max(1)).max(1)
+}
+
+// `WITH picked AS (..) UPDATE .. WHERE id IN (SELECT id FROM picked) RETURNING *`: as a CTE the selection happens once,
+// where a plain subquery may be evaluated anew for every row and take more than its limit.
+fn with_picked(picked: SelectStatement, mut update: UpdateStatement) -> UpdateStatement {
+    let table = CommonTableExpression::new()
+        .query(picked)
+        .column("id")
+        .table_name("picked")
+        .to_owned();
+    let ids = Query::select().column("id").from("picked").to_owned();
+    update
+        .and_where(Expr::col("id").in_subquery(ids))
+        .with_cte(WithClause::new().cte(table).to_owned())
+        .returning_all()
+        .to_owned()
+}
+
+fn completed_run(row: &QueryResult) -> Result<CompletedRun, DbErr> {
+    Ok(CompletedRun {
+        run_id: row.try_get("", "id")?,
+        concurrency_key: row.try_get("", "concurrency_key")?,
+    })
 }

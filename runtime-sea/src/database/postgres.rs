@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{
+    ArrayType, Expr, LockBehavior, LockType, SelectStatement, UpdateStatement,
+};
 use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
-    SqlxPostgresConnector,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
+    RuntimeErr, SqlxPostgresConnector, Statement,
 };
+use serde_json::Value;
+use uuid::Uuid;
 
-use super::{Dialect, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, WakeUp};
 
 const CHANNEL: &str = "runtime_sea";
 
@@ -30,6 +34,78 @@ impl Dialect for Postgres {
             "(statement_timestamp() + make_interval(secs => $1))",
             [seconds],
         )
+    }
+
+    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+        Expr::cust_with_expr(
+            "(statement_timestamp() + $1 * interval '1 millisecond')",
+            milliseconds,
+        )
+    }
+
+    fn append_json(&self, column: Expr, element: Value) -> Expr {
+        Expr::cust_with_exprs(
+            "($1 || jsonb_build_array($2::jsonb))",
+            [column, element.into()],
+        )
+    }
+
+    async fn try_lock(&self, tx: &DatabaseTransaction, name: LockName) -> Result<bool, DbErr> {
+        // Any number will do that nobody else uses: "rtsea" and the lock's own.
+        let key = match name {
+            LockName::Admission => 0x0072_7473_6561_0001_i64,
+        };
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_try_advisory_xact_lock($1) AS taken",
+            [key.into()],
+        );
+        let row = tx.query_one_raw(statement).await?;
+        row.map_or(Ok(false), |row| row.try_get("", "taken"))
+    }
+
+    async fn update_picked(
+        &self,
+        db: &DatabaseConnection,
+        mut picked: SelectStatement,
+        update: UpdateStatement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        picked.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        db.query_all(&super::with_picked(picked, update)).await
+    }
+
+    async fn complete_runs(
+        &self,
+        tx: &DatabaseTransaction,
+        worker_id: Uuid,
+        completions: &[Completion],
+    ) -> Result<Vec<CompletedRun>, DbErr> {
+        let array =
+            |kind, items: Vec<sea_orm::Value>| sea_orm::Value::Array(kind, Some(Box::new(items)));
+        let ids = completions.iter().map(|it| it.run_id.into()).collect();
+        let fences = completions.iter().map(|it| it.fence.into()).collect();
+        let outputs = completions
+            .iter()
+            .map(|it| it.output.clone().into())
+            .collect();
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "UPDATE job_run AS run \
+             SET status = 'completed', output = done.output, error = NULL, active_key = NULL, \
+                 finished_at = statement_timestamp() \
+             FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS done (id, fence, output) \
+             WHERE run.id = done.id AND run.fence = done.fence AND run.worker_id = $4 \
+               AND run.status = 'running' \
+             RETURNING run.id, run.concurrency_key",
+            [
+                array(ArrayType::Uuid, ids),
+                array(ArrayType::BigInt, fences),
+                array(ArrayType::Json, outputs),
+                worker_id.into(),
+            ],
+        );
+        let rows = tx.query_all_raw(statement).await?;
+        rows.iter().map(super::completed_run).collect()
     }
 
     fn max_parameters(&self) -> usize {

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, SqlxSqliteConnector};
+use sea_orm::sea_query::{Expr, SelectStatement, UpdateStatement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
+    SqlxSqliteConnector, Statement,
+};
+use serde_json::Value;
+use uuid::Uuid;
 
-use super::{Dialect, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, WakeUp};
 
 pub(super) struct Sqlite;
 
@@ -23,6 +28,66 @@ impl Dialect for Sqlite {
             format!("strftime('{FORMAT}', 'now', ?)"),
             [format!("{seconds:+.3} seconds")],
         )
+    }
+
+    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+        Expr::cust_with_expr(
+            format!("strftime('{FORMAT}', 'now', (? / 1000.0) || ' seconds')"),
+            milliseconds,
+        )
+    }
+
+    fn append_json(&self, column: Expr, element: Value) -> Expr {
+        Expr::cust_with_exprs("json_insert(?, '$[#]', json(?))", [column, element.into()])
+    }
+
+    // The transaction has the write lock, which is all locks in one.
+    async fn try_lock(&self, _tx: &DatabaseTransaction, _name: LockName) -> Result<bool, DbErr> {
+        Ok(true)
+    }
+
+    async fn update_picked(
+        &self,
+        db: &DatabaseConnection,
+        picked: SelectStatement,
+        update: UpdateStatement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let tx = super::begin(db).await?;
+        let rows = tx.query_all(&super::with_picked(picked, update)).await?;
+        tx.commit().await?;
+        Ok(rows)
+    }
+
+    // There is no wire in between, so that a statement per run costs little.
+    async fn complete_runs(
+        &self,
+        tx: &DatabaseTransaction,
+        worker_id: Uuid,
+        completions: &[Completion],
+    ) -> Result<Vec<CompletedRun>, DbErr> {
+        let mut completed = Vec::with_capacity(completions.len());
+        for completion in completions {
+            let statement = Statement::from_sql_and_values(
+                DbBackend::Sqlite,
+                format!(
+                    "UPDATE job_run \
+                     SET status = 'completed', output = ?, error = NULL, active_key = NULL, \
+                         finished_at = strftime('{FORMAT}', 'now') \
+                     WHERE id = ? AND fence = ? AND worker_id = ? AND status = 'running' \
+                     RETURNING id, concurrency_key"
+                ),
+                [
+                    completion.output.clone().into(),
+                    completion.run_id.into(),
+                    completion.fence.into(),
+                    worker_id.into(),
+                ],
+            );
+            if let Some(row) = tx.query_one_raw(statement).await? {
+                completed.push(super::completed_run(&row)?);
+            }
+        }
+        Ok(completed)
     }
 
     fn max_parameters(&self) -> usize {

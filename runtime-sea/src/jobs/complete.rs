@@ -1,18 +1,250 @@
-//! The end of an attempt.
+//! The end of an attempt, written under its fence.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::database::{Completion, Dialect, begin, dialect, literal, now_plus};
+
+use super::admit;
+use super::context::Claim;
+use super::entities::job_run;
+use super::record::AttemptError;
 
 /// The most that an error or a backtrace may take.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    pub(crate) claim: Claim,
+    pub(crate) kind: EndingKind,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum EndingKind {
+    /// The run is completed.
+    Completed(Value),
+    /// The run waits for another attempt, unless its cancellation was asked for.
+    Retry {
+        after: Duration,
+        error: AttemptError,
+    },
+    /// The run is over: `failed`, `timed_out` or `canceled`.
+    Over {
+        status: super::RunStatus,
+        error: AttemptError,
+    },
+    /// The run goes back as if this attempt had not been.
+    HandedBack,
+}
+
+/// What writing a batch of endings did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Endings whose claim did not hold any more; nothing of them was written.
+    pub(crate) stale: usize,
+    /// Whether runs became ready by it.
+    pub(crate) released: bool,
+}
+
+/// Writes a batch of endings in one transaction. Writing it again after a lost answer changes nothing more.
+pub(crate) async fn write(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    endings: &[Ending],
+) -> Result<Written, DbErr> {
+    let dialect = dialect(db)?;
+    let tx = begin(db).await?;
+    let mut written = Written::default();
+    let mut free_keys = Vec::new();
+    let completions: Vec<_> = endings
+        .iter()
+        .filter_map(|ending| match &ending.kind {
+            EndingKind::Completed(output) => Some(Completion {
+                run_id: ending.claim.run_id.0,
+                fence: ending.claim.fence,
+                output: output.clone(),
+            }),
+            _ => None,
+        })
+        .collect();
+    if !completions.is_empty() {
+        let completed = dialect.complete_runs(&tx, worker_id, &completions).await?;
+        written.stale += completions.len().saturating_sub(completed.len());
+        free_keys.extend(completed.into_iter().filter_map(|run| run.concurrency_key));
+    }
+    for ending in endings {
+        if matches!(ending.kind, EndingKind::Completed(_)) {
+            continue;
+        }
+        match write_one(&tx, dialect, ending).await? {
+            OneWritten::Stale => written.stale += 1,
+            OneWritten::Waiting => written.released = true,
+            OneWritten::Over(key) => free_keys.extend(key),
+        }
+    }
+    for key in free_keys {
+        written.released |= admit::release(&tx, &key).await?;
+    }
+    tx.commit().await?;
+    Ok(written)
+}
+
+enum OneWritten {
+    Stale,
+    Waiting,
+    Over(Option<String>),
+}
+
+async fn write_one(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    ending: &Ending,
+) -> Result<OneWritten, DbErr> {
+    use job_run::Column as C;
+
+    let mut update = Query::update();
+    update
+        .table(job_run::Entity)
+        .cond_where(ending.claim.condition());
+    match &ending.kind {
+        EndingKind::Completed(_) => return Ok(OneWritten::Stale),
+        EndingKind::HandedBack => {
+            update
+                .value(C::Status, "pending")
+                .value(C::Readiness, "ready")
+                .value(C::Attempt, Expr::col(C::Attempt).sub(1));
+        }
+        EndingKind::Retry { after, error } => {
+            let canceled = AttemptError {
+                outcome: "canceled".to_owned(),
+                ..error.clone()
+            };
+            let mut cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
+            cancel
+                .cond_where(ending.claim.condition())
+                .and_where(C::CancelRequestedAt.is_not_null());
+            if let Some(row) = tx.query_one(&cancel).await? {
+                return Ok(OneWritten::Over(row.try_get("", "concurrency_key")?));
+            }
+            let readiness = if after.is_zero() {
+                "ready"
+            } else {
+                "scheduled"
+            };
+            update
+                .value(C::Status, "pending")
+                .value(C::Readiness, readiness)
+                .value(C::RunAt, now_plus(dialect, *after))
+                .value(C::Error, stored_text(&error.error))
+                .value(
+                    C::Errors,
+                    dialect.append_json(Expr::col(C::Errors), stored(error)?),
+                );
+        }
+        EndingKind::Over { status, error } => {
+            let mut update = over(dialect, *status, error)?;
+            update.cond_where(ending.claim.condition());
+            return Ok(match tx.query_one(&update).await? {
+                Some(row) => OneWritten::Over(row.try_get("", "concurrency_key")?),
+                None => OneWritten::Stale,
+            });
+        }
+    }
+    let changed = tx.execute(&update).await?.rows_affected();
+    Ok(if changed == 0 {
+        OneWritten::Stale
+    } else {
+        OneWritten::Waiting
+    })
+}
+
+/// The update that ends a run; the caller adds which. Returns the concurrency keys, which are free afterwards.
+pub(crate) fn over(
+    dialect: &dyn Dialect,
+    status: super::RunStatus,
+    error: &AttemptError,
+) -> Result<UpdateStatement, DbErr> {
+    use job_run::Column as C;
+
+    Ok(Query::update()
+        .table(job_run::Entity)
+        .value(C::Status, status.as_str())
+        .value(C::ActiveKey, Option::<String>::None)
+        .value(C::FinishedAt, dialect.now())
+        .value(C::Error, stored_text(&error.error))
+        .value(
+            C::Errors,
+            dialect.append_json(Expr::col(C::Errors), stored(error)?),
+        )
+        .returning_col(C::ConcurrencyKey)
+        .to_owned())
+}
+
+/// An attempt's error as JSON that every database can store.
+pub(crate) fn stored(error: &AttemptError) -> Result<Value, DbErr> {
+    let error = AttemptError {
+        error: stored_text(&error.error),
+        backtrace: error.backtrace.as_deref().map(stored_text),
+        ..error.clone()
+    };
+    serde_json::to_value(error).map_err(|error| DbErr::Json(error.to_string()))
+}
 
 /// A text as every database can store it: bounded, without NUL characters.
 pub(crate) fn stored_text(text: &str) -> String {
     let mut text = text.replace('\0', "\\0");
     if text.len() > MAX_TEXT_BYTES {
-        let mut end = MAX_TEXT_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
         text.push_str(" [cut]");
     }
     text
+}
+
+/// Cancels runs that wait: they are over at once. Returns their concurrency keys.
+pub(crate) async fn cancel_waiting(
+    tx: &DatabaseTransaction,
+    ids: impl IntoIterator<Item = Uuid>,
+    reason: &str,
+) -> Result<Vec<String>, DbErr> {
+    use job_run::Column as C;
+
+    let dialect = dialect(tx)?;
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(C::Status, "canceled")
+        .value(C::ActiveKey, Option::<String>::None)
+        .value(C::FinishedAt, dialect.now())
+        .value(C::Error, reason)
+        .and_where(C::Id.is_in(ids))
+        .and_where(Expr::col(C::Status).eq(literal("pending")))
+        .returning_col(C::ConcurrencyKey)
+        .to_owned();
+    let rows = tx.query_all(&update).await?;
+    let keys: Result<Vec<Option<String>>, _> = rows
+        .iter()
+        .map(|row| row.try_get("", "concurrency_key"))
+        .collect();
+    Ok(keys?.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r50_huge_error_texts_are_cut_at_a_character() {
+        let text = stored_text(&"ä".repeat(MAX_TEXT_BYTES));
+        assert!(text.len() <= MAX_TEXT_BYTES + " [cut]".len());
+        assert!(text.ends_with("ä [cut]"));
+    }
+
+    #[test]
+    fn r51_nul_characters_in_errors_are_escaped() {
+        assert_eq!(stored_text("a\0b"), "a\\0b");
+    }
 }

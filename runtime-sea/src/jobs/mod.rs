@@ -2,6 +2,9 @@
 
 pub mod entities;
 
+pub(crate) mod admit;
+mod cancel;
+pub(crate) mod claim;
 pub(crate) mod complete;
 mod context;
 mod error;
@@ -11,12 +14,16 @@ mod orchestrator;
 mod policy;
 mod query;
 mod record;
+mod register;
 mod registration;
+pub(crate) mod rescue;
 mod start;
 mod step;
 mod trigger;
 
+pub use cancel::Cancelled;
 pub use context::JobContext;
+pub(crate) use error::JobErrorKind;
 pub use error::{JobError, JobResult, StartError};
 pub use handler::JobHandler;
 pub use id::RunId;
@@ -28,6 +35,7 @@ pub use record::{
 pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
 
+pub(crate) use register::register_types;
 pub(crate) use registration::Registration;
 pub(crate) use start::PreparedRun;
 pub(crate) use trigger::Trigger;

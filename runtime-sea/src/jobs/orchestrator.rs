@@ -5,8 +5,10 @@ use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
 use crate::Runtime;
 
 use super::start::PreparedRun;
+
 use super::{
-    JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions, Started, query,
+    Cancelled, JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions,
+    Started, cancel, query,
 };
 
 /// Starts, cancels and queries runs. Cloning is cheap.
@@ -51,6 +53,16 @@ impl Jobs {
         let started = PreparedRun::new::<J>(&input, options)?.insert(conn).await?;
         self.runtime.wake_up().announce();
         Ok(started)
+    }
+
+    /// Cancels a run: one that waits is over at once, one that runs is told to stop. Cancelling twice is harmless.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn cancel(&self, id: RunId) -> Result<Cancelled, DbErr> {
+        let cancelled = cancel::cancel(self.runtime.db(), id).await?;
+        self.runtime.wake_up().announce();
+        Ok(cancelled)
     }
 
     /// The newest runs that the filter lets through.

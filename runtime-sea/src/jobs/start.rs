@@ -11,7 +11,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{Dialect, dialect, now_plus};
+use crate::database::{CENTURY, Dialect, dialect, now_plus};
 use crate::events::EventId;
 
 use super::entities::{job_dedupe, job_run};
@@ -148,7 +148,7 @@ impl PreparedRun {
             max_attempts: policy.retry.attempts(),
             timeout_ms: policy
                 .timeout
-                .map(|timeout| i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)),
+                .map(|timeout| i64::try_from(timeout.min(CENTURY).as_millis()).unwrap_or(i64::MAX)),
             scope: policy
                 .scope
                 .as_ref()

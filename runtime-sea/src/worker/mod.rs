@@ -1,22 +1,46 @@
 //! The worker: executes runs, delivers events, keeps the promises about time.
 
 mod builder;
+mod claiming;
+mod executor;
+mod idle;
+pub(crate) mod panics;
+mod pulse;
+mod running;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::DbErr;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 pub use builder::{BuildError, WorkerBuilder};
 
 use crate::Runtime;
-use crate::events::{EventRegistry, Subscription};
-use crate::jobs::{Registration, Trigger};
+use crate::events::drain::{Drainer, DrainerParts};
+use crate::events::{EventPool, EventRegistry, Subscription};
+use crate::jobs::{self, Registration, Trigger};
+
+use claiming::Lane;
+use executor::Executor;
+use pulse::{Life, Pulse};
+use running::StopReason;
+
+/// How many endings may wait to be written before executors wait for the database.
+const UNWRITTEN: usize = 1024;
+
+/// How long handlers have to return once the grace is over, before they are dropped.
+const LAST_MOMENT: Duration = Duration::from_secs(3);
 
 /// A worker, ready to run. Made by [`Runtime::worker`].
 pub struct Worker {
-    pub(crate) runtime: Runtime,
+    runtime: Runtime,
     settings: builder::Settings,
     jobs: BTreeMap<String, Registration>,
     triggers: Vec<Trigger>,
@@ -31,9 +55,22 @@ pub enum WorkerError {
     /// The database refused the worker's registration.
     #[error("the worker could not register itself: {0}")]
     Register(#[source] DbErr),
+    /// The worker's own thread could not be started.
+    #[error("the worker's thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The worker's own thread died.
+    #[error("the worker's thread stopped unexpectedly; its runs will be taken over")]
+    ThreadDied,
     /// The database failed while a drain was waited for.
     #[error("the database failed while the worker drained: {0}")]
     Database(#[from] DbErr),
+}
+
+/// Who drives the event drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drain {
+    Hosted,
+    ByCaller,
 }
 
 impl Worker {
@@ -43,12 +80,19 @@ impl Worker {
     }
 
     /// Works until `shutdown` is cancelled, then finishes what it can within the grace period and hands back the rest.
+    /// A database that goes away is waited for.
     ///
     /// # Errors
-    /// [`WorkerError::Register`] if the worker cannot even register; later failures of the database are waited out.
+    /// [`WorkerError::Register`] if the worker cannot even register, [`WorkerError::ThreadDied`] if its own thread ends.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerError> {
-        shutdown.cancelled().await;
-        Ok(())
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
+        self.host(Drain::Hosted, |_, _| async move {
+            shutdown.cancelled().await;
+            Ok(())
+        })
+        .await
     }
 
     /// Works until nothing is left that could be done now, then returns. For tests. What is scheduled for later, waits
@@ -57,7 +101,156 @@ impl Worker {
     /// # Errors
     /// As [`run`](Self::run), and what the database answers while it is asked for what is left.
     pub async fn drain_until_idle(&self) -> Result<(), WorkerError> {
-        Ok(())
+        self.host(Drain::ByCaller, |pulse, drainer| async move {
+            idle::wait(self, &pulse, &drainer).await
+        })
+        .await
+    }
+
+    /// Works until `until` is over.
+    async fn host<F, Fut>(&self, drain: Drain, until: F) -> Result<(), WorkerError>
+    where
+        F: FnOnce(Arc<Pulse>, Drainer) -> Fut,
+        Fut: Future<Output = Result<(), WorkerError>>,
+    {
+        let db = self.runtime.db();
+        let pulse = Arc::new(Pulse::new(Uuid::now_v7()));
+        pulse::register(db, pulse.worker_id, &self.settings)
+            .await
+            .map_err(WorkerError::Register)?;
+        jobs::register_types(db, self.jobs.values())
+            .await
+            .map_err(WorkerError::Register)?;
+        let (endings, unwritten) = mpsc::channel(UNWRITTEN);
+        let end = CancellationToken::new();
+        let mut thread = self.start_thread(pulse.clone(), unwritten, end.clone())?;
+
+        let drainer = self.drainer(pulse.worker_id);
+        drainer.register().await.map_err(WorkerError::Register)?;
+
+        let stop = CancellationToken::new();
+        let abort = CancellationToken::new();
+        // A caller that drops this future must not leave loops behind that go on claiming.
+        let _stop_on_drop = stop.clone().drop_guard();
+        let loops = TaskTracker::new();
+        let tasks = TaskTracker::new();
+        for lane in self.lanes(&pulse, &endings, &tasks) {
+            loops.spawn(lane.work(stop.clone()));
+        }
+        drop(endings);
+        if drain == Drain::Hosted {
+            let (drainer, stop, abort) = (drainer.clone(), stop.clone(), abort.clone());
+            tasks.spawn(async move { drainer.run(stop, abort).await });
+        }
+        loops.close();
+        let result = tokio::select! {
+            result = until(pulse.clone(), drainer) => result,
+            died = &mut thread => return died.unwrap_or(Err(WorkerError::ThreadDied)).and(Err(WorkerError::ThreadDied)),
+        };
+
+        stop.cancel();
+        loops.wait().await;
+        tasks.close();
+        if timeout(self.settings.shutdown_grace, tasks.wait())
+            .await
+            .is_err()
+        {
+            abort.cancel();
+            pulse.running.stop_all(StopReason::Shutdown);
+            if timeout(LAST_MOMENT, tasks.wait()).await.is_err() {
+                tracing::error!("handlers block their threads; their runs will be taken over");
+            }
+        }
+        end.cancel();
+        match timeout(LAST_MOMENT * 4, thread).await {
+            Ok(Ok(ended)) => ended.and(result),
+            Ok(Err(_)) => Err(WorkerError::ThreadDied),
+            Err(_) => {
+                tracing::error!("the worker's thread did not end in time");
+                result
+            }
+        }
+    }
+
+    fn start_thread(
+        &self,
+        pulse: Arc<Pulse>,
+        endings: mpsc::Receiver<jobs::complete::Ending>,
+        end: CancellationToken,
+    ) -> Result<oneshot::Receiver<Result<(), WorkerError>>, WorkerError> {
+        let (ended, thread) = oneshot::channel();
+        let life = Life {
+            runtime: self.runtime.clone(),
+            settings: self.settings.clone(),
+            pulse,
+            endings,
+            end,
+        };
+        std::thread::Builder::new()
+            .name("runtime-sea".to_owned())
+            .spawn(move || {
+                // Nobody listens any more where the worker's future was dropped.
+                let _ = ended.send(pulse::live(life).map_err(WorkerError::Thread));
+            })
+            .map_err(WorkerError::Thread)?;
+        Ok(thread)
+    }
+
+    fn drainer(&self, worker_id: Uuid) -> Drainer {
+        let pools = self.settings.pools.as_ref().map(|pools| {
+            EventPool::ALL
+                .into_iter()
+                .filter(|pool| pools.contains(pool.as_str()))
+                .collect()
+        });
+        Drainer::new(DrainerParts {
+            runtime: self.runtime.clone(),
+            worker_id,
+            subscriptions: self.subscriptions.clone(),
+            triggers: self.triggers.clone(),
+            registry: self.registry.clone(),
+            pools,
+        })
+    }
+
+    fn lanes(
+        &self,
+        pulse: &Arc<Pulse>,
+        endings: &mpsc::Sender<jobs::complete::Ending>,
+        tasks: &TaskTracker,
+    ) -> Vec<Lane> {
+        let mut pools: BTreeMap<&str, BTreeMap<String, Registration>> = BTreeMap::new();
+        for (job_type, job) in &self.jobs {
+            if self.hosts_pool(&job.pool) {
+                pools
+                    .entry(&job.pool)
+                    .or_default()
+                    .insert(job_type.clone(), job.clone());
+            }
+        }
+        let executor = Executor {
+            runtime: self.runtime.clone(),
+            running: pulse.running.clone(),
+            endings: endings.clone(),
+        };
+        pools
+            .into_iter()
+            .map(|(pool, jobs)| Lane {
+                pool: pool.to_owned(),
+                jobs,
+                concurrency: self.settings.concurrency,
+                executor: executor.clone(),
+                pulse: pulse.clone(),
+                tasks: tasks.clone(),
+            })
+            .collect()
+    }
+
+    fn hosts_pool(&self, pool: &str) -> bool {
+        self.settings
+            .pools
+            .as_ref()
+            .is_none_or(|pools| pools.contains(pool))
     }
 }
 
@@ -65,6 +258,7 @@ impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
             .field("settings", &self.settings)
+            .field("jobs", &self.jobs.keys())
             .finish_non_exhaustive()
     }
 }

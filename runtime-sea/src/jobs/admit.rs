@@ -1,0 +1,413 @@
+//! Which waiting runs may be claimed: those whose time has come and whose concurrency key is free.
+//!
+//! A key is free while no run has it as its `active_key`, which is unique: two runs can never hold one key, whatever
+//! happens here. Runs behind a taken key are marked `blocked`, so that no claim ever looks at them; the end of the
+//! holder releases the next one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{
+    Condition, Expr, ExprTrait, LockBehavior, LockType, Order, Query, SelectStatement,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, SqlErr, Statement,
+};
+use uuid::Uuid;
+
+use crate::database::{Dialect, LockName, begin, dialect, literal};
+
+use super::Collision;
+use super::complete::cancel_waiting;
+use super::entities::job_run;
+
+/// How many runs are looked at in one transaction.
+const BATCH: u64 = 500;
+
+/// How soon to look again where another worker was just deciding about the same keys.
+const CONTENDED: Duration = Duration::from_millis(5);
+
+/// What an admission did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// Whether runs became ready.
+    pub(crate) any: bool,
+    /// Whether running runs were asked to stop.
+    pub(crate) cancelled: bool,
+    /// When the next run is due.
+    pub(crate) next: Option<Duration>,
+}
+
+/// Makes everything ready whose time has come and whose key is free.
+pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
+    let mut admitted = Admitted {
+        any: false,
+        cancelled: false,
+        next: None,
+    };
+    while admit_without_decision(db).await? {
+        admitted.any = true;
+    }
+    loop {
+        match admit_keyed(db).await {
+            Ok(Some(batch)) => {
+                admitted.any |= batch.admitted;
+                admitted.cancelled |= batch.cancelled;
+                if !batch.more {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            // A rejecting start took the key first; the next look sees it.
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    admitted.next = next_due(db).await?;
+    Ok(admitted)
+}
+
+/// Hands a key that its holder has given up in this transaction to the next run that waits for it.
+pub(crate) async fn release(tx: &DatabaseTransaction, key: &str) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let next = waiting("blocked")
+        .column(C::Id)
+        .and_where(C::ConcurrencyKey.eq(key))
+        .order_by(C::Priority, Order::Desc)
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .to_owned();
+    let holder = sea_orm::sea_query::Alias::new("holder");
+    let taken = Query::select()
+        .expr(Expr::val(1))
+        .from_as(job_run::Entity, holder.clone())
+        .and_where(Expr::col((holder, C::ActiveKey)).eq(key))
+        .to_owned();
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(C::Readiness, "ready")
+        .value(C::ActiveKey, key)
+        .and_where(C::Id.in_subquery(next))
+        .and_where(Expr::exists(taken).not())
+        .to_owned();
+    Ok(tx.execute(&update).await?.rows_affected() > 0)
+}
+
+/// Releases keys that nobody holds though runs wait for them: what a crash between two decisions leaves behind.
+pub(crate) async fn release_orphaned_keys(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    // Steps from key to key through the index, however many runs wait for each.
+    const ORPHANED_KEYS: &str = "\
+        WITH RECURSIVE waiting (concurrency_key) AS ( \
+            SELECT MIN(concurrency_key) FROM job_run \
+            WHERE status = 'pending' AND readiness = 'blocked' \
+            UNION ALL \
+            SELECT (SELECT MIN(run.concurrency_key) FROM job_run AS run \
+                    WHERE run.status = 'pending' AND run.readiness = 'blocked' \
+                      AND run.concurrency_key > waiting.concurrency_key) \
+            FROM waiting WHERE waiting.concurrency_key IS NOT NULL) \
+        SELECT concurrency_key FROM waiting \
+        WHERE concurrency_key IS NOT NULL \
+          AND NOT EXISTS (SELECT 1 FROM job_run WHERE active_key = waiting.concurrency_key)";
+    let rows = db
+        .query_all_raw(Statement::from_string(
+            db.get_database_backend(),
+            ORPHANED_KEYS,
+        ))
+        .await?;
+    let mut any = false;
+    for row in rows {
+        let key: String = row.try_get("", "concurrency_key")?;
+        let tx = begin(db).await?;
+        any |= release(&tx, &key).await?;
+        tx.commit().await?;
+    }
+    Ok(any)
+}
+
+fn waiting(readiness: &'static str) -> SelectStatement {
+    use job_run::Column as C;
+
+    Query::select()
+        .from(job_run::Entity)
+        .and_where(Expr::col(C::Status).eq(literal("pending")))
+        .and_where(Expr::col(C::Readiness).eq(literal(readiness)))
+        .to_owned()
+}
+
+// Runs without a key, and runs that hold theirs through the waits between their attempts.
+async fn admit_without_decision(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let dialect = dialect(db)?;
+    let due = waiting("scheduled")
+        .column(C::Id)
+        .and_where(Expr::col(C::RunAt).lte(dialect.now()))
+        .cond_where(
+            Condition::any()
+                .add(C::ConcurrencyKey.is_null())
+                .add(C::ActiveKey.is_not_null()),
+        )
+        .order_by(C::RunAt, Order::Asc)
+        .limit(BATCH)
+        .to_owned();
+    if db.query_one(&due).await?.is_none() {
+        return Ok(false);
+    }
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(C::Readiness, "ready")
+        .to_owned();
+    Ok(!dialect.update_picked(db, due, update).await?.is_empty())
+}
+
+#[derive(Debug, Clone, FromQueryResult)]
+struct Candidate {
+    id: Uuid,
+    concurrency_key: String,
+    collision: Option<String>,
+    priority: i16,
+    run_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Holder {
+    id: Uuid,
+    active_key: String,
+    status: String,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    admitted: bool,
+    cancelled: bool,
+    more: bool,
+}
+
+async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
+    let dialect = dialect(db)?;
+    if db.query_one(&due_keyed(dialect)).await?.is_none() {
+        return Ok(None);
+    }
+    let tx = begin(db).await?;
+    if !dialect.try_lock(&tx, LockName::Admission).await? {
+        return Ok(None);
+    }
+    let candidates = tx
+        .query_all(
+            due_keyed(dialect).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked),
+        )
+        .await?
+        .iter()
+        .map(|row| Candidate::from_query_result(row, ""))
+        .collect::<Result<Vec<_>, _>>()?;
+    let more = u64::try_from(candidates.len()).unwrap_or(0) >= BATCH;
+    let mut by_key: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        by_key
+            .entry(candidate.concurrency_key.clone())
+            .or_default()
+            .push(candidate);
+    }
+    let holders = lock_holders(&tx, &mut by_key).await?;
+    let mut batch = Batch {
+        more: more && !by_key.is_empty(),
+        ..Batch::default()
+    };
+    let mut ready = Vec::new();
+    let mut blocked = Vec::new();
+    for (key, mut candidates) in by_key {
+        candidates.sort_by_key(|it| (-i32::from(it.priority), it.run_at, it.id));
+        let mut holder = holders.get(&key);
+        let newest = candidates
+            .iter()
+            .filter(|it| it.collision.as_deref() == Some(Collision::Replace.as_str()))
+            .max_by_key(|it| (it.created_at, it.id))
+            .cloned();
+        if let Some(newest) = newest {
+            let holder_stops = replace(&tx, &newest, &candidates, holder).await?;
+            batch.cancelled |= holder.is_some();
+            if holder_stops {
+                holder = None;
+            }
+            candidates.retain(|it| it.id == newest.id);
+        }
+        let mut ids = candidates.iter().map(|it| it.id);
+        if holder.is_none() {
+            ready.extend(ids.next());
+        }
+        blocked.extend(ids);
+    }
+    batch.admitted = !ready.is_empty();
+    set_readiness(&tx, ready, "ready").await?;
+    set_readiness(&tx, blocked, "blocked").await?;
+    tx.commit().await?;
+    Ok(Some(batch))
+}
+
+fn due_keyed(dialect: &dyn Dialect) -> SelectStatement {
+    use job_run::Column as C;
+
+    waiting("scheduled")
+        .columns([
+            C::Id,
+            C::ConcurrencyKey,
+            C::Collision,
+            C::Priority,
+            C::RunAt,
+            C::CreatedAt,
+        ])
+        .and_where(Expr::col(C::RunAt).lte(dialect.now()))
+        .and_where(C::ConcurrencyKey.is_not_null())
+        .and_where(C::ActiveKey.is_null())
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(BATCH)
+        .to_owned()
+}
+
+// The holders of the keys, locked so that they cannot end before this decision has committed: a run would be marked as
+// blocked behind a run that releases nobody any more. A key whose holder is just changing is left for the next look.
+async fn lock_holders(
+    tx: &DatabaseTransaction,
+    by_key: &mut BTreeMap<String, Vec<Candidate>>,
+) -> Result<BTreeMap<String, Holder>, DbErr> {
+    use job_run::Column as C;
+
+    let select = Query::select()
+        .columns([C::Id, C::ActiveKey, C::Status])
+        .from(job_run::Entity)
+        .and_where(C::ActiveKey.is_in(by_key.keys()))
+        .to_owned();
+    let read = |rows: Vec<sea_orm::QueryResult>| {
+        rows.iter()
+            .map(|row| Holder::from_query_result(row, ""))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let all = read(tx.query_all(&select).await?)?;
+    let mut locking = select;
+    locking.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let locked: BTreeMap<_, _> = read(tx.query_all(&locking).await?)?
+        .into_iter()
+        .map(|holder| (holder.active_key.clone(), holder))
+        .collect();
+    let changing: BTreeSet<_> = all
+        .into_iter()
+        .map(|it| it.active_key)
+        .filter(|key| !locked.contains_key(key))
+        .collect();
+    by_key.retain(|key, _| !changing.contains(key));
+    Ok(locked)
+}
+
+// The newest run takes the place of everything that was there before it. Returns whether the key is free at once.
+async fn replace(
+    tx: &DatabaseTransaction,
+    newest: &Candidate,
+    candidates: &[Candidate],
+    holder: Option<&Holder>,
+) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let reason = format!("replaced by run {}", newest.id);
+    let blocked = job_run::Entity::find()
+        .select_only()
+        .column(C::Id)
+        .filter(C::ConcurrencyKey.eq(&newest.concurrency_key))
+        .filter(Expr::col(C::Status).eq(literal("pending")))
+        .filter(Expr::col(C::Readiness).eq(literal("blocked")))
+        .order_by_asc(C::Id)
+        .into_tuple::<Uuid>()
+        .all(tx)
+        .await?;
+    let mut superseded: Vec<_> = candidates
+        .iter()
+        .map(|it| it.id)
+        .filter(|id| *id != newest.id)
+        .chain(blocked)
+        .collect();
+    let mut free = true;
+    match holder {
+        Some(holder) if holder.status == "pending" => superseded.push(holder.id),
+        Some(holder) => {
+            request_cancellation(tx, holder.id, &reason).await?;
+            free = false;
+        }
+        None => {}
+    }
+    cancel_waiting(tx, superseded, &reason).await?;
+    Ok(free)
+}
+
+/// Asks the worker of a running run to stop it. Returns whether it was running.
+pub(crate) async fn request_cancellation(
+    conn: &impl ConnectionTrait,
+    id: Uuid,
+    reason: &str,
+) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(
+            C::CancelRequestedAt,
+            Expr::from(sea_orm::sea_query::Func::coalesce([
+                Expr::col(C::CancelRequestedAt),
+                dialect(conn)?.now(),
+            ])),
+        )
+        .value(C::Error, reason)
+        .and_where(C::Id.eq(id))
+        .and_where(Expr::col(C::Status).eq(literal("running")))
+        .to_owned();
+    Ok(conn.execute(&update).await?.rows_affected() > 0)
+}
+
+async fn set_readiness(
+    tx: &DatabaseTransaction,
+    ids: Vec<Uuid>,
+    readiness: &'static str,
+) -> Result<(), DbErr> {
+    use job_run::Column as C;
+
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut update = Query::update();
+    update
+        .table(job_run::Entity)
+        .value(C::Readiness, readiness)
+        .and_where(C::Id.is_in(ids))
+        .and_where(Expr::col(C::Status).eq(literal("pending")));
+    if readiness == "ready" {
+        update.value(C::ActiveKey, Expr::col(C::ConcurrencyKey));
+    }
+    tx.execute(&update).await.map(drop)
+}
+
+async fn next_due(db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
+    use job_run::Column as C;
+
+    let select = waiting("scheduled")
+        .column(C::RunAt)
+        .expr_as(dialect(db)?.now(), "now")
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(1)
+        .to_owned();
+    let Some(row) = db.query_one(&select).await? else {
+        return Ok(None);
+    };
+    let run_at: DateTime<Utc> = row.try_get("", "run_at")?;
+    let now: DateTime<Utc> = row.try_get("", "now")?;
+    Ok(Some(
+        (run_at - now).to_std().unwrap_or_default().max(CONTENDED),
+    ))
+}

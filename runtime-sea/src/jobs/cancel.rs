@@ -1,0 +1,59 @@
+//! Cancelling a run.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+
+use crate::database::{begin, literal};
+
+use super::complete::cancel_waiting;
+use super::entities::job_run;
+use super::{RunId, RunStatus, admit};
+
+/// What a cancellation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The run waited and is over now.
+    AtOnce,
+    /// The run is running; its worker will stop it.
+    Requested,
+    /// The run was over already.
+    AlreadyOver(RunStatus),
+    /// There is no such run.
+    NotFound,
+}
+
+pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancelled, DbErr> {
+    const REASON: &str = "cancelled on request";
+    loop {
+        let tx = begin(db).await?;
+        let waits = job_run::Entity::find_by_id(id.0)
+            .filter(Expr::col(job_run::Column::Status).eq(literal("pending")))
+            .one(&tx)
+            .await?;
+        if waits.is_some() {
+            let keys = cancel_waiting(&tx, [id.0], REASON).await?;
+            for key in &keys {
+                admit::release(&tx, key).await?;
+            }
+            tx.commit().await?;
+        } else if admit::request_cancellation(&tx, id.0, REASON).await? {
+            tx.commit().await?;
+            return Ok(Cancelled::Requested);
+        } else {
+            tx.rollback().await?;
+        }
+        let run = job_run::Entity::find()
+            .filter(job_run::Column::Id.eq(id.0))
+            .one(db)
+            .await?;
+        let Some(run) = run else {
+            return Ok(Cancelled::NotFound);
+        };
+        match RunStatus::from_name(&run.status) {
+            Some(RunStatus::Canceled) if waits.is_some() => return Ok(Cancelled::AtOnce),
+            Some(status) if status.is_final() => return Ok(Cancelled::AlreadyOver(status)),
+            // It changed hands between the two looks.
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Taking runs: decided and recorded in one statement.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement, UpdateStatement};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, FromQueryResult};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::database::{Dialect, dialect, literal};
+
+use super::RunId;
+use super::context::Claim;
+use super::entities::{job_pool, job_run, job_worker};
+
+/// A run that this worker has to execute now.
+#[derive(Debug)]
+pub(crate) struct ClaimedRun {
+    pub(crate) claim: Claim,
+    pub(crate) job_type: String,
+    pub(crate) input: Value,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) max_attempts: i32,
+    /// Attempts that failed so far: those that died with their worker are not the run's fault.
+    pub(crate) failures: i32,
+    /// How long it may still take; zero if its time is up.
+    pub(crate) time_left: Option<Duration>,
+    pub(crate) cancel_requested: bool,
+}
+
+/// Takes up to `limit` ready runs of a pool: the highest priority first, then the oldest. Takes nothing while this
+/// worker's own lease has run out, and nothing from a paused pool.
+pub(crate) async fn claim(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    pool: &str,
+    job_types: &[String],
+    limit: usize,
+) -> Result<Vec<ClaimedRun>, DbErr> {
+    let dialect = dialect(db)?;
+    let picked = ready_runs(dialect, worker_id, pool, job_types, limit);
+    let rows = dialect
+        .update_picked(db, picked, take(dialect, worker_id))
+        .await?;
+    let arrived = Instant::now();
+    let mut runs = rows
+        .iter()
+        .map(|row| {
+            let row = job_run::Model::from_query_result(row, "")?;
+            Ok((
+                row.priority,
+                row.run_at,
+                ClaimedRun::new(row, worker_id, arrived)?,
+            ))
+        })
+        .collect::<Result<Vec<_>, DbErr>>()?;
+    runs.sort_by_key(|(priority, run_at, run)| (-i32::from(*priority), *run_at, run.claim.run_id));
+    Ok(runs.into_iter().map(|(_, _, run)| run).collect())
+}
+
+fn ready_runs(
+    dialect: &dyn Dialect,
+    worker_id: Uuid,
+    pool: &str,
+    job_types: &[String],
+    limit: usize,
+) -> SelectStatement {
+    use job_run::Column as C;
+    use job_worker::Column as W;
+
+    let alive = Query::select()
+        .expr(Expr::val(1))
+        .from(job_worker::Entity)
+        .and_where(Expr::col((job_worker::Entity, W::Id)).eq(worker_id))
+        .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.now()))
+        .to_owned();
+    let paused = Query::select()
+        .expr(Expr::val(1))
+        .from(job_pool::Entity)
+        .and_where(Expr::col((job_pool::Entity, job_pool::Column::Name)).eq(pool))
+        .and_where(Expr::col((job_pool::Entity, job_pool::Column::Paused)).eq(true))
+        .to_owned();
+    Query::select()
+        .column(C::Id)
+        .from(job_run::Entity)
+        .and_where(Expr::col(C::Status).eq(literal("pending")))
+        .and_where(Expr::col(C::Readiness).eq(literal("ready")))
+        .and_where(C::Pool.eq(pool))
+        .and_where(C::JobType.is_in(job_types))
+        .and_where(Expr::exists(alive))
+        .and_where(Expr::exists(paused).not())
+        .order_by(C::Priority, Order::Desc)
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .limit(u64::try_from(limit).unwrap_or(u64::MAX))
+        .to_owned()
+}
+
+fn take(dialect: &dyn Dialect, worker_id: Uuid) -> UpdateStatement {
+    use job_run::Column as C;
+
+    let or_now =
+        |column: C, otherwise: Expr| Expr::from(Func::coalesce([Expr::col(column), otherwise]));
+    Query::update()
+        .table(job_run::Entity)
+        .value(C::Status, "running")
+        .value(C::WorkerId, worker_id)
+        .value(C::Attempt, Expr::col(C::Attempt).add(1))
+        .value(C::Fence, Expr::col(C::Fence).add(1))
+        .value(C::ClaimedAt, dialect.now())
+        .value(C::StartedAt, or_now(C::StartedAt, dialect.now()))
+        .value(
+            C::DeadlineAt,
+            or_now(
+                C::DeadlineAt,
+                dialect.now_plus_milliseconds(Expr::col(C::TimeoutMs)),
+            ),
+        )
+        .to_owned()
+}
+
+impl ClaimedRun {
+    fn new(row: job_run::Model, worker_id: Uuid, arrived: Instant) -> Result<Self, DbErr> {
+        let claimed_at = row
+            .claimed_at
+            .ok_or_else(|| DbErr::Custom(format!("run {} was claimed without a time", row.id)))?;
+        Ok(Self {
+            claim: Claim {
+                run_id: RunId(row.id),
+                root_run_id: RunId(row.root_run_id),
+                worker_id,
+                fence: row.fence,
+                attempt: row.attempt,
+                claimed_at,
+                arrived,
+            },
+            job_type: row.job_type,
+            input: row.input,
+            tenant_id: row.tenant_id,
+            max_attempts: row.max_attempts,
+            failures: row.attempt - 1 - row.recoveries,
+            time_left: row
+                .deadline_at
+                .map(|deadline| (deadline - claimed_at).to_std().unwrap_or_default()),
+            cancel_requested: row.cancel_requested_at.is_some(),
+        })
+    }
+}

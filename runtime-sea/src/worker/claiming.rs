@@ -1,0 +1,125 @@
+//! The loop that takes a pool's runs and executes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::database::{Dialect, dialect};
+use crate::jobs::Registration;
+use crate::jobs::claim::{ClaimedRun, claim};
+use crate::jobs::complete::{Ending, EndingKind};
+
+use super::executor::Executor;
+use super::pulse::Pulse;
+
+/// The first pause of an idle pool; each further one is twice as long, up to what the database suggests.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// One pool of a worker.
+pub(super) struct Lane {
+    pub(super) pool: String,
+    pub(super) jobs: BTreeMap<String, Registration>,
+    pub(super) concurrency: usize,
+    pub(super) executor: Executor,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Lane {
+    /// Claims and executes until `stop` is cancelled. What runs then goes on in `tasks`.
+    pub(super) async fn work(self, stop: CancellationToken) {
+        let db = self.executor.runtime.db();
+        let job_types: Vec<String> = self.jobs.keys().cloned().collect();
+        let slots = Arc::new(Semaphore::new(self.concurrency));
+        let longest = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+        let mut wake_up = self.executor.runtime.wake_up().subscribe();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let first = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                slot = slots.clone().acquire_owned() => slot,
+            };
+            // The semaphore is never closed.
+            let Ok(mut taken) = first else { return };
+            let free = slots.available_permits();
+            if let Ok(more) = slots
+                .clone()
+                .try_acquire_many_owned(u32::try_from(free).unwrap_or(u32::MAX))
+            {
+                taken.merge(more);
+            }
+            let limit = taken.num_permits();
+            wake_up.mark_unchanged();
+            let claimed = if self.pulse.is_alive() {
+                claim(db, self.pulse.worker_id, &self.pool, &job_types, limit).await
+            } else {
+                Ok(Vec::new())
+            };
+            let full = match claimed {
+                Ok(runs) => {
+                    let full = runs.len() == limit;
+                    if !runs.is_empty() {
+                        pause = FIRST_PAUSE;
+                    }
+                    for run in runs {
+                        let slot = taken.split(1);
+                        self.begin(run, slot, &stop).await;
+                    }
+                    full
+                }
+                Err(error) => {
+                    tracing::warn!(pool = self.pool, %error, "no runs could be claimed; trying again");
+                    pause = longest;
+                    false
+                }
+            };
+            drop(taken);
+            if full {
+                continue;
+            }
+            let jittered = pause.mul_f64(rand::rng().random_range(0.8..1.2));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                woken = timeout(jittered, wake_up.changed()) => {
+                    pause = if woken.is_ok() { FIRST_PAUSE } else { (pause * 2).min(longest) };
+                }
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        run: ClaimedRun,
+        slot: Option<tokio::sync::OwnedSemaphorePermit>,
+        stop: &CancellationToken,
+    ) {
+        // What was claimed while the worker was told to stop goes back untouched.
+        let job = self
+            .jobs
+            .get(&run.job_type)
+            .filter(|_| !stop.is_cancelled());
+        let Some(job) = job.cloned() else {
+            let ending = Ending {
+                claim: run.claim,
+                kind: EndingKind::HandedBack,
+            };
+            if self.executor.endings.send(ending).await.is_err() {
+                tracing::debug!("a claim outlived its worker; the run will be taken over");
+            }
+            return;
+        };
+        let executor = self.executor.clone();
+        let stop = executor.register(&run);
+        self.tasks.spawn(async move {
+            executor.execute(job, run, stop).await;
+            drop(slot);
+        });
+    }
+}

@@ -1,0 +1,230 @@
+//! One attempt of one run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::Runtime;
+use crate::jobs::claim::ClaimedRun;
+use crate::jobs::complete::{Ending, EndingKind};
+use crate::jobs::{AttemptError, JobContext, JobError, JobErrorKind, Registration, RunStatus};
+
+use super::panics::{self, Panic};
+use super::running::{Running, Stop, StopReason};
+
+/// How long a handler that is told to stop may take to return before its future is dropped.
+const STOPPING: Duration = Duration::from_secs(2);
+
+/// What executing an attempt needs of its worker.
+#[derive(Debug, Clone)]
+pub(super) struct Executor {
+    pub(super) runtime: Runtime,
+    pub(super) running: Arc<Running>,
+    pub(super) endings: mpsc::Sender<Ending>,
+}
+
+/// How the handler came to its end.
+enum Outcome {
+    Returned(Result<Value, JobError>),
+    Panicked(Panic),
+    /// It did not return in time and was dropped.
+    Dropped,
+}
+
+impl Executor {
+    /// Registers the attempts at once, so that a stop reaches them before they have begun.
+    pub(super) fn register(&self, run: &ClaimedRun) -> Arc<Stop> {
+        self.running.insert(run.claim.run_id.0, run.claim.fence)
+    }
+
+    /// Executes the attempt and reports its ending. The caller's slot is free when this returns; the ending is written
+    /// by somebody else.
+    pub(super) async fn execute(self, job: Registration, mut run: ClaimedRun, stop: Arc<Stop>) {
+        let input = std::mem::take(&mut run.input);
+        let time_left = run.time_left;
+        let kind = if run.cancel_requested {
+            Some(over(
+                &run,
+                RunStatus::Canceled,
+                "canceled",
+                "cancelled before it ran",
+            ))
+        } else if time_left.is_some_and(|left| left.is_zero()) {
+            Some(over(
+                &run,
+                RunStatus::TimedOut,
+                "timed_out",
+                "its time was up before this attempt",
+            ))
+        } else {
+            let ctx = JobContext::new(
+                self.runtime.clone(),
+                run.claim.clone(),
+                run.tenant_id.clone(),
+                stop.token.clone(),
+            );
+            let outcome = supervise(&job, &ctx, input, time_left, &stop).await;
+            ending(&job, &run, &ctx, &stop, outcome)
+        };
+        self.running.remove(run.claim.run_id.0, run.claim.fence);
+        match kind {
+            Some(kind) => {
+                let ending = Ending {
+                    claim: run.claim,
+                    kind,
+                };
+                if self.endings.send(ending).await.is_err() {
+                    tracing::debug!(
+                        "an attempt ended after its worker; the run will be taken over"
+                    );
+                }
+            }
+            None => tracing::warn!(
+                run = %run.claim.run_id,
+                "another worker has taken over a run; this one's result is discarded"
+            ),
+        }
+    }
+}
+
+async fn supervise(
+    job: &Registration,
+    ctx: &JobContext,
+    input: Value,
+    time_left: Option<Duration>,
+    stop: &Stop,
+) -> Outcome {
+    let mut handler = std::pin::pin!(panics::catch(|| job.run(ctx, input)));
+    let time_is_up = async {
+        match time_left {
+            Some(left) => sleep(left).await,
+            None => std::future::pending().await,
+        }
+    };
+    let returned = tokio::select! {
+        biased;
+        returned = &mut handler => returned,
+        () = stop.token.cancelled() => {
+            let time = match stop.reason() {
+                // Another worker may begin any moment.
+                None | Some(StopReason::LeaseExpired) => STOPPING / 10,
+                Some(_) => STOPPING,
+            };
+            match timeout(time, &mut handler).await {
+                Ok(returned) => returned,
+                Err(_) => return Outcome::Dropped,
+            }
+        }
+        () = time_is_up => {
+            stop.stop(StopReason::TimedOut);
+            match timeout(STOPPING, &mut handler).await {
+                Ok(returned) => returned,
+                Err(_) => return Outcome::Dropped,
+            }
+        }
+    };
+    match returned {
+        Ok(result) => Outcome::Returned(result),
+        Err(panic) => Outcome::Panicked(panic),
+    }
+}
+
+/// What is to be written; nothing where another worker has the run.
+fn ending(
+    job: &Registration,
+    run: &ClaimedRun,
+    ctx: &JobContext,
+    stop: &Stop,
+    outcome: Outcome,
+) -> Option<EndingKind> {
+    if ctx.has_lost_lease() {
+        return None;
+    }
+    // Who finishes after being told to stop has finished, except for a timeout, which the caller relies on.
+    let reason = stop.reason();
+    if let (Outcome::Returned(Ok(_)), Some(StopReason::TimedOut)) = (&outcome, reason) {
+    } else if let Outcome::Returned(Ok(output)) = outcome {
+        return Some(EndingKind::Completed(output));
+    }
+    match reason {
+        Some(StopReason::TimedOut) => {
+            let text = "its time was up";
+            return Some(over(run, RunStatus::TimedOut, "timed_out", text));
+        }
+        Some(StopReason::Cancelled) => {
+            return Some(over(
+                run,
+                RunStatus::Canceled,
+                "canceled",
+                "cancelled while it ran",
+            ));
+        }
+        Some(StopReason::Shutdown | StopReason::LeaseExpired) => {
+            return Some(EndingKind::HandedBack);
+        }
+        None => {}
+    }
+    match outcome {
+        Outcome::Returned(Ok(_)) | Outcome::Dropped => Some(EndingKind::HandedBack),
+        Outcome::Panicked(panic) => {
+            let error = JobError {
+                kind: JobErrorKind::Retryable,
+                message: format!("the handler panicked: {}", panic.message),
+                backtrace: panic.backtrace,
+            };
+            Some(failed(job, run, "panicked", error))
+        }
+        Outcome::Returned(Err(error)) if error.kind == JobErrorKind::LeaseLost => None,
+        Outcome::Returned(Err(error)) => Some(failed(job, run, "failed", error)),
+    }
+}
+
+fn failed(job: &Registration, run: &ClaimedRun, outcome: &str, error: JobError) -> EndingKind {
+    let failures = run.failures.saturating_add(1);
+    let kind = error.kind;
+    let error = attempt_error(run, outcome, error.message, error.backtrace);
+    if kind == JobErrorKind::NonRetryable || failures >= run.max_attempts {
+        return EndingKind::Over {
+            status: RunStatus::Failed,
+            error,
+        };
+    }
+    let after = match kind {
+        JobErrorKind::RetryAfter(delay) => delay,
+        _ => {
+            let spread = rand::rng().random_range(-1.0..=1.0);
+            job.retry
+                .wait_after(u32::try_from(failures).unwrap_or(1), spread)
+        }
+    };
+    EndingKind::Retry { after, error }
+}
+
+fn over(run: &ClaimedRun, status: RunStatus, outcome: &str, text: &str) -> EndingKind {
+    EndingKind::Over {
+        status,
+        error: attempt_error(run, outcome, text.to_owned(), None),
+    }
+}
+
+fn attempt_error(
+    run: &ClaimedRun,
+    outcome: &str,
+    error: String,
+    backtrace: Option<String>,
+) -> AttemptError {
+    let claim = &run.claim;
+    AttemptError {
+        attempt: claim.attempt,
+        outcome: outcome.to_owned(),
+        error,
+        backtrace,
+        worker_id: Some(claim.worker_id),
+        started_at: Some(claim.claimed_at),
+        ended_at: Some(claim.now().max(claim.claimed_at)),
+    }
+}

@@ -1,0 +1,86 @@
+//! When there is nothing left to do.
+
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::database::{dialect, literal};
+use crate::events::drain::Drainer;
+use crate::jobs::entities::job_run;
+
+use super::pulse::Pulse;
+use super::{Worker, WorkerError};
+
+/// How often to look where no ending prompts it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Returns once the worker has nothing to do.
+pub(super) async fn wait(
+    worker: &Worker,
+    pulse: &Pulse,
+    drainer: &Drainer,
+) -> Result<(), WorkerError> {
+    let job_types: Vec<&str> = worker
+        .jobs
+        .values()
+        .filter(|job| worker.hosts_pool(&job.pool))
+        .map(|job| job.job_type)
+        .collect();
+    let mut written = pulse.written.subscribe();
+    loop {
+        written.mark_unchanged();
+        let settled = drainer.drain_until_idle().await?;
+        if settled > 0 {
+            worker.runtime.wake_up().wake_here();
+            continue;
+        }
+        let idle = job_types.is_empty()
+            || !has_runs(worker.runtime.db(), pulse.worker_id, &job_types).await?;
+        if idle {
+            return Ok(());
+        }
+        // The sender lives in `pulse`.
+        let _ = timeout(PAUSE, written.changed()).await;
+    }
+}
+
+async fn has_runs(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    job_types: &[&str],
+) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let dialect = dialect(db)?;
+    let running = Condition::all()
+        .add(Expr::col(C::Status).eq(literal("running")))
+        .add(C::WorkerId.eq(worker_id));
+    let ready = Condition::all()
+        .add(Expr::col(C::Status).eq(literal("pending")))
+        .add(Expr::col(C::Readiness).eq(literal("ready")))
+        .add(C::JobType.is_in(job_types.iter().copied()));
+    let due = Condition::all()
+        .add(Expr::col(C::Status).eq(literal("pending")))
+        .add(Expr::col(C::Readiness).eq(literal("scheduled")))
+        .add(Expr::col(C::RunAt).lte(dialect.now()))
+        .add(C::JobType.is_in(job_types.iter().copied()));
+    for condition in [running, ready, due] {
+        let found = job_run::Entity::find()
+            .select_only()
+            .column(C::Id)
+            .filter(condition)
+            .limit(1)
+            .into_tuple::<Uuid>()
+            .one(db)
+            .await?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

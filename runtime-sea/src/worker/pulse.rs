@@ -1,0 +1,378 @@
+//! What must go on whatever the handlers do: heartbeats, take-over, admission, cancellation, and the writing of endings.
+//!
+//! It all runs on a thread and on connections of its own, so that neither a handler that blocks its runtime nor one that
+//! holds every connection can make a live worker look dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Runtime;
+use crate::database::{Dialect, dialect, literal, now_plus};
+use crate::jobs::complete::{self, Ending};
+use crate::jobs::entities::{job_run, job_worker};
+use crate::jobs::{admit, rescue};
+
+use super::builder::Settings;
+use super::running::{Running, StopReason};
+
+/// How many endings are written in one transaction.
+const ENDINGS: usize = 256;
+
+/// How long the row of a dead worker is kept for people to see.
+const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a stopping worker tries to write what is left while the database does not answer.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The state that a worker's tasks share.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    pub(super) worker_id: Uuid,
+    pub(super) running: Arc<Running>,
+    alive: AtomicBool,
+    /// When the last heartbeat that arrived was sent.
+    beat: watch::Sender<Instant>,
+    /// Grows with every batch of endings that was written.
+    pub(super) written: watch::Sender<u64>,
+}
+
+impl Pulse {
+    pub(super) fn new(worker_id: Uuid) -> Self {
+        Self {
+            worker_id,
+            running: Arc::default(),
+            alive: AtomicBool::new(true),
+            beat: watch::Sender::new(Instant::now()),
+            written: watch::Sender::new(0),
+        }
+    }
+
+    /// Whether the worker may claim: its last heartbeat is recent enough that nobody can think it dead.
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Relaxed)
+    }
+}
+
+/// Everything that the thread needs.
+pub(super) struct Life {
+    pub(super) runtime: Runtime,
+    pub(super) settings: Settings,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) endings: mpsc::Receiver<Ending>,
+    /// Cancelled when the worker is done with everything else.
+    pub(super) end: CancellationToken,
+}
+
+/// Enters the worker into the table, so that it may claim.
+pub(super) async fn register(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    settings: &Settings,
+) -> Result<(), DbErr> {
+    beat(db, dialect(db)?, worker_id, settings).await
+}
+
+/// Runs until `end` is cancelled and every ending is written, then takes the worker out of the table.
+pub(super) fn live(life: Life) -> Result<(), std::io::Error> {
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    tokio.block_on(async {
+        let db = match dialect(life.runtime.db()) {
+            Ok(dialect) => dialect.dedicated(life.runtime.db(), 5),
+            Err(_) => life.runtime.db().clone(),
+        };
+        let Life {
+            runtime,
+            settings,
+            pulse,
+            endings,
+            end,
+        } = life;
+        let with_jobs = !settings.events_only;
+        let endless = async {
+            tokio::join!(
+                heartbeat(&db, &settings, &pulse),
+                maintenance(&runtime, &db, &settings, &pulse, with_jobs),
+                admission(&runtime, &db, with_jobs),
+                cancellations(&runtime, &db, &settings, &pulse, with_jobs),
+                notifications(&runtime, &db),
+            )
+        };
+        let writing = write_endings(&runtime, &db, &pulse, endings, &end);
+        tokio::select! {
+            _ = endless => {}
+            () = writing => {}
+        }
+        // In vain if the database is away; then the row runs out like that of a dead worker.
+        let leave = Query::delete()
+            .from_table(job_worker::Entity)
+            .and_where(job_worker::Column::Id.eq(pulse.worker_id))
+            .to_owned();
+        match timeout(FAREWELL, db.execute(&leave)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
+            Err(_) => tracing::warn!("the worker could not sign off in time"),
+        }
+    });
+    Ok(())
+}
+
+async fn beat(
+    db: &DatabaseConnection,
+    dialect: &dyn Dialect,
+    worker_id: Uuid,
+    settings: &Settings,
+) -> Result<(), DbErr> {
+    use job_worker::Column as C;
+
+    let upsert = Query::insert()
+        .into_table(job_worker::Entity)
+        .columns([C::Id, C::Name, C::StartedAt, C::HeartbeatAt, C::ExpiresAt])
+        .values_panic([
+            worker_id.into(),
+            settings.name.clone().into(),
+            dialect.now(),
+            dialect.now(),
+            now_plus(dialect, settings.lease),
+        ])
+        .on_conflict(
+            OnConflict::column(C::Id)
+                .update_columns([C::HeartbeatAt, C::ExpiresAt])
+                .to_owned(),
+        )
+        .to_owned();
+    db.execute(&upsert).await.map(drop)
+}
+
+// The lease counts from before the heartbeat was sent: the database gives at least that much.
+async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) {
+    let mut last = Instant::now();
+    loop {
+        let sent = Instant::now();
+        let dialect = match dialect(db) {
+            Ok(dialect) => dialect,
+            Err(_) => return,
+        };
+        let answer = timeout(
+            settings.lease / 4,
+            beat(db, dialect, pulse.worker_id, settings),
+        )
+        .await;
+        let failed = match answer {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+        };
+        match failed {
+            None => {
+                last = sent;
+                pulse.beat.send_replace(sent);
+                pulse.alive.store(true, Ordering::Relaxed);
+                sleep(settings.heartbeat).await;
+            }
+            Some(error) => {
+                tracing::warn!(%error, "a heartbeat did not arrive");
+                // Stops claiming well before the others may take over, and stops working when they may.
+                if last.elapsed() > settings.lease / 2 {
+                    pulse.alive.store(false, Ordering::Relaxed);
+                }
+                sleep((settings.heartbeat / 4).max(Duration::from_millis(50))).await;
+            }
+        }
+        if last.elapsed() > settings.lease.mul_f64(0.75) {
+            pulse.running.stop_all(StopReason::LeaseExpired);
+        }
+    }
+}
+
+async fn maintenance(
+    runtime: &Runtime,
+    db: &DatabaseConnection,
+    settings: &Settings,
+    pulse: &Pulse,
+    with_jobs: bool,
+) {
+    let interval = settings.lease / 7;
+    // After an outage the other workers get one lease to be heard again before they count as dead.
+    let mut heard_since = Instant::now() - settings.lease;
+    loop {
+        sleep(interval.mul_f64(rand::rng().random_range(0.8..1.2))).await;
+        if pulse.beat.borrow().elapsed() > settings.lease / 2 {
+            heard_since = Instant::now();
+            continue;
+        }
+        if heard_since.elapsed() < settings.lease {
+            continue;
+        }
+        let result = async {
+            if with_jobs {
+                let rescued = rescue::rescue(db, settings.max_recoveries).await?;
+                let released = admit::release_orphaned_keys(db).await?;
+                if rescued != rescue::Rescued::default() {
+                    tracing::warn!(
+                        taken_over = rescued.taken_over,
+                        given_up = rescued.given_up,
+                        "runs of dead workers"
+                    );
+                }
+                if rescued.taken_over > 0 || released {
+                    runtime.wake_up().wake_here();
+                }
+            }
+            forget_dead_workers(db).await
+        };
+        if let Err(error) = result.await {
+            tracing::warn!(%error, "maintenance failed and will be tried again");
+        }
+    }
+}
+
+async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let dialect = dialect(db)?;
+    let long_ago = dialect.now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
+    let delete = Query::delete()
+        .from_table(job_worker::Entity)
+        .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))
+        .to_owned();
+    db.execute(&delete).await.map(drop)
+}
+
+async fn admission(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) {
+    if !with_jobs {
+        return std::future::pending().await;
+    }
+    let mut wake_up = runtime.wake_up().subscribe();
+    let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+    loop {
+        wake_up.mark_unchanged();
+        let pause = match admit::admit(db).await {
+            Ok(admitted) => {
+                if admitted.any || admitted.cancelled {
+                    runtime.wake_up().wake_here();
+                    wake_up.mark_unchanged();
+                }
+                admitted.next.map_or(poll, |next| next.min(poll))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admission failed and will be tried again");
+                poll
+            }
+        };
+        // The sender lives in the runtime that this borrows.
+        let _ = timeout(pause, wake_up.changed()).await;
+    }
+}
+
+async fn cancellations(
+    runtime: &Runtime,
+    db: &DatabaseConnection,
+    settings: &Settings,
+    pulse: &Pulse,
+    with_jobs: bool,
+) {
+    use job_run::Column as C;
+
+    if !with_jobs {
+        return std::future::pending().await;
+    }
+    let mut wake_up = runtime.wake_up().subscribe();
+    let requested = Query::select()
+        .columns([C::Id, C::Fence])
+        .from(job_run::Entity)
+        .and_where(Expr::col(C::Status).eq(literal("running")))
+        .and_where(C::WorkerId.eq(pulse.worker_id))
+        .and_where(C::CancelRequestedAt.is_not_null())
+        .to_owned();
+    loop {
+        let _ = timeout(settings.heartbeat, wake_up.changed()).await;
+        // Wake-ups come with every start: one look serves many.
+        sleep(Duration::from_millis(20)).await;
+        wake_up.mark_unchanged();
+        if pulse.running.is_empty() {
+            continue;
+        }
+        let stop = async {
+            for row in db.query_all(&requested).await? {
+                let (id, fence) = (row.try_get("", "id")?, row.try_get("", "fence")?);
+                pulse.running.stop(id, fence, StopReason::Cancelled);
+            }
+            Ok::<_, DbErr>(())
+        };
+        if let Err(error) = stop.await {
+            tracing::warn!(%error, "cancellations could not be read and will be tried again");
+        }
+    }
+}
+
+// A subscription that breaks is renewed; until then the workers poll.
+async fn notifications(runtime: &Runtime, db: &DatabaseConnection) {
+    let Ok(dialect) = dialect(db) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let pause = match dialect.forward_notifications(db, runtime.wake_up()).await {
+            Ok(false) => return std::future::pending().await,
+            Ok(true) => Duration::from_millis(100),
+            Err(error) => {
+                tracing::debug!(%error, "notifications are interrupted; the worker polls");
+                Duration::from_secs(1)
+            }
+        };
+        sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+    }
+}
+
+async fn write_endings(
+    runtime: &Runtime,
+    db: &DatabaseConnection,
+    pulse: &Pulse,
+    mut endings: mpsc::Receiver<Ending>,
+    end: &CancellationToken,
+) {
+    let mut batch = Vec::with_capacity(ENDINGS);
+    // Ends when every executor is gone and the channel is empty.
+    while endings.recv_many(&mut batch, ENDINGS).await > 0 {
+        // The same order everywhere keeps two batches from waiting for each other.
+        batch.sort_by_key(|ending| ending.claim.run_id);
+        let mut pause = Duration::from_millis(20);
+        let mut deadline = None;
+        loop {
+            match complete::write(db, pulse.worker_id, &batch).await {
+                Ok(written) => {
+                    if written.stale > 0 {
+                        tracing::warn!(runs = written.stale, "stale results were discarded");
+                    }
+                    if written.released {
+                        runtime.wake_up().wake_here();
+                    }
+                    break;
+                }
+                Err(error) => {
+                    let since = end.is_cancelled().then(Instant::now);
+                    deadline = deadline.or(since);
+                    if deadline.is_some_and(|since: Instant| since.elapsed() > FAREWELL) {
+                        tracing::error!(%error, runs = batch.len(), "results were lost at shutdown; the runs will be taken over");
+                        return;
+                    }
+                    tracing::warn!(%error, "results could not be written and will be tried again");
+                    sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+        }
+        batch.clear();
+        pulse
+            .written
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
