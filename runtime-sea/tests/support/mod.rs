@@ -1,0 +1,104 @@
+//! Runs each test on every database: a fresh SQLite file, and a fresh PostgreSQL database where there is a server.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::future::Future;
+use std::time::Duration;
+
+use codegen_tests::databases::{self, TestDatabase};
+use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, migration};
+use sea_orm_migration::SchemaManager;
+
+/// A fresh database with the runtime's tables.
+pub(crate) struct TestBed {
+    pub(crate) url: String,
+    pub(crate) runtime: Runtime,
+}
+
+impl TestBed {
+    /// Another process's handle on the same database.
+    pub(crate) async fn other_process(&self) -> Runtime {
+        Runtime::new(runtime_sea::connect(&self.url).await.unwrap())
+    }
+
+    pub(crate) async fn run(&self, id: RunId) -> RunDetails {
+        self.runtime.jobs().show(id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn status(&self, id: RunId) -> RunStatus {
+        self.run(id).await.run.status
+    }
+
+    /// Waits until the run has this status.
+    pub(crate) async fn until_status(&self, id: RunId, status: RunStatus) {
+        until(&format!("run {id} is {status}"), async || {
+            self.status(id).await == status
+        })
+        .await;
+    }
+}
+
+/// Waits for a condition, for at most a minute.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
+/// Runs a test on a SQLite file.
+pub(crate) fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
+    run(databases::sqlite().unwrap(), test);
+}
+
+/// Runs a test on PostgreSQL, or says that it was not run.
+pub(crate) fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
+    if let Some(database) = databases::postgres().unwrap() {
+        run(database, test);
+    }
+}
+
+// The database outlives the Tokio runtime: dropping it talks to the server, which may not be done on one.
+fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed) -> F) {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
+    tokio.block_on(async {
+        let url = database.url.clone();
+        let db = runtime_sea::connect(&url).await.unwrap();
+        let manager = SchemaManager::new(&db);
+        migration::events::v1::up(&manager).await.unwrap();
+        migration::jobs::v1::up(&manager).await.unwrap();
+        migration::bridge::v1::up(&manager).await.unwrap();
+        test(TestBed {
+            url,
+            runtime: Runtime::new(db),
+        })
+        .await;
+    });
+    tokio.shutdown_timeout(Duration::from_secs(5));
+    drop(database);
+}
+
+/// Makes two tests of each function: one per database.
+#[macro_export]
+macro_rules! on_each_database {
+    ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
+        mod sqlite {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::on_sqlite(super::$test); })+
+        }
+        mod postgres {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::on_postgres(super::$test); })+
+        }
+    };
+}
