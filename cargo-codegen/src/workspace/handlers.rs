@@ -163,7 +163,7 @@ impl Search {
             let handler = FoundHandler {
                 job_type,
                 type_name,
-                module: module.to_owned(),
+                module: spelled(module),
                 file: path.to_owned(),
                 line,
             };
@@ -255,6 +255,18 @@ fn join(module: &str, ident: &syn::Ident) -> String {
     } else {
         format!("{module}::{ident}")
     }
+}
+
+/// The path as it is written in Rust, with `r#` where it is needed.
+fn spelled(module: &str) -> String {
+    let spell = |part: &str| match syn::parse_str::<syn::Ident>(part) {
+        Ok(_) if part != "gen" => part.to_owned(),
+        _ => format!("r#{part}"),
+    };
+    if module.is_empty() {
+        return String::new();
+    }
+    module.split("::").map(spell).collect::<Vec<_>>().join("::")
 }
 
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {

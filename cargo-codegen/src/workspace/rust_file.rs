@@ -18,10 +18,8 @@ pub(crate) struct SyntaxError {
 /// A parsed file.
 pub(crate) struct RustFile {
     pub(crate) ast: syn::File,
-    /// Length of what syn cuts off before it counts positions: a byte order mark and a `#!` line.
+    /// Length of what syn cuts off before it counts positions: a byte order mark and a `#!` line without its end.
     offset: usize,
-    /// The same in lines; syn leaves the line's end in place.
-    lines_before: usize,
 }
 
 impl RustFile {
@@ -30,11 +28,7 @@ impl RustFile {
             Ok(ast) => {
                 let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
                 let offset = mark + ast.shebang.as_ref().map_or(0, String::len);
-                Ok(Self {
-                    ast,
-                    offset,
-                    lines_before: 0,
-                })
+                Ok(Self { ast, offset })
             }
             Err(error) => Err(SyntaxError {
                 line: error.span().start().line,
@@ -56,7 +50,7 @@ impl RustFile {
 
     /// 1-based line on which a part begins.
     pub(crate) fn line(&self, part: &impl Spanned) -> usize {
-        part.span().start().line + self.lines_before
+        part.span().start().line
     }
 }
 
