@@ -1,5 +1,4 @@
 //! Entries in `Cargo.toml` and `codegen.yaml`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cargo_codegen::changeset::Edit;
 use cargo_codegen::workspace::edit::{Refused, apply};

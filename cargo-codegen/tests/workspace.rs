@@ -182,7 +182,7 @@ fn workspace(files: &[(&str, &str)]) -> (tempfile::TempDir, Utf8PathBuf) {
 }
 
 fn discover_in(root: &Utf8Path, manifest: &str) -> Workspace {
-    discover(Some(&root.join(manifest))).unwrap()
+    discover(Some(&root.join(manifest)), true).unwrap()
 }
 
 #[test]
@@ -246,13 +246,13 @@ fn a_package_in_the_root_has_no_directory_of_its_own() {
 #[test]
 fn a_workspace_that_cargo_refuses_is_an_error_in_cargos_words() {
     let (_dir, root) = workspace(&[("Cargo.toml", "[workspace]\nmembers = [\"gone\"]\n")]);
-    let error = discover(Some(&root.join("Cargo.toml"))).unwrap_err();
+    let error = discover(Some(&root.join("Cargo.toml")), true).unwrap_err();
     assert!(
         error
             .to_string()
             .starts_with("failed to load manifest for workspace member"),
         "{error}"
     );
-    let error = discover(Some(&root.join("none/Cargo.toml"))).unwrap_err();
+    let error = discover(Some(&root.join("none/Cargo.toml")), true).unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
 }
