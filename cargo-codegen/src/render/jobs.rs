@@ -12,6 +12,7 @@ use crate::workspace::handlers::FoundHandler;
 struct HandlersView<'a> {
     source: &'a str,
     handlers: Vec<String>,
+    pools: &'a [(String, u32)],
     state: &'a str,
     state_type: &'a str,
 }
@@ -37,6 +38,7 @@ pub fn jobs(model: &Model, handlers: &[FoundHandler]) -> Result<Vec<Output>> {
     let view = HandlersView {
         source: &source,
         handlers: paths,
+        pools: &config.job_pools,
         state: &config.app_state,
         state_type: scaffold::state_type(config),
     };

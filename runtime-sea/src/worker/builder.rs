@@ -77,6 +77,7 @@ pub enum BuildError {
 pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) concurrency: usize,
+    pub(crate) pool_concurrency: BTreeMap<String, usize>,
     pub(crate) pools: Option<BTreeSet<String>>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) heartbeat: Duration,
@@ -113,6 +114,7 @@ impl WorkerBuilder {
             settings: Settings {
                 name: format!("worker-{}", std::process::id()),
                 concurrency: 32,
+                pool_concurrency: BTreeMap::new(),
                 pools: None,
                 shutdown_grace: Duration::from_secs(25),
                 heartbeat: Duration::from_millis(1500),
@@ -161,6 +163,12 @@ impl WorkerBuilder {
     /// How many runs each pool executes at a time on this worker; 32 unless set.
     pub fn concurrency(mut self, runs: usize) -> Self {
         self.settings.concurrency = runs;
+        self
+    }
+
+    /// How many runs of one pool are executed at a time on this worker, whatever [`concurrency`](Self::concurrency) says.
+    pub fn pool(mut self, pool: impl Into<String>, runs: usize) -> Self {
+        self.settings.pool_concurrency.insert(pool.into(), runs);
         self
     }
 
@@ -260,7 +268,7 @@ impl WorkerBuilder {
 }
 
 fn check_settings(settings: &Settings) -> Result<(), BuildError> {
-    if settings.concurrency == 0 {
+    if settings.concurrency == 0 || settings.pool_concurrency.values().any(|runs| *runs == 0) {
         return Err(BuildError::Setting(
             "a worker's concurrency must be at least 1".to_owned(),
         ));

@@ -238,7 +238,12 @@ impl Worker {
             .map(|(pool, jobs)| Lane {
                 pool: pool.to_owned(),
                 jobs,
-                concurrency: self.settings.concurrency,
+                concurrency: self
+                    .settings
+                    .pool_concurrency
+                    .get(pool)
+                    .copied()
+                    .unwrap_or(self.settings.concurrency),
                 executor: executor.clone(),
                 pulse: pulse.clone(),
                 tasks: tasks.clone(),
