@@ -4,6 +4,8 @@
 //! the worker that executes them.
 
 pub mod bridge;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub(crate) mod database;
 pub mod events;
 pub mod jobs;

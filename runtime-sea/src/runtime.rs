@@ -52,7 +52,6 @@ impl Runtime {
     }
 
     /// A worker in the making, see [`WorkerBuilder`].
-    #[must_use]
     pub fn worker(&self) -> WorkerBuilder {
         WorkerBuilder::new(self.clone())
     }

@@ -1,5 +1,7 @@
 //! Starting, executing and retrying runs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::sync::Arc;

@@ -7,7 +7,6 @@ mod wake_up;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait, Query, SelectStatement, UpdateStatement, WithClause,
 };
@@ -157,18 +156,6 @@ fn is_unreachable(error: &DbErr) -> bool {
         }
         _ => false,
     }
-}
-
-/// The database's clock.
-pub(crate) async fn now(db: &impl ConnectionTrait) -> Result<DateTime<Utc>, DbErr> {
-    let select = Query::select()
-        .expr_as(dialect(db)?.now(), "now")
-        .to_owned();
-    let row = db
-        .query_one(&select)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("the database's clock".to_owned()))?;
-    row.try_get("", "now")
 }
 
 /// The database's clock, `duration` from now; at most a century, where every database's calendar still works.

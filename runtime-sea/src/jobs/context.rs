@@ -197,10 +197,6 @@ impl JobContext {
     ///
     /// # Errors
     /// As [`spawn_child`](Self::spawn_child).
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the caller hands the input over, as in a start"
-    )]
     pub async fn spawn_child_with<J: JobHandler>(
         &self,
         name: &str,

@@ -39,11 +39,6 @@ impl Jobs {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    // By value like `start`: the caller hands the input over.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the caller hands the input over, as in `start`"
-    )]
     pub async fn start_with<J: JobHandler>(
         &self,
         conn: &(impl ConnectionTrait + TransactionTrait),

@@ -5,7 +5,9 @@ use sea_orm::{
 };
 
 use super::entities::{job_run, job_step};
-use super::{RunDetails, RunFilter, RunId, RunRecord, StepRecord};
+use crate::events::entities::domain_event;
+
+use super::{CausingEvent, RunDetails, RunFilter, RunId, RunRecord, StepRecord};
 
 /// The newest runs that the filter lets through.
 pub(crate) async fn list(
@@ -61,10 +63,23 @@ pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<Ru
         .order_by_asc(job_run::Column::Id)
         .all(db)
         .await?;
+    let caused_by_event = match run.event_id {
+        None => None,
+        Some(event_id) => domain_event::Entity::find()
+            .filter(domain_event::Column::Id.eq(event_id))
+            .one(db)
+            .await?
+            .map(|event| CausingEvent {
+                id: event_id,
+                event_type: event.event_type,
+                trigger_id: run.trigger_id.clone(),
+                occurred_at: event.occurred_at,
+            }),
+    };
     Ok(Some(RunDetails {
         run: run.into(),
         steps: steps.into_iter().map(StepRecord::from).collect(),
         children: children.into_iter().map(RunRecord::from).collect(),
-        caused_by_event: None,
+        caused_by_event,
     }))
 }

@@ -308,6 +308,7 @@ impl RunFilter {
     }
 
     /// Only runs about this.
+    #[expect(clippy::needless_pass_by_value, reason = "ids are passed as they are")]
     pub fn scope(mut self, kind: impl Into<String>, id: impl ToString) -> Self {
         self.scope = Some((kind.into(), id.to_string()));
         self

@@ -32,6 +32,8 @@ pub(crate) struct PolicyTrigger<I> {
     pub(crate) input: InputOf<I>,
 }
 
+type Prepare = dyn Fn(&EventRecord) -> Result<Option<PreparedRun>, TriggerError> + Send + Sync;
+
 /// A trigger of a registered job, its input type erased.
 #[derive(Clone)]
 pub(crate) struct Trigger {
@@ -40,7 +42,7 @@ pub(crate) struct Trigger {
     pub(crate) event_type: &'static str,
     pub(crate) job_type: &'static str,
     pub(crate) is_audit: bool,
-    prepare: Arc<dyn Fn(&EventRecord) -> Result<Option<PreparedRun>, TriggerError> + Send + Sync>,
+    prepare: Arc<Prepare>,
 }
 
 impl Trigger {

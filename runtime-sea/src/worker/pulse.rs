@@ -159,10 +159,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
     let mut last = Instant::now();
     loop {
         let sent = Instant::now();
-        let dialect = match dialect(db) {
-            Ok(dialect) => dialect,
-            Err(_) => return,
-        };
+        let Ok(dialect) = dialect(db) else { return };
         let answer = timeout(
             settings.lease / 4,
             beat(db, dialect, pulse.worker_id, settings),

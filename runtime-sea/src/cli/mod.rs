@@ -1,0 +1,67 @@
+//! The `jobs` and `events` subcommands of an app: what happened, for people (`--json` for tools).
+//!
+//! ```
+//! #[derive(clap::Parser)]
+//! enum Command {
+//!     /// Runs of jobs
+//!     Jobs(runtime_sea::cli::JobsCommand),
+//!     /// Events of the outbox
+//!     Events(runtime_sea::cli::EventsCommand),
+//! }
+//!
+//! # use clap::Parser;
+//! # Command::parse_from(["app", "jobs", "list", "--status", "failed", "--json"]);
+//! ```
+
+mod events;
+mod jobs;
+mod table;
+
+use chrono::{DateTime, Utc};
+use sea_orm::DbErr;
+use serde::Serialize;
+
+pub use events::EventsCommand;
+pub use jobs::JobsCommand;
+
+/// Why a command has nothing to show.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// There is nothing under this id.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The database refused.
+    #[error("the database refused: {0}")]
+    Database(#[from] DbErr),
+    /// The result is not representable as JSON.
+    #[error("the result cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+fn json(value: &impl Serialize) -> Result<String, CliError> {
+    Ok(serde_json::to_string_pretty(value)?)
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+fn clock(at: DateTime<Utc>) -> String {
+    at.format("%H:%M:%S%.3f").to_string()
+}
+
+/// The first line of a text, bounded.
+fn brief(text: &str) -> String {
+    const LENGTH: usize = 100;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= LENGTH {
+        return line.to_owned();
+    }
+    line.chars().take(LENGTH).chain(['…']).collect()
+}
