@@ -17,6 +17,7 @@ use crate::workspace::{self, Disk, Files, Overlay, Package, Workspace, handlers:
 pub struct Site {
     root: Utf8PathBuf,
     workspace: Option<Workspace>,
+    notes: Vec<String>,
 }
 
 impl Site {
@@ -25,6 +26,7 @@ impl Site {
         Self {
             root: root.into(),
             workspace: None,
+            notes: Vec::new(),
         }
     }
 
@@ -37,6 +39,7 @@ impl Site {
         Ok(Self {
             root: found.root.clone(),
             workspace: Some(found),
+            notes: Vec::new(),
         })
     }
 
@@ -53,6 +56,39 @@ impl Site {
             format!("{} has no {CONFIG_FILE}", self.root),
             "`cargo codegen init` adopts this workspace, `cargo codegen new <dir>` makes a new one",
         ))
+    }
+
+    /// The workspace, with a run that was interrupted finished or undone; not for a dry run.
+    ///
+    /// # Errors
+    /// If another run is under way, or a file cannot be written.
+    pub fn recovered(mut self, dry_run: bool) -> Result<Self, Failure> {
+        if dry_run || !self.root.is_dir() {
+            return Ok(self);
+        }
+        if let Some(recovery) = changeset::recover(&self.root).map_err(Failure::other)? {
+            let files = recovery.files.len();
+            let did = if recovery.finished {
+                "finished"
+            } else {
+                "undone"
+            };
+            self.notes.push(format!(
+                "an earlier run was interrupted; it was {did} ({files} files)"
+            ));
+            self.notes.extend(
+                recovery
+                    .left
+                    .iter()
+                    .map(|it| format!("{it} was edited since then, and left as it is")),
+            );
+        }
+        Ok(self)
+    }
+
+    /// What the user should know about its state.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Its absolute root.

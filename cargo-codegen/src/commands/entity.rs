@@ -72,7 +72,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
 }
 
 fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
-    let site = context.site()?;
+    let site = context.site_to_write(arguments.writing)?;
     let addition = match &arguments.name {
         Some(name) => request::entity_new(&site, name, &arguments.words)?,
         None => request::Addition::default(),

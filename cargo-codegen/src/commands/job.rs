@@ -60,7 +60,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
 }
 
 fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
-    let site = context.site()?;
+    let site = context.site_to_write(arguments.writing)?;
     let asked = JobArguments {
         job_type: arguments.name.clone(),
         words: arguments.words.clone(),

@@ -144,6 +144,11 @@ impl Context {
         Site::discover(self.manifest_path.as_deref(), self.offline)
     }
 
+    /// The workspace in hand, to be written into: what an interrupted run has left is put right first.
+    fn site_to_write(&self, writing: Writing) -> Result<Site, Failure> {
+        self.bare_site()?.recovered(writing.dry_run)?.configured()
+    }
+
     /// The date of new migrations.
     fn now(&self) -> Result<NaiveDateTime, Failure> {
         generate::now()
@@ -176,14 +181,21 @@ impl Context {
         }
         let mut next = addition.next.clone();
         next.extend(survey::after_writing(&plan));
+        let vendored = plan.loaded.model.config.vendored().map(ToOwned::to_owned);
         Ok(Outcome {
             changes: Some(Changes {
                 set: plan.set,
                 dry_run: writing.dry_run,
+                vendored,
             }),
             sources: plan.loaded.sources,
             problems: plan.loaded.problems,
-            notes: addition.notes.clone(),
+            notes: site
+                .notes()
+                .iter()
+                .chain(&addition.notes)
+                .cloned()
+                .collect(),
             next,
             ..Outcome::default()
         })

@@ -83,11 +83,15 @@ pub(super) fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure
     let runtime = request::runtime_source(&arguments.runtime, &arguments.dir)?;
     let (site, addition) =
         request::new_workspace(&arguments.dir, &databases(&arguments.database), &runtime)?;
-    context.write(&site, &addition, arguments.writing)
+    context.write(
+        &site.recovered(arguments.writing.dry_run)?,
+        &addition,
+        arguments.writing,
+    )
 }
 
 pub(super) fn init(arguments: &Init, context: &Context) -> Result<Outcome, Failure> {
-    let site = context.bare_site()?;
+    let site = context.bare_site()?.recovered(arguments.writing.dry_run)?;
     let asked = request::InitArguments {
         entity: arguments.entity.clone(),
         migration: arguments.migration.clone(),

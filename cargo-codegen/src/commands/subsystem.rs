@@ -64,7 +64,7 @@ pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
 }
 
 fn install(arguments: &Install, context: &Context) -> Result<Outcome, Failure> {
-    let site = context.site()?;
+    let site = context.site_to_write(arguments.writing)?;
     let wanted = match arguments.name {
         SubsystemName::Events => Subsystem::Events,
         SubsystemName::Jobs => Subsystem::Jobs,

@@ -129,6 +129,15 @@ impl Config {
     pub fn has(&self, subsystem: Subsystem) -> bool {
         self.subsystems.contains(&subsystem)
     }
+
+    /// Directory of the runtime's copy in the workspace, if it has one.
+    pub fn vendored(&self) -> Option<&Utf8Path> {
+        match &self.runtime {
+            RuntimeSource::Vendored(dir) => Some(dir),
+            _ => None,
+        }
+    }
+
     /// Takes the packages' names from their manifests, where there are some.
     pub(crate) fn name_packages(&mut self, files: &dyn Files) {
         for location in [

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use camino::Utf8Path;
 use owo_colors::OwoColorize as _;
 
 use crate::changeset::{Action, Change, ChangeSet};
@@ -16,9 +17,9 @@ pub(super) const ACTIONS: [(Action, &str); 6] = [
     (Action::Kept, "kept"),
 ];
 
-/// The table: a count and the paths for each action. Paths of files that nothing happens to are left out
-/// unless asked for.
-pub(super) fn table(set: &ChangeSet, verbose: bool) -> String {
+/// The table: a count and the paths for each action. Unless asked for, paths of files that nothing happens to
+/// are left out, and the vendored runtime is one line.
+pub(super) fn table(set: &ChangeSet, vendored: Option<&Utf8Path>, verbose: bool) -> String {
     let mut text = String::new();
     for (action, word) in ACTIONS {
         let files: Vec<&Change> = set
@@ -35,9 +36,18 @@ pub(super) fn table(set: &ChangeSet, verbose: bool) -> String {
             text.push('\n');
             continue;
         }
-        for (position, file) in files.iter().enumerate() {
+        let folded = vendored.filter(|_| !verbose);
+        let (inside, outside): (Vec<&Change>, Vec<&Change>) = files
+            .into_iter()
+            .partition(|it| folded.is_some_and(|dir| it.path.starts_with(dir)));
+        let mut lines: Vec<String> = outside.iter().map(|it| it.path.to_string()).collect();
+        if let (Some(dir), false) = (folded, inside.is_empty()) {
+            let more = if inside.len() == 1 { "" } else { "s" };
+            lines.push(format!("{dir}/.. ({} file{more})", inside.len()));
+        }
+        for (position, line) in lines.iter().enumerate() {
             let indent = if position == 0 { 2 } else { 17 };
-            let _ = writeln!(text, "{:indent$}{}", "", file.path);
+            let _ = writeln!(text, "{:indent$}{line}", "");
         }
     }
     text

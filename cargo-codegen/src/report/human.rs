@@ -29,7 +29,7 @@ pub(super) fn outcome(outcome: &Outcome, options: Options, color: bool) -> Text 
         if changes.dry_run {
             text.out += &colored_diff(&changeset::diff(&changes.set));
         }
-        closing += &table(&changes.set, options.verbose);
+        closing += &table(&changes.set, changes.vendored.as_deref(), options.verbose);
         if changes.set.is_noop() {
             closing += "nothing to do\n";
         } else if changes.dry_run {
@@ -71,7 +71,7 @@ pub(super) fn failure(failure: &Failure, options: Options, color: bool) -> Text 
             }
         }
         Failure::Drift(set) => {
-            *err += &table(set, options.verbose);
+            *err += &table(set, None, options.verbose);
             for conflict in &set.conflicts {
                 let _ = writeln!(err, "{} {:>4}  {}", "    edited".red(), "", conflict.path);
             }

@@ -1,5 +1,7 @@
 //! What a command that worked has to say.
 
+use camino::Utf8PathBuf;
+
 use crate::changeset::ChangeSet;
 use crate::definition::{Problem, Sources};
 use crate::survey::{Step, View};
@@ -28,4 +30,6 @@ pub struct Changes {
     pub set: ChangeSet,
     /// Nothing was written.
     pub dry_run: bool,
+    /// Directory of the vendored runtime, if there is one.
+    pub vendored: Option<Utf8PathBuf>,
 }

@@ -39,8 +39,8 @@ pub fn new_workspace(
         Vec::new()
     } else {
         vec![Step::new(
-            format!("cd {dir}"),
-            "then: cargo codegen entity new product name:string price:decimal",
+            format!("cd {dir} && cargo codegen entity new product name:string price:decimal"),
+            "",
         )]
     };
     Ok((

@@ -66,6 +66,9 @@ pub fn init(site: &Site, arguments: &InitArguments) -> Result<Addition, Failure>
     packages::entity(&scaffold, &roles, &root_manifest, &mut addition)?;
     packages::migration(&scaffold, &roles, &root_manifest, &mut addition)?;
     packages::app_dependencies(&scaffold, &roles, &arguments.runtime, &mut addition)?;
+    if packages::declares_dependencies(&root_manifest) {
+        packages::declare(&mut addition);
+    }
     if let RuntimeSource::Vendored(dir) = &arguments.runtime {
         addition.edits.push(member(dir));
     }

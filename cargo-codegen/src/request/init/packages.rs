@@ -225,6 +225,37 @@ pub(super) fn app_dependencies(
     Ok(())
 }
 
+/// Whether the workspace keeps its dependencies in one table.
+pub(super) fn declares_dependencies(root_manifest: &str) -> bool {
+    let document: Option<DocumentMut> = root_manifest.parse().ok();
+    document.is_some_and(|it| {
+        let table = it.get("workspace").and_then(|it| it.get("dependencies"));
+        table.is_some_and(Item::is_table_like)
+    })
+}
+
+/// Puts what the packages depend on into the workspace's table first, from which they then inherit.
+pub(super) fn declare(addition: &mut Addition) {
+    let mut declared = Vec::new();
+    for edit in &addition.edits {
+        let Edit::Dependency {
+            file, name, spec, ..
+        } = edit
+        else {
+            continue;
+        };
+        let dir = file.parent().unwrap_or(Utf8Path::new(""));
+        let up = "../".repeat(dir.components().count());
+        declared.push(Edit::WorkspaceDependency {
+            file: "Cargo.toml".into(),
+            name: name.clone(),
+            spec: spec.replace(&format!("path = \"{up}"), "path = \""),
+        });
+    }
+    declared.append(&mut addition.edits);
+    addition.edits = declared;
+}
+
 /// The modules of the app, with `state` and `context` where they are missing. Gives the state's module.
 pub(super) fn app_modules(
     files: &Disk,
