@@ -1,0 +1,253 @@
+//! The command line as its user meets it: transcripts of sessions, compared with `tests/cli/*.txt`.
+//!
+//! `UPDATE_GOLDENS=1 cargo test -p cargo-codegen --test cli` rewrites them; read the difference.
+
+mod support;
+
+use support::Session;
+
+/// A runtime from the registry keeps the transcripts free of the vendored files.
+const NEW: &str = "new shop --runtime registry:0.1";
+
+#[test]
+fn the_tour_works_and_a_second_run_touches_nothing() {
+    let mut session = Session::new("tour");
+    session.run(NEW);
+    session.enter("shop");
+    let steps = [
+        "entity new product name:string sku:string:unique price:decimal:optional status:enum:draft,active",
+        "subsystem install events",
+        "subsystem install jobs",
+        "event new product_created product_id:uuid --direction change --aggregate product",
+        "job new index_product product_id:uuid --on product_created",
+    ];
+    for step in steps {
+        session.run(step);
+    }
+    session.run("");
+    session.run("check");
+    session.say("again");
+    let before = session.times();
+    for step in steps {
+        session.run(step);
+    }
+    session.leave();
+    session.run(NEW);
+    session.enter("shop");
+    assert_eq!(before, session.times(), "a file was touched");
+    session.finish();
+}
+
+#[test]
+fn nouns_lists_and_details() {
+    let mut session = Session::new("lists");
+    session.run(NEW);
+    session.enter("shop");
+    session.write(
+        "entities/account.yaml",
+        "entity: { name: account, description: Who buys. }\n\
+         fields:\n  name: { type: string, required: true, max_length: 200 }\n\
+         relationships:\n  contacts: { type: has_many, target: contact, foreign_key: account_id }\n",
+    );
+    session.write(
+        "entities/contact.yaml",
+        "entity: { name: contact }\n\
+         fields:\n  email: { type: string, required: true, unique: true }\n\
+         \x20 status: { type: enum, choices: [active, inactive], default: active }\n\
+         behaviors: [timestamps, soft_delete]\n\
+         relationships:\n  account: { type: belongs_to, target: account, foreign_key: account_id, on_delete: cascade }\n\
+         queries:\n  - { by: [account_id], order: created_at desc }\n\
+         emits: [contact_created]\n\
+         events:\n  - { type: contact_created, body: { contact_id: uuid } }\n",
+    );
+    session.run("");
+    session.run("subsystem install events");
+    for noun in ["entity", "event", "job", "subsystem"] {
+        session.run(noun);
+    }
+    session.run("entity show contact");
+    session.run("entity show account");
+    session.run("event show contact_created");
+    session.run("entity validate --strict");
+    session.run("--json event list");
+    session.run("--json entity show account");
+    session.finish();
+}
+
+#[test]
+fn wrong_words_are_underlined_and_write_nothing() {
+    let mut session = Session::new("words");
+    session.run(NEW);
+    session.enter("shop");
+    let before = session.times();
+    for line in [
+        "entity new product name:strng Email:string sku:string:uniqe status:enum name:text",
+        "entity new Product name:string",
+        "entity new ../product name:string",
+        "entity new product count:integer:max owner:belongs_to:optionl lines:has_many:unique",
+        "--json entity new product name:strng",
+        "entity new",
+        "entity new --all product",
+        "entity shwo product",
+        "event new created id:uuid",
+        "new 2fast",
+        "new other --runtime somewhere",
+    ] {
+        session.run(line);
+    }
+    assert_eq!(before, session.times(), "a file was touched");
+    session.finish();
+}
+
+#[test]
+fn a_definition_is_edited_in_its_file() {
+    let mut session = Session::new("words_again");
+    session.run(NEW);
+    session.enter("shop");
+    session.run("entity new product name:string:max_length=80 price:decimal:optional");
+    session.run("-q entity new product name:string:max_length=80 price:decimal:optional");
+    session.run("entity new product price:decimal:optional");
+    session.run("entity new product name:text price:decimal weight:float");
+    session.run("entity new product name:string:max_length=90");
+    session.run("entity new entities/product.yaml");
+    session.run("entity new entities/product.yaml name:string");
+    session.run("entity new prodct");
+    session.run("entity show prodcts");
+    session.finish();
+}
+
+#[test]
+fn g04_a_hand_edit_in_a_generated_file_stops_the_run() {
+    let mut session = Session::new("hand_edit");
+    session.run(NEW);
+    session.enter("shop");
+    session.run("-q entity new product name:string");
+    session.append("entity/src/product.rs", "\n// mine\n");
+    session.append("entities/product.yaml", "  # also mine\n");
+    let before = session.times();
+    session.run("entity new --all");
+    session.run("entity new --all --dry-run");
+    session.run("--json entity new --all");
+    session.run("");
+    session.run("check");
+    assert_eq!(before, session.times(), "a file was touched");
+    session.run("entity new --all --overwrite");
+    session.run("check");
+    session.finish();
+}
+
+#[test]
+fn a_dry_run_prints_a_patch_and_writes_nothing() {
+    let mut session = Session::new("dry_run");
+    session.run("new shop --runtime registry:0.1 --dry-run -q");
+    session.run(NEW);
+    session.enter("shop");
+    let before = session.times();
+    session.run("subsystem install events --dry-run -q");
+    session.run("event new created --direction inbound --dry-run");
+    session.run("entity new product --dry-run");
+    session.run("--json entity new product name:string --dry-run");
+    assert_eq!(before, session.times(), "a file was touched");
+    session.finish();
+}
+
+#[test]
+fn subsystems_need_one_another() {
+    let mut session = Session::new("subsystems");
+    session.run(NEW);
+    session.enter("shop");
+    session.run("event new product_created product_id:uuid --direction change --aggregate product");
+    session.run("job new index_product");
+    session.run("subsystem install bridge");
+    session.run("subsystem install everything");
+    session.run("subsystem install bridge --with-dependencies");
+    session.run("subsystem");
+    session.run("job new index_product product_id:uuid --on product_creatd");
+    session.run("job new index_product product_id:uuid --pool bach");
+    session.run("job new index_product product_id:uuid --pool events_change");
+    session.run("event new product_created product_id:uuid --direction change --aggregate prodct");
+    session.run("event new seen --tier audit at:datetime");
+    session.run("job new watch at:datetime --on seen");
+    session.finish();
+}
+
+#[test]
+fn wrong_definitions_are_shown_and_write_nothing() {
+    let mut session = Session::new("definitions");
+    session.run(NEW);
+    session.enter("shop");
+    session.write(
+        "entities/product.yaml",
+        "entity:\n  name: product\nfields:\n  name:\n    type: strng\n  price:\n    typ: decimal\n",
+    );
+    let before = session.times();
+    session.run("entity new --all");
+    session.run("entity validate");
+    session.run("check");
+    session.run("");
+    session.run("--json check");
+    assert_eq!(before, session.times(), "a file was touched");
+    session.finish();
+}
+
+#[test]
+fn a_package_is_adopted_without_a_touch_of_main() {
+    let mut session = Session::new("init");
+    session.write(
+        "Cargo.toml",
+        "# mine\n[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n",
+    );
+    session.write("src/main.rs", "fn main() {}\n");
+    session.run("");
+    session.run("init --runtime registry:0.1");
+    session.show("Cargo.toml");
+    session.show("codegen.yaml");
+    session.show("src/lib.rs");
+    session.show("src/main.rs");
+    session.run("init --runtime registry:0.1");
+    session.run("entity new product name:string");
+    session.run("check");
+    session.finish();
+}
+
+#[test]
+fn what_cannot_be_adopted_is_refused() {
+    let mut session = Session::new("init_refused");
+    session.run("init");
+    session.write(
+        "Cargo.toml",
+        "[workspace]\nresolver = \"3\"\nmembers = [\"a\", \"b\", \"c\"]\n",
+    );
+    for name in ["a", "b", "c"] {
+        session.write(
+            &format!("{name}/Cargo.toml"),
+            &format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
+        );
+    }
+    session.write("c/src/lib.rs", "");
+    session.write("a/src/main.rs", "fn main() {}\n");
+    session.write("b/src/main.rs", "fn main() {}\n");
+    session.run("init");
+    session.run("init --app d");
+    session.write("b/src/generated.rs", "");
+    session.run("init --app b");
+    session.append("c/Cargo.toml", "\n[dependencies]\nsea-orm = \"1.1\"\n");
+    session.run("init --app a");
+    session.finish();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut session = Session::new("broken_pipe");
+    session.run(NEW);
+    session.enter("shop");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = session
+        .command("entity list --json")
+        .stdout(writer)
+        .output()
+        .expect("the tool runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
