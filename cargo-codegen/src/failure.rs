@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::changeset::{ChangeSet, PlanError, RefusedEdit};
+use crate::changeset::{ChangeSet, Conflict, ConflictReason, PlanError, RefusedEdit};
 use crate::definition::{Problem, Sources};
 use crate::words::Wrong;
 
@@ -66,7 +66,7 @@ pub enum Failure {
         help: Option<String>,
     },
     /// Generated files were edited by hand.
-    #[error("{}", count_files(.0.conflicts.len(), "generated file was", "generated files were", "edited by hand"))]
+    #[error("{}", count_conflicts(.0))]
     Conflicts(Box<ChangeSet>),
     /// `check`: a run would change something.
     #[error("{}", count_files(drifted(.0), "file is", "files are", "not what the definitions say"))]
@@ -162,6 +162,26 @@ pub(crate) fn drifted(set: &ChangeSet) -> usize {
         .iter()
         .filter(|it| !matches!(it.action, Action::Unchanged | Action::Kept));
     changed.count() + set.conflicts.len()
+}
+
+fn count_conflicts(set: &ChangeSet) -> String {
+    let count = set.conflicts.len();
+    let edited = |it: &Conflict| it.reason == ConflictReason::EditedByHand;
+    if set.conflicts.iter().all(edited) {
+        count_files(
+            count,
+            "generated file was",
+            "generated files were",
+            "edited by hand",
+        )
+    } else {
+        count_files(
+            count,
+            "file would be",
+            "files would be",
+            "overwritten that hold work of yours",
+        )
+    }
 }
 
 fn count_errors(problems: &[Problem]) -> String {

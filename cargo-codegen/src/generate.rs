@@ -10,7 +10,9 @@ use crate::definition::{Problem, Severity, Sources};
 use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
 use crate::request::Addition;
-use crate::workspace::{self, Disk, Files, Overlay, Package, Workspace, handlers::Handlers};
+use crate::workspace::{
+    self, DiscoverError, Disk, Files, Overlay, Package, Workspace, handlers::Handlers,
+};
 
 /// A directory that commands work in.
 #[derive(Debug, Clone)]
@@ -35,7 +37,12 @@ impl Site {
     /// # Errors
     /// If cargo finds none.
     pub fn discover(manifest_path: Option<&Utf8Path>, offline: bool) -> Result<Self, Failure> {
-        let found = workspace::discover(manifest_path, offline).map_err(Failure::other)?;
+        let found = workspace::discover(manifest_path, offline).map_err(|error| match error {
+            DiscoverError::Cargo(message) if message.starts_with("could not find") => {
+                Failure::workspace(message, "`cargo codegen new <dir>` makes a new workspace")
+            }
+            other => Failure::other(other),
+        })?;
         Ok(Self {
             root: found.root.clone(),
             workspace: Some(found),
@@ -260,6 +267,13 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     })?;
     set.notes.extend(handlers.notes.iter().cloned());
     set.notes.extend(rendered.notes);
+    let model = &loaded.model;
+    if !model.events.is_empty() && !model.config.has(Subsystem::Events) {
+        set.notes.push(
+            "events are described, but nothing publishes them: cargo codegen subsystem install events"
+                .to_owned(),
+        );
+    }
     Ok(Plan {
         loaded,
         handlers,

@@ -41,7 +41,7 @@ fn the_tour_works_and_a_second_run_touches_nothing() {
 #[test]
 fn nouns_lists_and_details() {
     let mut session = Session::new("lists");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     session.write(
         "entities/account.yaml",
@@ -61,7 +61,7 @@ fn nouns_lists_and_details() {
          events:\n  - { type: contact_created, body: { contact_id: uuid } }\n",
     );
     session.run("");
-    session.run("subsystem install events");
+    session.prepare("subsystem install events");
     for noun in ["entity", "event", "job", "subsystem"] {
         session.run(noun);
     }
@@ -77,7 +77,7 @@ fn nouns_lists_and_details() {
 #[test]
 fn wrong_words_are_underlined_and_write_nothing() {
     let mut session = Session::new("words");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     let before = session.times();
     for line in [
@@ -102,7 +102,7 @@ fn wrong_words_are_underlined_and_write_nothing() {
 #[test]
 fn a_definition_is_edited_in_its_file() {
     let mut session = Session::new("words_again");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     session.run("entity new product name:string:max_length=80 price:decimal:optional");
     session.run("-q entity new product name:string:max_length=80 price:decimal:optional");
@@ -119,7 +119,7 @@ fn a_definition_is_edited_in_its_file() {
 #[test]
 fn g04_a_hand_edit_in_a_generated_file_stops_the_run() {
     let mut session = Session::new("hand_edit");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     session.run("-q entity new product name:string");
     session.append("entity/src/product.rs", "\n// mine\n");
@@ -139,14 +139,18 @@ fn g04_a_hand_edit_in_a_generated_file_stops_the_run() {
 #[test]
 fn a_dry_run_prints_a_patch_and_writes_nothing() {
     let mut session = Session::new("dry_run");
-    session.run("new shop --runtime registry:0.1 --dry-run -q");
-    session.run(NEW);
+    let empty = session.times();
+    let patch = session.prepare("new shop --runtime registry:0.1 --dry-run");
+    assert!(patch.starts_with("--- /dev/null\n+++ b/"), "{patch}");
+    assert!(patch.contains("+++ b/Cargo.toml\n"), "{patch}");
+    assert_eq!(empty, session.times(), "a file was touched");
+    session.prepare(NEW);
     session.enter("shop");
     let before = session.times();
-    session.run("subsystem install events --dry-run -q");
-    session.run("event new created --direction inbound --dry-run");
+    let patch = session.prepare("subsystem install events --dry-run");
+    assert!(patch.contains("\n+events: {}\n"), "{patch}");
     session.run("entity new product --dry-run");
-    session.run("--json entity new product name:string --dry-run");
+    session.run("--json entity new product --dry-run");
     assert_eq!(before, session.times(), "a file was touched");
     session.finish();
 }
@@ -154,7 +158,7 @@ fn a_dry_run_prints_a_patch_and_writes_nothing() {
 #[test]
 fn subsystems_need_one_another() {
     let mut session = Session::new("subsystems");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     session.run("event new product_created product_id:uuid --direction change --aggregate product");
     session.run("job new index_product");
@@ -174,7 +178,7 @@ fn subsystems_need_one_another() {
 #[test]
 fn wrong_definitions_are_shown_and_write_nothing() {
     let mut session = Session::new("definitions");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     session.write(
         "entities/product.yaml",
@@ -239,7 +243,7 @@ fn what_cannot_be_adopted_is_refused() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let mut session = Session::new("broken_pipe");
-    session.run(NEW);
+    session.prepare(NEW);
     session.enter("shop");
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

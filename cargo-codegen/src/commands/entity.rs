@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::generate::{self, Loaded};
 use crate::report::Outcome;
 use crate::request;
-use crate::survey::{EntityDetails, EntityRow, View};
+use crate::survey::{self, EntityDetails, EntityRow, View};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -80,10 +80,17 @@ fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
     context.write(&site, &addition, arguments.writing)
 }
 
-pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+fn list(context: &Context) -> Result<Outcome, Failure> {
     let loaded = generate::load(&context.site()?.files())?;
     let entities = loaded.model.entities.iter().map(EntityRow::new).collect();
     Ok(answer(loaded, View::Entities { entities }))
+}
+
+/// The noun alone: the list, and the next step.
+pub(super) fn noun(context: &Context) -> Result<Outcome, Failure> {
+    let next = survey::entity_steps(&generate::load(&context.site()?.files())?.model);
+    let outcome = list(context)?;
+    Ok(Outcome { next, ..outcome })
 }
 
 fn show(name: &str, context: &Context) -> Result<Outcome, Failure> {

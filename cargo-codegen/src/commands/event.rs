@@ -9,7 +9,7 @@ use crate::generate;
 use crate::model::{Direction, EventTier};
 use crate::report::Outcome;
 use crate::request::{self, EventArguments};
-use crate::survey::{EventDetails, EventRow, View};
+use crate::survey::{self, EventDetails, EventRow, View};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -108,10 +108,17 @@ fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
     context.write(&site, &addition, arguments.writing)
 }
 
-pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+fn list(context: &Context) -> Result<Outcome, Failure> {
     let loaded = generate::load(&context.site()?.files())?;
     let events = loaded.model.events.iter().map(EventRow::new).collect();
     Ok(answer(loaded, View::Events { events }))
+}
+
+/// The noun alone: the list, and the next step.
+pub(super) fn noun(context: &Context) -> Result<Outcome, Failure> {
+    let next = survey::event_steps(&generate::load(&context.site()?.files())?.model);
+    let outcome = list(context)?;
+    Ok(Outcome { next, ..outcome })
 }
 
 fn show(name: &str, context: &Context) -> Result<Outcome, Failure> {

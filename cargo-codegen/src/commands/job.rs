@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::generate;
 use crate::report::Outcome;
 use crate::request::{self, JobArguments};
-use crate::survey::{JobRow, View};
+use crate::survey::{self, JobRow, View};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -72,7 +72,7 @@ fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
     context.write(&site, &addition, arguments.writing)
 }
 
-pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+fn list(context: &Context) -> Result<Outcome, Failure> {
     let files = context.site()?.files();
     let loaded = generate::load(&files)?;
     let handlers = generate::handlers(&files, &loaded.model)?;
@@ -80,4 +80,11 @@ pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
     let mut outcome = answer(loaded, View::Jobs { jobs });
     outcome.notes = handlers.notes;
     Ok(outcome)
+}
+
+/// The noun alone: the list, and the next step.
+pub(super) fn noun(context: &Context) -> Result<Outcome, Failure> {
+    let next = survey::job_steps(&generate::load(&context.site()?.files())?.model);
+    let outcome = list(context)?;
+    Ok(Outcome { next, ..outcome })
 }

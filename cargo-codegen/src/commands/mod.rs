@@ -85,7 +85,6 @@ enum Command {
     /// Adopt the workspace in hand
     Init(project::Init),
     /// Entities: tables and their vertical slices
-    #[command(args_conflicts_with_subcommands = true)]
     Entity {
         #[command(subcommand)]
         command: Option<entity::Command>,
@@ -239,19 +238,19 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         None => project::overview(context),
         Some(Command::New(new)) => project::new(&new, context),
         Some(Command::Init(init)) => project::init(&init, context),
-        Some(Command::Entity { command: None }) => entity::list(context),
+        Some(Command::Entity { command: None }) => entity::noun(context),
         Some(Command::Entity {
             command: Some(command),
         }) => entity::run(&command, context),
-        Some(Command::Event { command: None }) => event::list(context),
+        Some(Command::Event { command: None }) => event::noun(context),
         Some(Command::Event {
             command: Some(command),
         }) => event::run(&command, context),
-        Some(Command::Job { command: None }) => job::list(context),
+        Some(Command::Job { command: None }) => job::noun(context),
         Some(Command::Job {
             command: Some(command),
         }) => job::run(&command, context),
-        Some(Command::Subsystem { command: None }) => subsystem::list(context),
+        Some(Command::Subsystem { command: None }) => subsystem::noun(context),
         Some(Command::Subsystem {
             command: Some(command),
         }) => subsystem::run(&command, context),

@@ -57,10 +57,17 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
     }
 }
 
-pub(super) fn list(context: &Context) -> Result<Outcome, Failure> {
+fn list(context: &Context) -> Result<Outcome, Failure> {
     let loaded = generate::load(&context.site()?.files())?;
     let subsystems = survey::subsystems(&loaded.model.config);
     Ok(answer(loaded, View::Subsystems { subsystems }))
+}
+
+/// The noun alone: the list, and the next step.
+pub(super) fn noun(context: &Context) -> Result<Outcome, Failure> {
+    let next = survey::subsystem_steps(&generate::load(&context.site()?.files())?.model);
+    let outcome = list(context)?;
+    Ok(Outcome { next, ..outcome })
 }
 
 fn install(arguments: &Install, context: &Context) -> Result<Outcome, Failure> {

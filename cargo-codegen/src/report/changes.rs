@@ -63,6 +63,19 @@ fn painted(action: Action, word: &str) -> String {
     }
 }
 
+/// What `check` found: only files that would change, and those edited by hand.
+pub(super) fn drift(set: &ChangeSet) -> String {
+    let mut changed = set.clone();
+    changed
+        .changes
+        .retain(|it| !matches!(it.action, Action::Unchanged | Action::Kept));
+    let mut text = table(&changed, None, true);
+    for conflict in &set.conflicts {
+        let _ = writeln!(text, "{}  {}", " edited by hand".red(), conflict.path);
+    }
+    text
+}
+
 /// A unified diff, coloured line by line.
 pub(super) fn colored_diff(diff: &str) -> String {
     let mut text = String::with_capacity(diff.len());

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use miette::GraphicalTheme;
 use owo_colors::OwoColorize as _;
 
-use super::changes::{colored_diff, table};
+use super::changes::{colored_diff, drift, table};
 use super::{Options, Outcome, Text, diagnostics, views};
-use crate::changeset;
+use crate::changeset::{self, ConflictReason};
 use crate::definition::{Problem, Sources};
 use crate::failure::Failure;
 use crate::survey::Step;
@@ -52,7 +52,7 @@ pub(super) fn outcome(outcome: &Outcome, options: Options, color: bool) -> Text 
 }
 
 /// A command that did not work: all of it on standard error.
-pub(super) fn failure(failure: &Failure, options: Options, color: bool) -> Text {
+pub(super) fn failure(failure: &Failure, color: bool) -> Text {
     let mut text = Text::default();
     let err = &mut text.err;
     match failure {
@@ -71,10 +71,7 @@ pub(super) fn failure(failure: &Failure, options: Options, color: bool) -> Text 
             }
         }
         Failure::Drift(set) => {
-            *err += &table(set, None, options.verbose);
-            for conflict in &set.conflicts {
-                let _ = writeln!(err, "{} {:>4}  {}", "    edited".red(), "", conflict.path);
-            }
+            *err += &drift(set);
         }
         Failure::Refused(refused) => {
             for edit in refused {
@@ -92,7 +89,11 @@ pub(super) fn failure(failure: &Failure, options: Options, color: bool) -> Text 
     }
     if let Failure::Conflicts(set) = failure {
         for conflict in &set.conflicts {
-            let _ = writeln!(err, "  {}", conflict.path);
+            let foreign = match conflict.reason {
+                ConflictReason::EditedByHand => "",
+                ConflictReason::NotGenerated => "  (was there before, written by hand)",
+            };
+            let _ = writeln!(err, "  {}{foreign}", conflict.path);
         }
         *err += "nothing was written\n";
     }

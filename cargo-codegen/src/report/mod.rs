@@ -66,7 +66,7 @@ pub fn finish(command: &str, result: &Result<Outcome, Failure>, options: Options
     } else {
         match result {
             Ok(outcome) => human::outcome(outcome, options, color),
-            Err(failure) => human::failure(failure, options, color),
+            Err(failure) => human::failure(failure, color),
         }
     };
     match write(&text, options.color) {

@@ -19,7 +19,7 @@ use crate::workspace::Files as _;
 /// # Errors
 /// If the words are wrong or say something else than the definition does.
 pub fn entity_new(site: &Site, name: &str, words: &[String]) -> Result<Addition, Failure> {
-    if name.ends_with(".yaml") || name.ends_with(".yml") || name.contains(['/', '\\']) {
+    if name.ends_with(".yaml") || name.ends_with(".yml") {
         return of_file(site, Utf8Path::new(name), words);
     }
     name_word("an entity", name)?;
@@ -113,7 +113,7 @@ fn same_as(entity: &Entity, words: &[EntityWord]) -> Result<Addition, Failure> {
     }
     Err(Failure::workspace(
         format!(
-            "{} describes `{}` already, and otherwise: {}",
+            "{} describes `{}` differently: {}",
             entity.source,
             entity.name.snake,
             differences.join("; ")
@@ -127,7 +127,7 @@ fn same_as(entity: &Entity, words: &[EntityWord]) -> Result<Addition, Failure> {
 
 fn field_difference(entity: &Entity, word: &FieldWord) -> Option<String> {
     let Some(field) = entity.field(&word.name) else {
-        return Some(format!("it has no field `{}`", word.name));
+        return Some(format!("there is no field `{}`", word.name));
     };
     let name = &word.name;
     let found = type_name(&field.ty);
@@ -187,7 +187,7 @@ fn relation_difference(entity: &Entity, word: &RelationWord) -> Option<String> {
     let name = &word.name;
     let found = entity.relations.iter().find(|it| it.name.snake == *name);
     let Some(relation) = found else {
-        return Some(format!("it has no relation `{name}`"));
+        return Some(format!("there is no relation `{name}`"));
     };
     let kind = relation_name(relation.kind);
     if kind != word.kind || relation.target != word.target {

@@ -152,7 +152,7 @@ fn same_as(
     }
     Err(Failure::workspace(
         format!(
-            "{} describes `{}` already, and otherwise: {}",
+            "{} describes `{}` differently: {}",
             event.source,
             event.name.snake,
             differences.join("; ")
@@ -168,7 +168,7 @@ fn field_difference(event: &Event, word: &PayloadWord) -> Option<String> {
     let name = &word.name;
     let found = event.payload.iter().find(|it| it.name.snake == *name);
     let Some(field) = found else {
-        return Some(format!("its payload has no `{name}`"));
+        return Some(format!("the payload has no `{name}`"));
     };
     if field.ty != word.ty {
         let ty = match &field.ty {

@@ -14,7 +14,7 @@ pub use entity::{
     relation_name, type_name,
 };
 pub use event::{EventDetails, EventRow, PayloadRow, direction_name, payload_type_name, tier_name};
-pub use steps::{after_writing, next_steps};
+pub use steps::{after_writing, entity_steps, event_steps, job_steps, next_steps, subsystem_steps};
 
 use crate::changeset::Action;
 use crate::generate::Plan;

@@ -3,7 +3,7 @@
 use super::Step;
 use crate::changeset::Action;
 use crate::generate::Plan;
-use crate::model::{Model, Subsystem};
+use crate::model::{EventTier, Model, Subsystem};
 
 /// The next steps of a workspace at rest; one or two.
 pub fn next_steps(plan: &Plan) -> Vec<Step> {
@@ -21,55 +21,88 @@ pub fn next_steps(plan: &Plan) -> Vec<Step> {
         )];
     }
     if model.entities.is_empty() {
-        return vec![Step::new(
-            "cargo codegen entity new product name:string sku:string:unique price:decimal:optional",
-            "",
-        )];
+        return entity_steps(model);
     }
-    let mut steps = Vec::new();
     let config = &model.config;
-    if !config.has(Subsystem::Events) {
-        steps.push(Step::new(
-            "cargo codegen subsystem install events",
-            "typed events through a transactional outbox",
-        ));
-    } else if model.events.is_empty() {
-        steps.push(event_step(model));
-    } else if !config.has(Subsystem::Jobs) {
-        steps.push(Step::new(
-            "cargo codegen subsystem install jobs",
-            "durable jobs, started by hand or by an event",
-        ));
-    } else if plan.handlers.found.is_empty() {
-        steps.push(job_step(model));
-    }
+    let mut steps = if !config.has(Subsystem::Events) || model.events.is_empty() {
+        event_steps(model)
+    } else if !config.has(Subsystem::Jobs) || plan.handlers.found.is_empty() {
+        job_steps(model)
+    } else {
+        Vec::new()
+    };
     steps.push(Step::new("cargo run -- serve", ""));
     steps
 }
 
-fn event_step(model: &Model) -> Step {
-    let entity = model
-        .entities
-        .first()
-        .map_or("product", |it| it.name.snake.as_str());
-    Step::new(
+/// The next step with entities.
+pub fn entity_steps(model: &Model) -> Vec<Step> {
+    let step = match model.entities.first() {
+        None => Step::new(
+            "cargo codegen entity new product name:string sku:string:unique price:decimal:optional",
+            "",
+        ),
+        Some(entity) => Step::new(
+            format!("cargo codegen entity show {}", entity.name.snake),
+            "its fields, relations and routes",
+        ),
+    };
+    vec![step]
+}
+
+/// The next step with events.
+pub fn event_steps(model: &Model) -> Vec<Step> {
+    if !model.config.has(Subsystem::Events) {
+        return vec![Step::new(
+            "cargo codegen subsystem install events",
+            "typed events through a transactional outbox",
+        )];
+    }
+    if let Some(event) = model.events.first() {
+        return vec![Step::new(
+            format!("cargo codegen event show {}", event.name.snake),
+            "its route and payload",
+        )];
+    }
+    let entity = model.entities.first();
+    let entity = entity.map_or("product", |it| it.name.snake.as_str());
+    vec![Step::new(
         format!(
             "cargo codegen event new {entity}_created {entity}_id:uuid --direction change --aggregate {entity}"
         ),
         "",
-    )
+    )]
 }
 
-fn job_step(model: &Model) -> Step {
+/// The next step with jobs.
+pub fn job_steps(model: &Model) -> Vec<Step> {
+    if !model.config.has(Subsystem::Jobs) {
+        return vec![Step::new(
+            "cargo codegen subsystem install jobs --with-dependencies",
+            "durable jobs, started by hand or by an event",
+        )];
+    }
     let event = model
         .events
         .iter()
-        .find(|it| it.direction.is_some())
-        .map_or("product_created", |it| it.name.snake.as_str());
-    Step::new(
-        format!("cargo codegen job new handle_{event} --on {event}"),
-        "",
-    )
+        .find(|it| it.tier == EventTier::Domain)
+        .map(|it| it.name.snake.as_str());
+    vec![match event {
+        Some(event) => Step::new(
+            format!("cargo codegen job new handle_{event} --on {event}"),
+            "a handler that the event starts",
+        ),
+        None => Step::new("cargo codegen job new clean_up before:datetime", ""),
+    }]
+}
+
+/// The next step with subsystems.
+pub fn subsystem_steps(model: &Model) -> Vec<Step> {
+    let missing = Subsystem::ALL.into_iter().find(|it| !model.config.has(*it));
+    missing
+        .map(|it| Step::new(format!("cargo codegen subsystem install {}", it.name()), ""))
+        .into_iter()
+        .collect()
 }
 
 /// The next steps after a command wrote something.

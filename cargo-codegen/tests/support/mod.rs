@@ -69,6 +69,13 @@ impl Session {
         self.transcript.push('\n');
     }
 
+    /// Runs the tool, which must succeed, without a word in the transcript; gives its standard output.
+    pub(crate) fn prepare(&self, words: &str) -> String {
+        let output = self.command(words).output().expect("the tool runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
     pub(crate) fn say(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "# {text}\n");
     }
