@@ -8,9 +8,11 @@ use crate::model::{Event, Field, FieldType, Model, PayloadField, PayloadType};
 pub(super) struct Conversion {
     /// Path of the row's type.
     pub(super) row: String,
+    /// What the row is called.
+    pub(super) ident: String,
     /// Traits that the conversion needs in scope.
     pub(super) uses: &'static str,
-    /// Payload field and the expression that fills it from `row`.
+    /// Payload field and the expression that fills it from the row.
     pub(super) assignments: Vec<(String, String)>,
 }
 
@@ -42,11 +44,13 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
                 .any(|(_, column)| matches!(column.ty, FieldType::Enum { .. }));
             Some(Conversion {
                 row: format!("{entity_crate}::{}::Model", entity.name.ident),
+                ident: entity.name.ident.clone(),
                 uses: if has_enum { "sea_orm::ActiveEnum" } else { "" },
                 assignments: pairs
                     .into_iter()
                     .map(|(payload, column)| {
-                        (payload.name.ident.clone(), expression(payload, column))
+                        let row = &entity.name.ident;
+                        (payload.name.ident.clone(), expression(row, payload, column))
                     })
                     .collect(),
             })
@@ -54,9 +58,9 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
         .collect()
 }
 
-/// The payload field's value, from the column of `row`.
-fn expression(payload: &PayloadField, column: &Field) -> String {
-    let path = format!("row.{}", column.name.ident);
+/// The payload field's value, from a column of the row.
+fn expression(row: &str, payload: &PayloadField, column: &Field) -> String {
+    let path = format!("{row}.{}", column.name.ident);
     let Some(convert) = conversion(&payload.ty, &column.ty) else {
         let value = if is_copy(&payload.ty) {
             path

@@ -27,7 +27,10 @@ pub(super) fn struct_fields(fields: &[PayloadField], imports: &mut Imports) -> V
             let json_key = &field.name.snake;
             let renamed = field.name.ident.trim_start_matches("r#") != json_key;
             StructField {
-                docs: text::doc_lines(field.description.as_deref(), "    "),
+                docs: match field.description.as_deref() {
+                    Some(description) => text::doc_lines(Some(description), "    "),
+                    None => format!("    /// {}.\n", text::sentence_case(&field.name.human)),
+                },
                 rename: if renamed {
                     format!("    #[serde(rename = {json_key:?})]\n")
                 } else {

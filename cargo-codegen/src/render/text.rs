@@ -20,3 +20,11 @@ pub(super) fn doc_lines(description: Option<&str>, indent: &str) -> String {
 pub(super) fn literal(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }
+
+/// With its first letter in upper case.
+pub(super) fn sentence_case(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
