@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::http::{self, SharedModule};
 use super::{Result, scaffold};
 use crate::changeset::{Output, OutputKind};
 use crate::model::{Model, Subsystem};
@@ -10,6 +11,7 @@ use crate::model::{Model, Subsystem};
 #[template(path = "app/src/generated/mod.rs.jinja")]
 struct ModuleView {
     events: bool,
+    shared: Vec<SharedModule>,
 }
 
 #[derive(Template)]
@@ -56,7 +58,14 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
         .map(|it| it.plural.ident.as_str())
         .collect();
     let files = [
-        ("mod.rs", ModuleView { events }.render()?),
+        (
+            "mod.rs",
+            ModuleView {
+                events,
+                shared: http::shared_modules(model),
+            }
+            .render()?,
+        ),
         (
             "command.rs",
             CommandView {
@@ -88,7 +97,8 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
             .render()?,
         ),
     ];
-    Ok(files
+    let mut outputs = http::http_support(model)?;
+    outputs.extend(files
         .into_iter()
         .map(|(name, content)| Output {
             path: config.app_crate.file(&format!("src/generated/{name}")),
@@ -96,6 +106,6 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
                 source: "codegen.yaml".to_owned(),
             },
             content,
-        })
-        .collect())
+        }));
+    Ok(outputs)
 }

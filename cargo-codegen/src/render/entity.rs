@@ -8,7 +8,7 @@ use super::imports::Imports;
 use super::relation::{self, LinkView, RelatedView, RelationView};
 use super::{Rendered, Result};
 use crate::changeset::{Edit, Output, OutputKind};
-use crate::model::{Entity, Field, FieldOrigin, FieldType, Model, Name};
+use crate::model::{DefaultValue, Entity, Field, FieldOrigin, FieldType, Model, Name};
 use crate::schema::ColumnType;
 
 #[derive(Template)]
@@ -263,8 +263,25 @@ fn before_save(entity: &Entity) -> (Vec<String>, Vec<String>) {
                 };
                 on_insert.push(format!("self.{ident}.set_if_unset({now});"));
             }
-            _ => {}
+            _ => on_insert.extend(uuid_default(field).map(|value| {
+                let value = if field.nullable {
+                    format!("Some({value})")
+                } else {
+                    value
+                };
+                format!("self.{ident}.set_if_unset({value});")
+            })),
         }
     }
     (on_insert, on_save)
+}
+
+fn uuid_default(field: &Field) -> Option<String> {
+    match (&field.ty, &field.default) {
+        (FieldType::Uuid, Some(DefaultValue::Text(text))) => {
+            let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+            Some(format!("Uuid::from_u128(0x{digits})"))
+        }
+        _ => None,
+    }
 }

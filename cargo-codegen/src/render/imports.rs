@@ -18,16 +18,23 @@ impl Imports {
         }
     }
 
-    /// How the file spells `path`, such as `uuid::Uuid`: `Uuid`, or the whole path if it defines a `Uuid`.
+    /// How the file spells `path`, such as `uuid::Uuid`: `Uuid`, or the whole path if it has another `Uuid`.
     pub(super) fn name(&mut self, path: &str) -> String {
         match path.rsplit_once("::") {
-            Some((module, name)) if !self.taken.iter().any(|it| it == name) => {
+            Some((module, name)) if !self.has_another(module, name) => {
                 let names = self.paths.entry(module.to_owned()).or_default();
                 names.insert(name.to_owned());
                 name.to_owned()
             }
             _ => path.to_owned(),
         }
+    }
+
+    fn has_another(&self, module: &str, name: &str) -> bool {
+        let is_imported = |(other, names): (&String, &BTreeSet<String>)| {
+            other != module && names.contains(name)
+        };
+        self.taken.iter().any(|it| it == name) || self.paths.iter().any(is_imported)
     }
 
     /// The `use` lines: other crates first, then this one's.
@@ -73,6 +80,7 @@ mod tests {
         assert_eq!(imports.name("chrono::Utc"), "Utc");
         assert_eq!(imports.name("chrono::DateTime"), "DateTime");
         assert_eq!(imports.name("crate::state::AppState"), "AppState");
+        assert_eq!(imports.name("entity::Utc"), "entity::Utc");
         assert_eq!(
             imports.lines(),
             "use chrono::{DateTime, Utc};\nuse uuid::Uuid;\n\nuse crate::state::AppState;\n"

@@ -72,9 +72,11 @@ impl ColumnType {
     }
 }
 
-/// `None` for "now": the generated code sets it, in the one format that sorts right on every database.
+/// `None` for what the generated code sets: "now", in the one format that sorts right on every database, and
+/// ids, which SQLite stores as bytes.
 fn literal(value: &DefaultValue, ty: &FieldType) -> Option<Literal> {
     match value {
+        DefaultValue::Text(_) if *ty == FieldType::Uuid => None,
         DefaultValue::Text(text) | DefaultValue::Json(text) => Some(Literal::Text(text.clone())),
         DefaultValue::Integer(number) => Some(Literal::Integer(*number)),
         DefaultValue::Float(number) => Some(Literal::Float(*number)),

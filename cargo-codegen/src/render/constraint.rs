@@ -1,0 +1,166 @@
+//! Constraints of a field, as garde and OpenAPI spell them.
+
+use heck::ToShoutySnakeCase;
+
+use super::field::string_literal;
+use super::imports::Imports;
+use crate::model::{Field, FieldType};
+use crate::schema::ColumnType;
+
+/// Digits that `rust_decimal` holds.
+const DECIMAL_DIGITS: u32 = 28;
+
+/// garde's rules for a field; `skip` if it has none.
+pub(super) fn garde_rules(field: &Field, imports: &mut Imports) -> Vec<String> {
+    let constraints = &field.constraints;
+    let mut rules = Vec::new();
+    if field.name.ident != field.name.snake {
+        rules.push(format!("rename({})", string_literal(&field.name.snake)));
+    }
+    let renames = rules.len();
+    if let Some(length) = length_rule(field) {
+        rules.push(length);
+    }
+    if constraints.pattern.is_some() {
+        rules.push(format!("pattern({})", pattern_name(field)));
+    }
+    let (min, max) = bounds(field);
+    let bounds: Vec<String> = [("min", min), ("max", max)]
+        .into_iter()
+        .filter_map(|(side, value)| Some(format!("{side} = {}", number(&field.ty, &value?)?)))
+        .collect();
+    if !bounds.is_empty() {
+        if matches!(field.ty, FieldType::Decimal { .. }) {
+            imports.name("rust_decimal::Decimal");
+        }
+        rules.push(format!("range({})", bounds.join(", ")));
+    }
+    if rules.len() == renames {
+        return vec!["skip".to_owned()];
+    }
+    rules
+}
+
+/// OpenAPI's words for the same.
+pub(super) fn schema_rules(field: &Field) -> Vec<String> {
+    let constraints = &field.constraints;
+    let mut rules = Vec::new();
+    if let Some(min) = constraints.min_length {
+        rules.push(format!("min_length = {min}"));
+    }
+    if let Some(max) = max_length(field) {
+        rules.push(format!("max_length = {max}"));
+    }
+    if let Some(pattern) = &constraints.pattern {
+        rules.push(format!("pattern = {}", raw_literal(pattern)));
+    }
+    // A decimal is a string in JSON, which has no smallest value.
+    if matches!(field.ty, FieldType::Integer | FieldType::BigInt | FieldType::Float) {
+        for (side, value) in [("minimum", &constraints.min), ("maximum", &constraints.max)] {
+            if let Some(value) = value.as_ref().and_then(|it| number(&field.ty, it)) {
+                rules.push(format!("{side} = {value}"));
+            }
+        }
+    }
+    rules
+}
+
+/// The static that holds a field's pattern.
+pub(super) fn pattern_name(field: &Field) -> String {
+    format!("{}_PATTERN", field.name.snake.to_shouty_snake_case())
+}
+
+/// A string literal without escapes.
+pub(super) fn raw_literal(text: &str) -> String {
+    if text.contains('\r') {
+        return string_literal(text);
+    }
+    let mut hashes = String::new();
+    while text.contains(&format!("\"{hashes}")) {
+        hashes.push('#');
+    }
+    format!("r{hashes}\"{text}\"{hashes}")
+}
+
+fn max_length(field: &Field) -> Option<u32> {
+    match ColumnType::of(&field.ty, field.constraints.max_length) {
+        ColumnType::String(length) if field.ty == FieldType::String => Some(length),
+        _ => field.constraints.max_length,
+    }
+}
+
+fn length_rule(field: &Field) -> Option<String> {
+    let sides: Vec<String> = [("min", field.constraints.min_length), ("max", max_length(field))]
+        .into_iter()
+        .filter_map(|(side, length)| Some(format!("{side} = {}", length?)))
+        .collect();
+    if sides.is_empty() {
+        return None;
+    }
+    let mode = if field.ty == FieldType::Bytes { "" } else { "chars, " };
+    Some(format!("length({mode}{})", sides.join(", ")))
+}
+
+/// Smallest and largest value: as declared, and for a decimal what its precision can hold.
+fn bounds(field: &Field) -> (Option<String>, Option<String>) {
+    let constraints = &field.constraints;
+    let (min, max) = (constraints.min.clone(), constraints.max.clone());
+    match field.ty {
+        FieldType::Decimal { precision, scale } if precision <= DECIMAL_DIGITS && scale <= precision => {
+            let digits = |count: u32| "9".repeat(usize::try_from(count).unwrap_or_default());
+            let largest = format!("0{}.{}", digits(precision - scale), digits(scale));
+            (
+                min.or_else(|| Some(format!("-{largest}"))),
+                max.or(Some(largest)),
+            )
+        }
+        _ => (min, max),
+    }
+}
+
+/// A number as an expression of the field's type.
+fn number(ty: &FieldType, text: &str) -> Option<String> {
+    match ty {
+        FieldType::Integer | FieldType::BigInt => {
+            text.parse::<i64>().ok().map(|it| it.to_string())
+        }
+        FieldType::Float => text
+            .parse::<f64>()
+            .ok()
+            .filter(|it| it.is_finite())
+            .map(|it| format!("{it:?}")),
+        FieldType::Decimal { .. } => decimal(text),
+        _ => None,
+    }
+}
+
+/// `-10.50` becomes `Decimal::new(-1050, 2)`.
+fn decimal(text: &str) -> Option<String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scale = fraction.len();
+    Some(match i64::try_from(digits) {
+        Ok(digits) => format!("Decimal::new({digits}, {scale})"),
+        Err(_) => format!("Decimal::from_i128_with_scale({digits}, {scale})"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_keeps_its_scale() {
+        assert_eq!(decimal("-10.50").as_deref(), Some("Decimal::new(-1050, 2)"));
+        assert_eq!(decimal("-0.5").as_deref(), Some("Decimal::new(-5, 1)"));
+        assert_eq!(decimal("7").as_deref(), Some("Decimal::new(7, 0)"));
+        assert_eq!(decimal("seven"), None);
+    }
+
+    #[test]
+    fn g17_a_raw_literal_holds_any_quotes() {
+        assert_eq!(raw_literal(r"^\d+$"), r#"r"^\d+$""#);
+        assert_eq!(raw_literal(r##"a"#b"##), r####"r##"a"#b"##"####);
+        assert_eq!(raw_literal("a\rb"), "\"a\\rb\"");
+    }
+}

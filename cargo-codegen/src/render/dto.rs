@@ -1,0 +1,224 @@
+//! `dto.rs` of a slice: what clients send and receive.
+
+use askama::Template;
+
+use super::constraint;
+use super::field::{self, capitalized, is_input, optional, string_literal, with_article};
+use super::imports::Imports;
+use super::slice::Slice;
+use crate::model::{Field, FieldOrigin, FieldType};
+
+#[derive(Template)]
+#[template(path = "app/src/slice/generated/dto.rs.jinja")]
+pub(super) struct DtoView<'a> {
+    source: &'a str,
+    title: String,
+    imports: String,
+    docs: String,
+    a_thing: String,
+    a_thing_capital: String,
+    pascal: &'a str,
+    ident: &'a str,
+    module: String,
+    rest: bool,
+    writes: bool,
+    patterns: Vec<PatternView>,
+    response: Vec<DtoField>,
+    create: Vec<DtoField>,
+    update: Vec<DtoField>,
+}
+
+struct PatternView {
+    field: String,
+    name: String,
+    literal: String,
+}
+
+struct DtoField {
+    docs: String,
+    attributes: Vec<String>,
+    ident: String,
+    ty: String,
+}
+
+/// Which struct a field stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Response,
+    Create,
+    Update,
+}
+
+/// The DTOs of a slice.
+pub(super) fn view<'a>(slice: &Slice<'a>) -> DtoView<'a> {
+    let entity = slice.entity;
+    let pascal = &entity.name.pascal;
+    let mut imports = Imports::beside([
+        format!("{pascal}Response"),
+        format!("Create{pascal}"),
+        format!("Update{pascal}"),
+    ]);
+    let module = slice.row_module(&mut imports);
+    let writes = entity.writes;
+    for (path, used) in [
+        ("garde::Validate", writes),
+        ("sea_orm::DeriveIntoActiveModel", writes),
+        ("serde::Deserialize", writes),
+        ("serde::Serialize", entity.rest),
+        ("utoipa::ToSchema", true),
+    ] {
+        if used {
+            imports.name(path);
+        }
+    }
+    let inputs: Vec<&Field> = entity.fields.iter().filter(|it| is_input(it)).collect();
+    let patterns: Vec<PatternView> = inputs
+        .iter()
+        .filter(|_| writes)
+        .filter_map(|field| {
+            Some(PatternView {
+                field: field.name.snake.clone(),
+                name: constraint::pattern_name(field),
+                literal: constraint::raw_literal(field.constraints.pattern.as_deref()?),
+            })
+        })
+        .collect();
+    if !patterns.is_empty() {
+        imports.name("crate::generated::Pattern");
+    }
+    let mut fields = |role: Role, fields: Vec<&Field>| -> Vec<DtoField> {
+        fields
+            .into_iter()
+            .map(|field| dto_field(slice, field, role, &mut imports))
+            .collect()
+    };
+    let response = entity
+        .fields
+        .iter()
+        .filter(|it| !(it.origin == FieldOrigin::Behavior && it.name.snake == "deleted_at"))
+        .filter(|_| entity.rest)
+        .collect();
+    let response = fields(Role::Response, response);
+    let inputs = if writes { inputs } else { Vec::new() };
+    let create = fields(Role::Create, inputs.clone());
+    let update = inputs
+        .into_iter()
+        .filter(|it| it.origin != FieldOrigin::Key)
+        .collect();
+    let update = fields(Role::Update, update);
+    let a_thing = with_article(&entity.name.human);
+    DtoView {
+        source: entity.source.as_str(),
+        title: capitalized(&entity.plural.human),
+        imports: imports.lines(),
+        docs: super::entity::entity_doc(entity),
+        a_thing_capital: capitalized(&a_thing),
+        a_thing,
+        pascal,
+        ident: &entity.name.ident,
+        module,
+        rest: entity.rest,
+        writes,
+        patterns,
+        response,
+        create,
+        update,
+    }
+}
+
+fn dto_field(slice: &Slice<'_>, field: &Field, role: Role, imports: &mut Imports) -> DtoField {
+    let plain = field::app_type(&field.ty, &slice.row_path(), imports);
+    let may_be_absent = match role {
+        Role::Response => field.nullable,
+        Role::Create => !field.required && field.origin != FieldOrigin::Key,
+        Role::Update => field.nullable,
+    };
+    let ty = optional(plain, may_be_absent);
+    let ty = optional(ty, role == Role::Update);
+    let mut attributes = Vec::new();
+    if role != Role::Response {
+        attributes.push(format!(
+            "#[garde({})]",
+            constraint::garde_rules(field, imports).join(", ")
+        ));
+    }
+    let schema = schema_attribute(slice, field, role, imports);
+    if !schema.is_empty() {
+        attributes.push(format!("#[schema({})]", schema.join(", ")));
+    }
+    let serde = serde_attribute(field, role, imports);
+    if !serde.is_empty() {
+        attributes.push(format!("#[serde({})]", serde.join(", ")));
+    }
+    DtoField {
+        docs: field::doc(slice.entity, field),
+        attributes,
+        ident: field.name.ident.clone(),
+        ty,
+    }
+}
+
+fn schema_attribute(
+    slice: &Slice<'_>,
+    field: &Field,
+    role: Role,
+    imports: &mut Imports,
+) -> Vec<String> {
+    let null = match role {
+        Role::Response | Role::Update => field.nullable,
+        Role::Create => !field.required && field.origin != FieldOrigin::Key,
+    };
+    let mut schema = Vec::new();
+    match &field.ty {
+        FieldType::Enum { type_name, .. } => {
+            let function = if null { "one_of_or_null" } else { "one_of" };
+            let path = imports.name("crate::generated::schema");
+            let ty = imports.name(&format!("{}::{type_name}", slice.row_path()));
+            schema.push(format!("schema_with = {path}::{function}::<{ty}>"));
+            if role != Role::Response && (role == Role::Update || null) {
+                schema.push("required = false".to_owned());
+            }
+        }
+        FieldType::Bytes => {
+            schema.push("value_type = String".to_owned());
+            schema.push("format = Byte".to_owned());
+        }
+        _ => {
+            if role != Role::Response {
+                schema.extend(constraint::schema_rules(field));
+            }
+        }
+    }
+    if role == Role::Update && !null && !matches!(field.ty, FieldType::Enum { .. }) {
+        schema.push("nullable = false".to_owned());
+    }
+    schema
+}
+
+fn serde_attribute(field: &Field, role: Role, imports: &mut Imports) -> Vec<String> {
+    let mut serde = Vec::new();
+    if field.name.ident.trim_start_matches("r#") != field.name.snake {
+        serde.push(format!("rename = {}", string_literal(&field.name.snake)));
+    }
+    if field.ty == FieldType::Bytes {
+        let path = imports.name("crate::generated::base64");
+        serde.push(match (role, field.nullable || !field.required) {
+            (Role::Response, _) if field.nullable => {
+                format!("serialize_with = \"{path}::serialize_optional\"")
+            }
+            (Role::Response, _) => format!("serialize_with = \"{path}::serialize\""),
+            (Role::Create, false) => format!("deserialize_with = \"{path}::deserialize\""),
+            (Role::Create, true) => {
+                format!("default, deserialize_with = \"{path}::deserialize_optional\"")
+            }
+            (Role::Update, _) if field.nullable => {
+                format!("deserialize_with = \"{path}::deserialize_change\"")
+            }
+            (Role::Update, _) => format!("deserialize_with = \"{path}::deserialize_present\""),
+        });
+    } else if role == Role::Update {
+        imports.name("crate::generated::present");
+        serde.push("deserialize_with = \"present\"".to_owned());
+    }
+    serde
+}

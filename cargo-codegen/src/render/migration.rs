@@ -1,0 +1,287 @@
+//! One migration for each table that no migration creates yet.
+
+use askama::Template;
+use camino::Utf8PathBuf;
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::field::string_literal;
+use super::Rendered;
+use crate::changeset::{Edit, Output, OutputKind};
+use crate::model::Model;
+use crate::schema::{
+    self, Column, ColumnType, ForeignKey, Index, Literal, OnDeleteAction, Snapshot, SnapshotError,
+    Step, Table,
+};
+
+/// How a migration's module spells its time.
+const STAMP: &str = "%Y%m%d_%H%M%S";
+
+#[derive(Template)]
+#[template(path = "migration/src/create_table.rs.jinja")]
+struct TableView<'a> {
+    name: &'a str,
+    table: String,
+    columns: Vec<String>,
+    inline: Vec<String>,
+    early: Vec<String>,
+    indexes: Vec<String>,
+    late: Vec<String>,
+    dropped: Vec<String>,
+}
+
+/// Why the migrations cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The snapshot of the schema cannot be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A template failed.
+    #[error(transparent)]
+    Render(#[from] super::RenderError),
+}
+
+/// Where the schema is remembered that the written migrations add up to.
+pub fn snapshot_path(model: &Model) -> Utf8PathBuf {
+    model.config.migration_crate.file("schema.lock")
+}
+
+/// Migrations for the tables that `snapshot` (the text of [`snapshot_path`]) lacks, and the new snapshot.
+///
+/// `existing` are the files of the migration crate: a new migration always comes after them, and two never
+/// have the same second. Tables that changed or went are only reported.
+///
+/// # Errors
+/// If the snapshot is damaged or a template fails.
+pub fn migrations(
+    model: &Model,
+    snapshot: Option<&str>,
+    existing: &[Utf8PathBuf],
+    now: NaiveDateTime,
+) -> std::result::Result<Rendered, MigrationError> {
+    let mut known = Snapshot::read(snapshot)?;
+    let tables = schema::tables(model);
+    let new: Vec<&Table> = tables
+        .iter()
+        .filter(|it| known.table(&it.name).is_none())
+        .collect();
+    let mut rendered = Rendered {
+        notes: notes(&known, &tables),
+        ..Rendered::default()
+    };
+    let mut time = first_time(existing, now);
+    let package = &model.config.migration_crate;
+    for step in schema::creation_order(&new) {
+        let ident = format!("m{}_create_{}", time.format(STAMP), module_name(&step.table.name));
+        rendered.outputs.push(Output {
+            path: package.file(&format!("src/{ident}.rs")),
+            kind: OutputKind::Owned,
+            content: view(&step).render().map_err(super::RenderError::from)?,
+        });
+        rendered.edits.push(Edit::Migration {
+            file: package.file("src/lib.rs"),
+            ident,
+        });
+        time += TimeDelta::seconds(1);
+    }
+    for table in new {
+        known.add(table.clone());
+    }
+    if !known.tables.is_empty() {
+        rendered.outputs.push(Output {
+            path: snapshot_path(model),
+            kind: OutputKind::Generated {
+                source: "the migrations".to_owned(),
+            },
+            content: known.write()?,
+        });
+    }
+    Ok(rendered)
+}
+
+/// What the user must do by hand, because a written migration is never rewritten.
+fn notes(known: &Snapshot, tables: &[Table]) -> Vec<String> {
+    let changed = tables
+        .iter()
+        .filter_map(|table| known.table(&table.name).map(|before| (before, table)))
+        .filter(|(before, table)| before != table)
+        .map(|(before, table)| {
+            format!(
+                "the table `{}` has changed ({}), and its migration is written already: add a migration by hand \
+                 (`sea-orm-cli migrate generate`); this version of cargo-codegen only creates tables",
+                table.name,
+                differences(before, table).join(", ")
+            )
+        });
+    let gone = known
+        .tables
+        .iter()
+        .filter(|before| !tables.iter().any(|it| it.name == before.name))
+        .map(|before| {
+            format!(
+                "no definition describes the table `{}` any more; it stays in the database until a migration of yours drops it",
+                before.name
+            )
+        });
+    changed.chain(gone).collect()
+}
+
+fn differences(before: &Table, after: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    compare("column", &before.columns, &after.columns, |it| &it.name, &mut found);
+    compare("index", &before.indexes, &after.indexes, |it| &it.name, &mut found);
+    compare("foreign key", &before.foreign_keys, &after.foreign_keys, |it| &it.name, &mut found);
+    if found.is_empty() {
+        found.push("the order of its columns".to_owned());
+    }
+    found
+}
+
+fn compare<T: PartialEq>(
+    kind: &str,
+    before: &[T],
+    after: &[T],
+    name: fn(&T) -> &String,
+    found: &mut Vec<String>,
+) {
+    for item in after {
+        match before.iter().find(|it| name(it) == name(item)) {
+            None => found.push(format!("{kind} `{}` is new", name(item))),
+            Some(old) if old != item => found.push(format!("{kind} `{}` differs", name(item))),
+            Some(_) => {}
+        }
+    }
+    for item in before {
+        if !after.iter().any(|it| name(it) == name(item)) {
+            found.push(format!("{kind} `{}` is gone", name(item)));
+        }
+    }
+}
+
+/// `now`, or the second after the latest existing migration if that is later.
+fn first_time(existing: &[Utf8PathBuf], now: NaiveDateTime) -> NaiveDateTime {
+    existing
+        .iter()
+        .filter_map(|path| stamp(path.file_stem()?))
+        .map(|it| it + TimeDelta::seconds(1))
+        .fold(now, NaiveDateTime::max)
+}
+
+fn stamp(module: &str) -> Option<NaiveDateTime> {
+    let digits = module.strip_prefix('m')?.get(..15)?;
+    NaiveDateTime::parse_from_str(digits, STAMP).ok()
+}
+
+/// A table's name as part of a module's: what may not stand there becomes an underscore.
+fn module_name(table: &str) -> String {
+    table
+        .chars()
+        .map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' })
+        .collect()
+}
+
+fn view<'a>(step: &Step<'a>) -> TableView<'a> {
+    let table = step.table;
+    let inline = |key: &&ForeignKey| !step.early.contains(key);
+    TableView {
+        name: &table.name,
+        table: string_literal(&table.name),
+        columns: table.columns.iter().map(column).collect(),
+        inline: table
+            .foreign_keys
+            .iter()
+            .filter(inline)
+            .map(|it| foreign_key(table, it))
+            .collect(),
+        early: step.early.iter().map(|it| foreign_key(table, it)).collect(),
+        indexes: table.indexes.iter().map(|it| index(table, it)).collect(),
+        late: step.late.iter().map(|(table, it)| foreign_key(table, it)).collect(),
+        dropped: step
+            .late
+            .iter()
+            .map(|(table, key)| {
+                format!(
+                    ".name({})\n.table({})",
+                    string_literal(&key.name),
+                    string_literal(&table.name)
+                )
+            })
+            .collect(),
+    }
+}
+
+fn column(column: &Column) -> String {
+    let name = string_literal(&column.name);
+    let null = if column.nullable { "_null" } else { "" };
+    let mut code = match column.ty {
+        ColumnType::String(length) => format!("string_len{null}({name}, {length})"),
+        ColumnType::Decimal(precision, scale) => {
+            format!("decimal_len{null}({name}, {precision}, {scale})")
+        }
+        ColumnType::Text => format!("text{null}({name})"),
+        ColumnType::Integer => format!("integer{null}({name})"),
+        ColumnType::BigInteger => format!("big_integer{null}({name})"),
+        ColumnType::Double => format!("double{null}({name})"),
+        ColumnType::Boolean => format!("boolean{null}({name})"),
+        ColumnType::Uuid => format!("uuid{null}({name})"),
+        ColumnType::Date => format!("date{null}({name})"),
+        ColumnType::Time => format!("time{null}({name})"),
+        ColumnType::TimestampWithTimeZone => format!("timestamp_with_time_zone{null}({name})"),
+        ColumnType::JsonBinary => format!("json_binary{null}({name})"),
+        ColumnType::Blob => format!("blob{null}({name})"),
+    };
+    if column.primary_key {
+        code += ".primary_key()";
+    }
+    if column.auto_increment {
+        code += ".auto_increment()";
+    }
+    if let Some(default) = &column.default {
+        let value = match default {
+            Literal::Boolean(value) => value.to_string(),
+            Literal::Integer(value) => value.to_string(),
+            Literal::Float(value) => format!("{value:?}"),
+            Literal::Text(value) => string_literal(value),
+        };
+        code += &format!(".default({value})");
+    }
+    code
+}
+
+fn index(table: &Table, index: &Index) -> String {
+    let mut code = format!(
+        ".name({})\n.table({})",
+        string_literal(&index.name),
+        string_literal(&table.name)
+    );
+    for column in &index.columns {
+        let name = string_literal(&column.name);
+        if column.descending {
+            code += &format!("\n.col(({name}, IndexOrder::Desc))");
+        } else {
+            code += &format!("\n.col({name})");
+        }
+    }
+    if index.unique {
+        code += "\n.unique()";
+    }
+    if let Some(column) = &index.where_null {
+        code += &format!("\n.and_where(Expr::col({}).is_null())", string_literal(column));
+    }
+    code
+}
+
+fn foreign_key(table: &Table, key: &ForeignKey) -> String {
+    let action = match key.on_delete {
+        OnDeleteAction::Restrict => "Restrict",
+        OnDeleteAction::Cascade => "Cascade",
+        OnDeleteAction::SetNull => "SetNull",
+    };
+    format!(
+        ".name({})\n.from({}, {})\n.to({}, {})\n.on_delete(ForeignKeyAction::{action})",
+        string_literal(&key.name),
+        string_literal(&table.name),
+        string_literal(&key.column),
+        string_literal(&key.to_table),
+        string_literal(&key.to_column),
+    )
+}
