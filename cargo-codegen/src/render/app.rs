@@ -98,14 +98,12 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
         ),
     ];
     let mut outputs = http::http_support(model)?;
-    outputs.extend(files
-        .into_iter()
-        .map(|(name, content)| Output {
-            path: config.app_crate.file(&format!("src/generated/{name}")),
-            kind: OutputKind::Generated {
-                source: "codegen.yaml".to_owned(),
-            },
-            content,
-        }));
+    outputs.extend(files.into_iter().map(|(name, content)| Output {
+        path: config.app_crate.file(&format!("src/generated/{name}")),
+        kind: OutputKind::Generated {
+            source: "codegen.yaml".to_owned(),
+        },
+        content,
+    }));
     Ok(outputs)
 }

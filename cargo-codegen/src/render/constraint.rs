@@ -55,7 +55,10 @@ pub(super) fn schema_rules(field: &Field) -> Vec<String> {
         rules.push(format!("pattern = {}", raw_literal(pattern)));
     }
     // A decimal is a string in JSON, which has no smallest value.
-    if matches!(field.ty, FieldType::Integer | FieldType::BigInt | FieldType::Float) {
+    if matches!(
+        field.ty,
+        FieldType::Integer | FieldType::BigInt | FieldType::Float
+    ) {
         for (side, value) in [("minimum", &constraints.min), ("maximum", &constraints.max)] {
             if let Some(value) = value.as_ref().and_then(|it| number(&field.ty, it)) {
                 rules.push(format!("{side} = {value}"));
@@ -90,14 +93,21 @@ fn max_length(field: &Field) -> Option<u32> {
 }
 
 fn length_rule(field: &Field) -> Option<String> {
-    let sides: Vec<String> = [("min", field.constraints.min_length), ("max", max_length(field))]
-        .into_iter()
-        .filter_map(|(side, length)| Some(format!("{side} = {}", length?)))
-        .collect();
+    let sides: Vec<String> = [
+        ("min", field.constraints.min_length),
+        ("max", max_length(field)),
+    ]
+    .into_iter()
+    .filter_map(|(side, length)| Some(format!("{side} = {}", length?)))
+    .collect();
     if sides.is_empty() {
         return None;
     }
-    let mode = if field.ty == FieldType::Bytes { "" } else { "chars, " };
+    let mode = if field.ty == FieldType::Bytes {
+        ""
+    } else {
+        "chars, "
+    };
     Some(format!("length({mode}{})", sides.join(", ")))
 }
 
@@ -106,7 +116,9 @@ fn bounds(field: &Field) -> (Option<String>, Option<String>) {
     let constraints = &field.constraints;
     let (min, max) = (constraints.min.clone(), constraints.max.clone());
     match field.ty {
-        FieldType::Decimal { precision, scale } if precision <= DECIMAL_DIGITS && scale <= precision => {
+        FieldType::Decimal { precision, scale }
+            if precision <= DECIMAL_DIGITS && scale <= precision =>
+        {
             let digits = |count: u32| "9".repeat(usize::try_from(count).unwrap_or_default());
             let largest = format!("0{}.{}", digits(precision - scale), digits(scale));
             (
@@ -121,9 +133,7 @@ fn bounds(field: &Field) -> (Option<String>, Option<String>) {
 /// A number as an expression of the field's type.
 fn number(ty: &FieldType, text: &str) -> Option<String> {
     match ty {
-        FieldType::Integer | FieldType::BigInt => {
-            text.parse::<i64>().ok().map(|it| it.to_string())
-        }
+        FieldType::Integer | FieldType::BigInt => text.parse::<i64>().ok().map(|it| it.to_string()),
         FieldType::Float => text
             .parse::<f64>()
             .ok()

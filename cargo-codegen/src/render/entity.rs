@@ -276,6 +276,12 @@ fn before_save(entity: &Entity) -> (Vec<String>, Vec<String>) {
     (on_insert, on_save)
 }
 
+fn is_set_to_now(field: &Field) -> bool {
+    let by_behavior = field.origin == FieldOrigin::Behavior
+        && matches!(field.name.snake.as_str(), "created_at" | "updated_at");
+    by_behavior || field::defaults_to_now(field)
+}
+
 fn uuid_default(field: &Field) -> Option<String> {
     match (&field.ty, &field.default) {
         (FieldType::Uuid, Some(DefaultValue::Text(text))) => {

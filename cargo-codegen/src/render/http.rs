@@ -105,7 +105,10 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
     Ok(files
         .into_iter()
         .map(|(name, content)| Output {
-            path: model.config.app_crate.file(&format!("src/generated/{name}")),
+            path: model
+                .config
+                .app_crate
+                .file(&format!("src/generated/{name}")),
             kind: OutputKind::Generated {
                 source: "codegen.yaml".to_owned(),
             },

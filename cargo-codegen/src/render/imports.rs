@@ -31,9 +31,8 @@ impl Imports {
     }
 
     fn has_another(&self, module: &str, name: &str) -> bool {
-        let is_imported = |(other, names): (&String, &BTreeSet<String>)| {
-            other != module && names.contains(name)
-        };
+        let is_imported =
+            |(other, names): (&String, &BTreeSet<String>)| other != module && names.contains(name);
         self.taken.iter().any(|it| it == name) || self.paths.iter().any(is_imported)
     }
 

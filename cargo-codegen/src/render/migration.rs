@@ -4,8 +4,8 @@ use askama::Template;
 use camino::Utf8PathBuf;
 use chrono::{NaiveDateTime, TimeDelta};
 
-use super::field::string_literal;
 use super::Rendered;
+use super::field::string_literal;
 use crate::changeset::{Edit, Output, OutputKind};
 use crate::model::Model;
 use crate::schema::{
@@ -71,7 +71,11 @@ pub fn migrations(
     let mut time = first_time(existing, now);
     let package = &model.config.migration_crate;
     for step in schema::creation_order(&new) {
-        let ident = format!("m{}_create_{}", time.format(STAMP), module_name(&step.table.name));
+        let ident = format!(
+            "m{}_create_{}",
+            time.format(STAMP),
+            module_name(&step.table.name)
+        );
         rendered.outputs.push(Output {
             path: package.file(&format!("src/{ident}.rs")),
             kind: OutputKind::Owned,
@@ -127,9 +131,27 @@ fn notes(known: &Snapshot, tables: &[Table]) -> Vec<String> {
 
 fn differences(before: &Table, after: &Table) -> Vec<String> {
     let mut found = Vec::new();
-    compare("column", &before.columns, &after.columns, |it| &it.name, &mut found);
-    compare("index", &before.indexes, &after.indexes, |it| &it.name, &mut found);
-    compare("foreign key", &before.foreign_keys, &after.foreign_keys, |it| &it.name, &mut found);
+    compare(
+        "column",
+        &before.columns,
+        &after.columns,
+        |it| &it.name,
+        &mut found,
+    );
+    compare(
+        "index",
+        &before.indexes,
+        &after.indexes,
+        |it| &it.name,
+        &mut found,
+    );
+    compare(
+        "foreign key",
+        &before.foreign_keys,
+        &after.foreign_keys,
+        |it| &it.name,
+        &mut found,
+    );
     if found.is_empty() {
         found.push("the order of its columns".to_owned());
     }
@@ -175,7 +197,13 @@ fn stamp(module: &str) -> Option<NaiveDateTime> {
 fn module_name(table: &str) -> String {
     table
         .chars()
-        .map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' })
+        .map(|it| {
+            if it.is_ascii_alphanumeric() {
+                it.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -194,7 +222,11 @@ fn view<'a>(step: &Step<'a>) -> TableView<'a> {
             .collect(),
         early: step.early.iter().map(|it| foreign_key(table, it)).collect(),
         indexes: table.indexes.iter().map(|it| index(table, it)).collect(),
-        late: step.late.iter().map(|(table, it)| foreign_key(table, it)).collect(),
+        late: step
+            .late
+            .iter()
+            .map(|(table, it)| foreign_key(table, it))
+            .collect(),
         dropped: step
             .late
             .iter()
@@ -265,7 +297,10 @@ fn index(table: &Table, index: &Index) -> String {
         code += "\n.unique()";
     }
     if let Some(column) = &index.where_null {
-        code += &format!("\n.and_where(Expr::col({}).is_null())", string_literal(column));
+        code += &format!(
+            "\n.and_where(Expr::col({}).is_null())",
+            string_literal(column)
+        );
     }
     code
 }

@@ -7,9 +7,7 @@ use super::field::{self, capitalized, string_literal, with_article};
 use super::imports::Imports;
 use super::{Rendered, Result, dto, scaffold};
 use crate::changeset::{Edit, Output, OutputKind};
-use crate::model::{
-    EmitOn, Entity, Field, FieldType, Model, Query, SortOrder, Subsystem,
-};
+use crate::model::{EmitOn, Entity, Field, FieldType, Model, Query, SortOrder, Subsystem};
 use crate::schema;
 
 /// One entity, in the model that it belongs to.
@@ -23,7 +21,11 @@ impl Slice<'_> {
     /// Path of the entity's module in the entity crate.
     pub(super) fn row_path(&self) -> String {
         let config = &self.model.config;
-        format!("{}::{}", config.entity_crate.ident(), self.entity.name.ident)
+        format!(
+            "{}::{}",
+            config.entity_crate.ident(),
+            self.entity.name.ident
+        )
     }
 
     /// The same, as a file that imports it spells it.

@@ -91,3 +91,55 @@ impl Snapshot {
         self.tables.sort_by(|a, b| a.name.cmp(&b.name));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{Column, ColumnType, Index, IndexColumn, Literal};
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let column = |name: &str, ty| Column {
+            name: name.to_owned(),
+            ty,
+            nullable: true,
+            primary_key: false,
+            auto_increment: false,
+            default: Some(Literal::Float(1.0)),
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.add(Table {
+            name: "things".to_owned(),
+            columns: vec![
+                column("a", ColumnType::String(7)),
+                column("b", ColumnType::Decimal(12, 2)),
+                column("c", ColumnType::TimestampWithTimeZone),
+            ],
+            indexes: vec![Index {
+                name: "uq_things_a".to_owned(),
+                columns: vec![IndexColumn {
+                    name: "a".to_owned(),
+                    descending: true,
+                }],
+                unique: true,
+                where_null: Some("c".to_owned()),
+            }],
+            foreign_keys: Vec::new(),
+        });
+        let text = snapshot.write().unwrap();
+        assert_eq!(Snapshot::read(Some(&text)).unwrap(), snapshot);
+    }
+
+    #[test]
+    fn g26_a_snapshot_of_a_later_version_is_refused() {
+        let error = Snapshot::read(Some("format = 2")).unwrap_err();
+        assert!(matches!(error, SnapshotError::TooNew { found: 2 }));
+    }
+
+    #[test]
+    fn g25_a_merge_conflict_in_the_snapshot_is_reported() {
+        let text = "<<<<<<< ours\nformat = 1\n";
+        let error = Snapshot::read(Some(text)).unwrap_err();
+        assert!(matches!(error, SnapshotError::Damaged(_)));
+    }
+}

@@ -41,7 +41,7 @@ pub struct Column {
 
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "String")]
 pub enum ColumnType {
     /// At most this many characters.
     String(u32),
@@ -69,6 +69,70 @@ pub enum ColumnType {
     JsonBinary,
     /// Bytes.
     Blob,
+}
+
+/// A column type that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no column type")]
+pub struct UnknownColumnType(String);
+
+impl From<ColumnType> for String {
+    fn from(ty: ColumnType) -> Self {
+        let plain = match ty {
+            ColumnType::String(length) => return format!("string({length})"),
+            ColumnType::Decimal(precision, scale) => {
+                return format!("decimal({precision}, {scale})");
+            }
+            ColumnType::Text => "text",
+            ColumnType::Integer => "integer",
+            ColumnType::BigInteger => "big_integer",
+            ColumnType::Double => "double",
+            ColumnType::Boolean => "boolean",
+            ColumnType::Uuid => "uuid",
+            ColumnType::Date => "date",
+            ColumnType::Time => "time",
+            ColumnType::TimestampWithTimeZone => "timestamp_with_time_zone",
+            ColumnType::JsonBinary => "json_binary",
+            ColumnType::Blob => "blob",
+        };
+        plain.to_owned()
+    }
+}
+
+impl TryFrom<String> for ColumnType {
+    type Error = UnknownColumnType;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let arguments = |name: &str| -> Option<Vec<u32>> {
+            let inner = text
+                .strip_prefix(name)?
+                .strip_prefix('(')?
+                .strip_suffix(')')?;
+            inner.split(',').map(|it| it.trim().parse().ok()).collect()
+        };
+        if let Some([length]) = arguments("string").as_deref() {
+            return Ok(Self::String(*length));
+        }
+        if let Some([precision, scale]) = arguments("decimal").as_deref() {
+            return Ok(Self::Decimal(*precision, *scale));
+        }
+        [
+            Self::Text,
+            Self::Integer,
+            Self::BigInteger,
+            Self::Double,
+            Self::Boolean,
+            Self::Uuid,
+            Self::Date,
+            Self::Time,
+            Self::TimestampWithTimeZone,
+            Self::JsonBinary,
+            Self::Blob,
+        ]
+        .into_iter()
+        .find(|it| String::from(*it) == text)
+        .ok_or(UnknownColumnType(text))
+    }
 }
 
 /// A default value.
