@@ -19,8 +19,10 @@ mod payload;
 mod relation;
 mod rendered;
 mod runtime;
+mod sample;
 pub mod scaffold;
 mod slice;
+mod slice_test;
 mod text;
 
 pub use app::app_shared;
@@ -34,3 +36,4 @@ pub use migration::{MigrationError, migrations, snapshot_path};
 pub use rendered::Rendered;
 pub use runtime::runtime;
 pub use slice::slice;
+pub use slice_test::slice_tests;
