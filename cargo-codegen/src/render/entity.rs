@@ -91,10 +91,7 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         .filter_map(|it| enum_view(entity, it))
         .collect();
     let (on_insert, on_save) = before_save(entity);
-    let now = on_insert
-        .iter()
-        .chain(&on_save)
-        .any(|it| it.contains("now"));
+    let now = entity.fields.iter().any(is_set_to_now);
     if now {
         imports.name("chrono::Utc");
     }
