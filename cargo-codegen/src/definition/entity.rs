@@ -2,11 +2,13 @@
 
 use super::event::{self, EventDefinition};
 use super::field::{self, FieldDefinition};
-use super::keys::{ENTITY, ENTITY_FILE, GENERATE, QUERY, RELATION};
+use super::keys::{ENTITY, ENTITY_FILE, GENERATE};
 use super::node::{Kind, Node, shorten};
 use super::problem::Problem;
+use super::query::{self, QueryDefinition};
 use super::reader::{Block, Reader, not_yet};
-use super::source::{SourceId, Span, Spanned};
+use super::relation::{self, RelationDefinition};
+use super::source::{SourceId, Spanned};
 
 /// One entity definition.
 #[derive(Debug, Clone)]
@@ -56,84 +58,26 @@ pub enum Behavior {
     Later,
 }
 
-/// `type` of a relationship.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RelationType {
-    /// This entity has the foreign key.
-    BelongsTo,
-    /// The target has it.
-    HasMany,
-    /// The target has it, and it is unique.
-    HasOne,
-    /// Through a third table; not generated yet.
-    ManyToMany,
-}
-
-/// `on_delete` of a relationship.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDeleteWord {
-    /// The deletion is refused.
-    Restrict,
-    /// The row goes too.
-    Cascade,
-    /// The foreign key becomes NULL.
-    SetNull,
-}
-
-/// One relationship.
-#[derive(Debug, Clone)]
-pub struct RelationDefinition {
-    /// Its key.
-    pub name: Spanned<String>,
-    /// `type`.
-    pub kind: Spanned<RelationType>,
-    /// `target`.
-    pub target: Spanned<String>,
-    /// `foreign_key`.
-    pub foreign_key: Option<Spanned<String>>,
-    /// `on_delete`.
-    pub on_delete: Option<Spanned<OnDeleteWord>>,
-    /// `required`, or the contrary of `nullable`.
-    pub required: Option<Spanned<bool>>,
-    /// `index`.
-    pub index: Option<Spanned<bool>>,
-    /// `unique`.
-    pub unique: Option<Spanned<bool>>,
-    /// `description`, on one line.
-    pub description: Option<String>,
-    /// Goes through another table or relation: checked, not generated yet.
-    pub through: bool,
-}
-
-/// One query.
-#[derive(Debug, Clone)]
-pub struct QueryDefinition {
-    /// Where it stands.
-    pub span: Span,
-    /// `by`.
-    pub by: Vec<Spanned<String>>,
-    /// `unique`.
-    pub unique: bool,
-    /// `order`: columns, and whether the largest comes first.
-    pub order: Vec<(Spanned<String>, bool)>,
-}
-
 /// Reads an entity definition; `None` if it does not even have a name.
 pub(crate) fn decode(
     reader: &mut Reader,
     source: SourceId,
     node: &Node,
 ) -> Option<EntityDefinition> {
+    if reader.is_empty_file(node, "entity: { name: contact }") {
+        return None;
+    }
     let file = reader.block(node, &ENTITY_FILE, "an entity definition")?;
     let entity = reader.required(
         &file,
         "entity",
         "this definition",
+        &file.span,
         "entity: { name: contact }",
     );
     let entity = entity.and_then(|it| reader.block(it, &ENTITY, "`entity`"));
     let name = entity.as_ref().and_then(|it| {
-        let node = reader.required(it, "name", "`entity`", "name: contact")?;
+        let node = reader.required(it, "name", "`entity`", &it.span, "name: contact")?;
         reader.text(node, "`name`")
     });
     if let Some(entity) = &entity {
@@ -166,9 +110,9 @@ pub(crate) fn decode(
     };
     let (writes, rest, openapi) = (toggle("writes"), toggle("rest"), toggle("openapi"));
     let fields = fields(reader, &file);
-    let relations = relations(reader, &file);
+    let relations = relation::decode(reader, &file);
     let behaviors = behaviors(reader, &file);
-    let queries = queries(reader, &file);
+    let queries = query::decode(reader, &file);
     let emits = file
         .get("emits")
         .and_then(|it| reader.texts(it, "`emits`"))
@@ -267,163 +211,4 @@ fn behaviors(reader: &mut Reader, file: &Block<'_>) -> Vec<Spanned<Behavior>> {
         }
     }
     found
-}
-
-const RELATION_TYPES: [(&str, RelationType); 4] = [
-    ("belongs_to", RelationType::BelongsTo),
-    ("has_many", RelationType::HasMany),
-    ("has_one", RelationType::HasOne),
-    ("many_to_many", RelationType::ManyToMany),
-];
-
-const ON_DELETE: [(&str, OnDeleteWord); 4] = [
-    ("restrict", OnDeleteWord::Restrict),
-    ("cascade", OnDeleteWord::Cascade),
-    ("set_null", OnDeleteWord::SetNull),
-    // The same for statements that delete one row.
-    ("no_action", OnDeleteWord::Restrict),
-];
-
-fn relations(reader: &mut Reader, file: &Block<'_>) -> Vec<RelationDefinition> {
-    let Some(block) = file
-        .get("relationships")
-        .and_then(|it| reader.entries(it, "`relationships`"))
-    else {
-        return Vec::new();
-    };
-    block
-        .iter()
-        .filter_map(|(name, node)| relation(reader, name, node))
-        .collect()
-}
-
-fn relation(
-    reader: &mut Reader,
-    name: &Spanned<String>,
-    node: &Node,
-) -> Option<RelationDefinition> {
-    let what = format!("relationship `{}`", shorten(&name.value));
-    let block = reader.block(node, &RELATION, &what)?;
-    let kind = reader.required(&block, "type", &what, "type: belongs_to");
-    let kind = kind.and_then(|it| reader.word(it, "`type`", &RELATION_TYPES));
-    let target = reader.required(&block, "target", &what, "target: account");
-    let target = target.and_then(|it| reader.text(it, "`target`"));
-    let required = reader.boolean_of(&block, "required");
-    let nullable = reader.boolean_of(&block, "nullable");
-    if let (Some(required), Some(nullable)) = (&required, &nullable)
-        && required.value == nullable.value
-    {
-        reader.report(
-            Problem::error(
-                "contradiction",
-                format!(
-                    "{what} cannot be `required: {}` and `nullable: {}`",
-                    required.value, nullable.value
-                ),
-                required.span.clone(),
-            )
-            .also(nullable.span.clone(), "")
-            .help("keep one of the two"),
-        );
-    }
-    let foreign_key = reader.text_of(&block, "foreign_key");
-    let on_delete = reader.word_of(&block, "on_delete", &ON_DELETE);
-    let index = reader.boolean_of(&block, "index");
-    let unique = reader.boolean_of(&block, "unique");
-    let description = reader.description_of(&block);
-    let kind = kind?;
-    if kind.value == RelationType::ManyToMany {
-        reader.report(not_yet(
-            &format!("the `many_to_many` {what}"),
-            kind.span.clone(),
-        ));
-    }
-    Some(RelationDefinition {
-        name: name.clone(),
-        through: block.get("through").is_some() || kind.value == RelationType::ManyToMany,
-        kind,
-        target: target?,
-        foreign_key,
-        on_delete,
-        required: required.or_else(|| nullable.map(|it| it.map(|value| !value))),
-        index,
-        unique,
-        description,
-    })
-}
-
-fn queries(reader: &mut Reader, file: &Block<'_>) -> Vec<QueryDefinition> {
-    let items = file
-        .get("queries")
-        .and_then(|it| reader.list(it, "`queries`"))
-        .unwrap_or_default();
-    items.iter().filter_map(|it| query(reader, it)).collect()
-}
-
-fn query(reader: &mut Reader, node: &Node) -> Option<QueryDefinition> {
-    let block = reader.block(node, &QUERY, "a query")?;
-    let unique = reader
-        .boolean_of(&block, "unique")
-        .is_some_and(|it| it.value);
-    let order = block.get("order").map(|it| order(reader, it));
-    let by = block.get("by").and_then(|it| reader.texts(it, "`by`"));
-    // Each of them changes what the query means, and has been warned about.
-    if [
-        "via", "select", "limit", "name", "filters", "search", "paginate",
-    ]
-    .iter()
-    .any(|it| block.get(it).is_some())
-    {
-        return None;
-    }
-    reader.required(&block, "by", "this query", "by: [email]")?;
-    let by = by?;
-    if by.is_empty() {
-        reader.report(
-            Problem::error("no-value", "`by` names no column", node.span.clone())
-                .help("write `by: [email]`"),
-        );
-        return None;
-    }
-    Some(QueryDefinition {
-        span: node.span.clone(),
-        by,
-        unique,
-        order: order.unwrap_or_default(),
-    })
-}
-
-/// `created_at desc`, `name, created_at desc`, or a list of such.
-fn order(reader: &mut Reader, node: &Node) -> Vec<(Spanned<String>, bool)> {
-    let texts = match &node.kind {
-        Kind::List(_) => reader.texts(node, "`order`").unwrap_or_default(),
-        _ => reader.text(node, "`order`").into_iter().collect(),
-    };
-    let mut columns = Vec::new();
-    for text in &texts {
-        for part in text.value.split(',') {
-            let words: Vec<&str> = part.split_whitespace().collect();
-            let descending = match words.as_slice() {
-                [_] | [_, "asc"] => false,
-                [_, "desc"] => true,
-                _ => {
-                    reader.report(
-                        Problem::error(
-                            "wrong-value",
-                            format!("`{}` is no sort order", shorten(part.trim())),
-                            text.span.clone(),
-                        )
-                        .help("write a column and `asc` or `desc`, such as `created_at desc`"),
-                    );
-                    continue;
-                }
-            };
-            let column = words.first().copied().unwrap_or_default();
-            columns.push((
-                Spanned::new(column.to_owned(), text.span.clone()),
-                descending,
-            ));
-        }
-    }
-    columns
 }

@@ -1,9 +1,10 @@
 //! `events/<type>.yaml` and the `events` of an entity, as written.
 
-use super::keys::{EVENT_FILE, INLINE_EVENT, PAYLOAD_FIELD, RETRY};
-use super::node::{Kind, Node, shorten};
+use super::keys::{EVENT_FILE, INLINE_EVENT, RETRY};
+use super::node::Node;
+use super::payload::{self, PayloadDefinition};
 use super::problem::Problem;
-use super::reader::{Block, Reader, nearest, not_yet, one_of};
+use super::reader::{Block, Reader, not_yet};
 use super::source::{SourceId, Span, Spanned};
 
 /// One event definition.
@@ -88,43 +89,6 @@ pub struct RetryDefinition {
     pub backoff: BackoffWord,
 }
 
-/// Type of a payload field that is no list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the word that a definition uses")]
-pub enum PayloadWord {
-    Uuid,
-    String,
-    Number,
-    Integer,
-    Decimal,
-    Boolean,
-    DateTime,
-    Day,
-    Json,
-}
-
-/// Type of a payload field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PayloadKind {
-    /// One value.
-    One(PayloadWord),
-    /// `array` with its `items`.
-    Array(PayloadWord),
-}
-
-/// One field of a payload.
-#[derive(Debug, Clone)]
-pub struct PayloadDefinition {
-    /// Its key.
-    pub name: Spanned<String>,
-    /// Its type; `None` was reported.
-    pub kind: Option<Spanned<PayloadKind>>,
-    /// `nullable`.
-    pub nullable: bool,
-    /// `description`, on one line.
-    pub description: Option<String>,
-}
-
 const DIRECTIONS: [(&str, DirectionWord); 3] = [
     ("inbound", DirectionWord::Inbound),
     ("change", DirectionWord::Change),
@@ -141,34 +105,27 @@ const ORDERINGS: [(&str, OrderingWord); 2] = [
     ("aggregate", OrderingWord::Aggregate),
 ];
 
-impl PayloadWord {
-    /// Every scalar type and its word. `date` is a point in time, as events have always had it; `day` is a calendar day.
-    pub const WORDS: [(&'static str, Self); 10] = [
-        ("uuid", Self::Uuid),
-        ("string", Self::String),
-        ("number", Self::Number),
-        ("integer", Self::Integer),
-        ("decimal", Self::Decimal),
-        ("boolean", Self::Boolean),
-        ("date", Self::DateTime),
-        ("datetime", Self::DateTime),
-        ("day", Self::Day),
-        ("json", Self::Json),
-    ];
-}
-
 /// Reads `events/<type>.yaml`.
 pub(crate) fn decode(
     reader: &mut Reader,
     source: SourceId,
     node: &Node,
 ) -> Option<EventDefinition> {
+    if reader.is_empty_file(node, "type: contact_created") {
+        return None;
+    }
     let block = reader.block(node, &EVENT_FILE, "an event definition")?;
-    let name = reader.required(&block, "type", "this event", "type: contact_created");
+    let name = reader.required(
+        &block,
+        "type",
+        "this event",
+        &block.span,
+        "type: contact_created",
+    );
     let name = name.and_then(|it| reader.text(it, "`type`"));
     let payload = block
         .get("payload")
-        .map(|it| payload(reader, it, "`payload`"));
+        .map(|it| payload::decode(reader, it, "`payload`"));
     if payload.is_none() {
         reader.report(
             Problem::error(
@@ -205,7 +162,13 @@ pub(crate) fn decode_inline(
         (Some((_, node)), None) => reader.text(node, "`type`"),
         (None, Some((_, node))) => reader.text(node, "`name`"),
         (None, None) => {
-            reader.required(&block, "type", "this event", "type: contact_created");
+            reader.required(
+                &block,
+                "type",
+                "this event",
+                &block.span,
+                "type: contact_created",
+            );
             None
         }
     };
@@ -214,8 +177,8 @@ pub(crate) fn decode_inline(
             reader.report(both(first, second));
             Vec::new()
         }
-        (Some((_, node)), None) => payload(reader, node, "`payload`"),
-        (None, Some((_, node))) => payload(reader, node, "`body`"),
+        (Some((_, node)), None) => payload::decode(reader, node, "`payload`"),
+        (None, Some((_, node))) => payload::decode(reader, node, "`body`"),
         (None, None) => {
             reader.report(
                 Problem::error(
@@ -286,7 +249,7 @@ fn rest(
 fn retry(reader: &mut Reader, node: &Node) -> Option<Spanned<RetryDefinition>> {
     let block = reader.block(node, &RETRY, "`retry`")?;
     let backoff = reader.word_of(&block, "backoff", &BACKOFFS);
-    let attempts = reader.required(&block, "attempts", "`retry`", "attempts: 5")?;
+    let attempts = reader.required(&block, "attempts", "`retry`", &block.span, "attempts: 5")?;
     let attempts = reader.number(attempts, "`attempts`", 1..=100)?;
     Some(Spanned::new(
         RetryDefinition {
@@ -295,127 +258,4 @@ fn retry(reader: &mut Reader, node: &Node) -> Option<Spanned<RetryDefinition>> {
         },
         node.span.clone(),
     ))
-}
-
-fn payload(reader: &mut Reader, node: &Node, what: &str) -> Vec<PayloadDefinition> {
-    let Some(block) = reader.entries(node, what) else {
-        return Vec::new();
-    };
-    block
-        .iter()
-        .filter_map(|(name, node)| payload_field(reader, name, node))
-        .collect()
-}
-
-fn payload_field(
-    reader: &mut Reader,
-    name: &Spanned<String>,
-    node: &Node,
-) -> Option<PayloadDefinition> {
-    if let Kind::Text(text) = &node.kind {
-        let text = Spanned::new(text.clone(), node.span.clone());
-        return Some(PayloadDefinition {
-            name: name.clone(),
-            kind: payload_kind(reader, &text, None),
-            nullable: false,
-            description: None,
-        });
-    }
-    let what = format!("payload field `{}`", shorten(&name.value));
-    let block = reader.block(node, &PAYLOAD_FIELD, &what)?;
-    let items = block.entry("items").and_then(|(key, node)| {
-        let text = reader.text(node, "`items`")?;
-        Some((key.span.clone(), text))
-    });
-    let kind = match block.get("type") {
-        Some(node) => reader
-            .text(node, "`type`")
-            .and_then(|it| payload_kind(reader, &it, items)),
-        None => {
-            reader.report(
-                Problem::error(
-                    "missing-key",
-                    format!("{what} has no `type`"),
-                    name.span.clone(),
-                )
-                .help("add `type: string`, or another type"),
-            );
-            None
-        }
-    };
-    Some(PayloadDefinition {
-        name: name.clone(),
-        kind,
-        nullable: reader
-            .boolean_of(&block, "nullable")
-            .is_some_and(|it| it.value),
-        description: reader.description_of(&block),
-    })
-}
-
-fn payload_kind(
-    reader: &mut Reader,
-    text: &Spanned<String>,
-    items: Option<(Span, Spanned<String>)>,
-) -> Option<Spanned<PayloadKind>> {
-    let short_items = text
-        .value
-        .strip_prefix("array(")
-        .and_then(|it| it.strip_suffix(')'));
-    let kind = match (text.value.as_str(), short_items, items) {
-        ("array", _, Some((_, items))) => {
-            PayloadKind::Array(payload_word(reader, &items, "`items`")?)
-        }
-        ("array", _, None) => {
-            reader.report(
-                Problem::error(
-                    "missing-key",
-                    "an `array` has no `items`",
-                    text.span.clone(),
-                )
-                .help("say what it is a list of: `{ type: array, items: string }`"),
-            );
-            return None;
-        }
-        (_, Some(items), None) => {
-            let items = Spanned::new(items.to_owned(), text.span.clone());
-            PayloadKind::Array(payload_word(reader, &items, "an array's items")?)
-        }
-        (_, _, Some((span, _))) => {
-            reader.report(
-                Problem::error("contradiction", "only an `array` has `items`", span)
-                    .help("write `type: array`, or remove `items`"),
-            );
-            return None;
-        }
-        _ => PayloadKind::One(payload_word(reader, text, "a payload field")?),
-    };
-    Some(Spanned::new(kind, text.span.clone()))
-}
-
-fn payload_word(reader: &mut Reader, text: &Spanned<String>, what: &str) -> Option<PayloadWord> {
-    if let Some((_, word)) = PayloadWord::WORDS.iter().find(|it| it.0 == text.value) {
-        return Some(*word);
-    }
-    let near = match text.value.as_str() {
-        "text" | "enum" | "str" | "email" => Some("string"),
-        "float" | "double" => Some("number"),
-        "int" | "bigint" => Some("integer"),
-        "money" | "numeric" => Some("decimal"),
-        "bool" => Some("boolean"),
-        "timestamp" | "time" => Some("datetime"),
-        "object" | "map" | "jsonb" => Some("json"),
-        other => nearest(other, &PayloadWord::WORDS.map(|it| it.0)),
-    };
-    let mut words: Vec<&str> = PayloadWord::WORDS.iter().map(|it| it.0).collect();
-    if what == "a payload field" {
-        words.push("array");
-    }
-    let message = format!("{what} cannot be of type `{}`", shorten(&text.value));
-    let problem = Problem::error("unknown-type", message, text.span.clone()).help(one_of(&words));
-    reader.report(match near {
-        Some(near) => problem.label(format!("did you mean `{near}`?")),
-        None => problem,
-    });
-    None
 }

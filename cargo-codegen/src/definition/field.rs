@@ -69,7 +69,7 @@ impl FieldKind {
             "jsonb" | "object" | "array" | "map" | "string_array" => Some("json"),
             "choice" | "choices" => Some("enum"),
             "binary" | "blob" | "bytea" => Some("bytes"),
-            other => super::reader::nearest(other, &Self::WORDS.map(|it| it.0)),
+            other => super::words::nearest(other, &Self::WORDS.map(|it| it.0)),
         }
     }
 }
@@ -167,6 +167,12 @@ pub(crate) fn decode(
         let texts = reader.texts(node, "`choices`")?;
         Some(Spanned::new(texts, node.span.clone()))
     });
+    // Choices that could not be read were reported; without them the type is not known.
+    let lost = choices.is_none()
+        && ["choices", "choices_from"]
+            .iter()
+            .any(|it| block.get(it).is_some());
+    let kind = kind.filter(|it| it.value != FieldKind::Enum || !lost);
     let unique = reader.boolean_of(&block, "unique");
     let index = reader.boolean_of(&block, "index");
     let index_key = ["unique", "index"]
@@ -207,7 +213,7 @@ fn kind(reader: &mut Reader, node: &Node) -> Option<Spanned<FieldKind>> {
             Some(near) => problem.label(format!("did you mean `{near}`?")),
             None => problem,
         }
-        .help(super::reader::one_of(&FieldKind::WORDS.map(|it| it.0))),
+        .help(super::words::one_of(&FieldKind::WORDS.map(|it| it.0))),
     );
     None
 }

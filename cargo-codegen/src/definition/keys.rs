@@ -157,22 +157,22 @@ pub(crate) const RELATION: Keys = Keys {
         "index",
         "unique",
         "description",
+        "through",
     ],
-    other: &[("through", Later), ("inverse", Foreign)],
+    other: &[("inverse", Foreign)],
 };
+
+/// Keys that make of a query something that is not generated yet; each changes what the query means.
+pub(crate) const LATER_IN_QUERY: [&str; 7] = [
+    "name", "filters", "search", "paginate", "via", "select", "limit",
+];
 
 pub(crate) const QUERY: Keys = Keys {
     of: "a query",
-    read: &["by", "unique", "order"],
-    other: &[
-        ("via", Later),
-        ("select", Later),
-        ("limit", Later),
-        ("name", Later),
-        ("filters", Later),
-        ("search", Later),
-        ("paginate", Later),
+    read: &[
+        "by", "unique", "order", "name", "filters", "search", "paginate", "via", "select", "limit",
     ],
+    other: &[],
 };
 
 pub(crate) const GENERATE: Keys = Keys {

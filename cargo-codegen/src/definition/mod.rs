@@ -9,28 +9,30 @@ mod event;
 mod field;
 mod keys;
 mod node;
+mod payload;
 mod problem;
+mod query;
 mod reader;
+mod relation;
 mod source;
+mod words;
 
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use config::{ConfigDefinition, DatabaseWord, RuntimeDefinition, config};
-pub use entity::{
-    Behavior, EntityDefinition, OnDeleteWord, QueryDefinition, RelationDefinition, RelationType,
-};
-pub use event::{
-    BackoffWord, DirectionWord, EventDefinition, OrderingWord, PayloadDefinition, PayloadKind,
-    PayloadWord, RetryDefinition,
-};
+pub use entity::{Behavior, EntityDefinition};
+pub use event::{BackoffWord, DirectionWord, EventDefinition, OrderingWord, RetryDefinition};
 pub use field::{FieldDefinition, FieldKind};
 pub(crate) use node::shorten;
 pub use node::{Kind, Node, parse};
+pub use payload::{PayloadDefinition, PayloadKind, PayloadWord};
 pub use problem::{Label, Problem, Severity};
-pub(crate) use reader::{nearest, whole_number};
+pub use query::QueryDefinition;
+pub use relation::{OnDeleteWord, RelationDefinition, RelationType};
 pub use source::{Source, SourceId, Sources, Span, Spanned};
+pub(crate) use words::{nearest, whole_number};
 
 use crate::workspace::{FileError, Files};
 use reader::Reader;

@@ -1,6 +1,7 @@
 //! YAML text as a tree in which every key and value remembers where it stands.
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy};
 
 use super::problem::Problem;
@@ -109,39 +110,53 @@ pub fn parse(source: SourceId, text: &str) -> Result<Node, Problem> {
 }
 
 fn syntax_problem(source: SourceId, text: &str, error: &serde_yaml::Error) -> Problem {
+    let range = error
+        .location()
+        .map_or(0..0, |it| byte_range(text, it, Width::OneCharacter));
+    let span = Span { source, range };
+    if let serde_yaml::Error::Budget { breach, .. } = error.without_snippet() {
+        return match breach {
+            BudgetBreach::Documents { .. } => {
+                Problem::error("too-large", "a second document begins here", span)
+                    .help("write one entity or event per file")
+            }
+            _ => Problem::error(
+                "too-large",
+                "this is larger or more deeply nested than a definition can be",
+                span,
+            )
+            .help("write one entity or event per file, without aliases of aliases"),
+        };
+    }
     let message = error.render_with_formatter(&serde_yaml::UserMessageFormatter);
     // The place is said by the label.
     let message = message
         .rsplit_once(" at line ")
         .map_or(message.as_str(), |(start, _)| start);
-    let range = error
-        .location()
-        .map_or(0..0, |it| byte_range(text, it, Width::OneCharacter));
-    let here = text.get(range.start..).unwrap_or_default();
-    let line = text
-        .get(..range.start)
-        .and_then(|before| before.rsplit('\n').next())
-        .unwrap_or_default();
-    let problem = Problem::error(
+    let help = syntax_help(message, text, span.range.start);
+    Problem::error(
         "yaml-syntax",
-        format!("this is no YAML: {message}"),
-        Span { source, range },
-    );
+        format!("this is not valid YAML: {message}"),
+        span,
+    )
+    .help(help)
+}
+
+fn syntax_help(message: &str, text: &str, offset: usize) -> &'static str {
+    let (before, here) = text.split_at_checked(offset).unwrap_or((text, ""));
+    let line = before.rsplit('\n').next().unwrap_or_default();
     if here.starts_with('\t') || line.contains('\t') {
-        problem.help("indent with spaces; YAML allows no tabs there")
-    } else if message.contains("budget") || message.contains("nesting") || message.contains("depth")
-    {
-        problem.help(
-            "definitions are small: no deep nesting, no aliases of aliases, one document per file",
-        )
+        "indent with spaces; YAML allows no tabs there"
+    } else if message.contains("unclosed") {
+        "close it"
+    } else if message.contains("tag") {
+        "remove the tag; definitions have none"
     } else if here.starts_with(['@', '`', '%', '&', '*', '!', '|', '>']) {
-        problem.help("put text that begins with a special character in quotes")
+        "put text that begins with a special character in quotes"
     } else if message.contains("mapping values") || here.starts_with(':') {
-        problem.help(
-            "put text that contains `: ` in quotes; check the indentation and the brackets above",
-        )
+        "put text that contains `: ` in quotes; check the indentation and the brackets above"
     } else {
-        problem
+        "check the indentation, quotes and brackets here and in the line above"
     }
 }
 
@@ -302,7 +317,8 @@ impl Tree<'_> {
                     let key = self.node(key)?;
                     let (Kind::Text(text) | Kind::Literal(text)) = key.kind else {
                         let message = format!("a key must be a word, not {}", key.describe());
-                        return Err(Problem::error("key-not-text", message, key.span));
+                        let problem = Problem::error("key-not-text", message, key.span);
+                        return Err(problem.help("write each key on a line of its own"));
                     };
                     pairs.push((Spanned::new(text, key.span), self.node(value)?));
                 }

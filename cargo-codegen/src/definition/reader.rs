@@ -4,6 +4,7 @@ use super::keys::{Keys, Use};
 use super::node::{Kind, Node, shorten};
 use super::problem::Problem;
 use super::source::{Span, Spanned};
+use super::words::{nearest, one_of, whole_number};
 
 /// Collects what is wrong while one file is decoded.
 #[derive(Debug, Default)]
@@ -123,7 +124,7 @@ impl Reader {
                     self.problems.push(
                         Problem::error("not-supported", message, key.span.clone()).help(instead),
                     );
-                    false
+                    true
                 }
                 None => {
                     let message = format!("`{}` is no key of {}", shorten(&key.value), keys.of);
@@ -272,6 +273,12 @@ impl Reader {
                     return None;
                 }
             },
+            Kind::Text(text) if whole_number(text).is_ok() => {
+                let message = format!("{what} must be a whole number, not {}", node.describe());
+                let problem = Problem::error("wrong-type", message, node.span.clone());
+                self.report(problem.label("write it without quotes"));
+                return None;
+            }
             _ => format!("{what} must be a whole number, not {}", node.describe()),
         };
         self.report(Problem::error("wrong-value", message, node.span.clone()));
@@ -317,26 +324,38 @@ impl Reader {
         Some(items.iter().filter_map(|it| self.text(it, &item)).collect())
     }
 
-    /// A key that must be there.
+    /// A key that must be there; if it is not, `place` is underlined.
     pub(crate) fn required<'n>(
         &mut self,
         block: &Block<'n>,
         key: &str,
         owner: &str,
+        place: &Span,
         example: &str,
     ) -> Option<&'n Node> {
         let found = block.get(key);
         if found.is_none() {
+            let message = format!("{owner} has no `{key}`");
             self.report(
-                Problem::error(
-                    "missing-key",
-                    format!("{owner} has no `{key}`"),
-                    block.span.clone(),
-                )
-                .help(format!("add `{example}`")),
+                Problem::error("missing-key", message, place.clone())
+                    .help(format!("add `{example}`")),
             );
         }
         found
+    }
+
+    /// Whether a file holds anything at all.
+    pub(crate) fn is_empty_file(&mut self, node: &Node, example: &str) -> bool {
+        let empty = node.kind == Kind::Null;
+        if empty {
+            let mut span = node.span.clone();
+            span.range = 0..0;
+            self.report(
+                Problem::error("empty-file", "this file defines nothing", span)
+                    .help(format!("begin with `{example}`, or delete the file")),
+            );
+        }
+        empty
     }
 
     /// Reports a value of the wrong type; `expected` is a clause such as "`fields` must be a list".
@@ -364,49 +383,4 @@ pub(crate) fn not_yet(what: &str, span: Span) -> Problem {
         format!("{what} is accepted, but this version generates nothing from it"),
         span,
     )
-}
-
-/// A whole number in decimal, or what is wrong with it.
-pub(crate) fn whole_number(text: &str) -> Result<i64, &'static str> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|it| it.is_ascii_digit()) {
-        return Err("write it without the leading zero");
-    }
-    if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
-        return Err("write it with the digits 0 to 9 only");
-    }
-    text.parse().map_err(|_| "this number is too large")
-}
-
-/// The known word that the user probably meant.
-pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
-    let word: String = word.chars().take(64).collect::<String>().to_lowercase();
-    let plain = |it: &str| it.replace(['_', '-', ' '], "").to_lowercase();
-    if let Some(same) = known.iter().find(|it| plain(it) == plain(&word)) {
-        return Some(same);
-    }
-    known
-        .iter()
-        .map(|it| {
-            (
-                strsim::jaro_winkler(&word, it),
-                strsim::damerau_levenshtein(&word, it),
-                *it,
-            )
-        })
-        .filter(|(likeness, distance, it)| *distance <= 1.max(it.len() / 3) || *likeness > 0.9)
-        .max_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)))
-        .map(|it| it.2)
-}
-
-/// `one of ..` for a help line.
-pub(crate) fn one_of(words: &[&str]) -> String {
-    match words {
-        [] => "nothing may stand here".to_owned(),
-        [only] => format!("the only one is `{only}`"),
-        [start @ .., last] => {
-            let start: Vec<String> = start.iter().map(|it| format!("`{it}`")).collect();
-            format!("one of {} or `{last}`", start.join(", "))
-        }
-    }
 }

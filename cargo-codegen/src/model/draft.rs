@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::name::{self, MAX_BYTES};
-use super::{Behaviors, Entity, Field, FieldOrigin, FieldType, Name, field};
+use super::key::{key_field, own_key_field};
+use super::{Behaviors, Entity, Field, FieldOrigin, FieldType, Name, collision, field, name};
 use crate::definition::{
     Behavior, Definitions, EntityDefinition, FieldDefinition, Problem, Sources, Span, Spanned,
     nearest,
@@ -136,21 +136,6 @@ const ENTITY_MODULES: [&str; 13] = [
     "uuid",
 ];
 
-/// Tables of the runtime and of the migrations.
-pub(crate) const RUNTIME_TABLES: [&str; 11] = [
-    "bridge_delivery",
-    "domain_events",
-    "event_delivery",
-    "job",
-    "job_dedupe",
-    "job_pool",
-    "job_run",
-    "job_schedule",
-    "job_step",
-    "job_worker",
-    "seaql_migrations",
-];
-
 /// Every entity with its key, declared fields and behaviors, sorted by name; the columns that relations add come later.
 pub(crate) fn drafts<'d>(
     definitions: &'d Definitions,
@@ -159,9 +144,7 @@ pub(crate) fn drafts<'d>(
 ) -> Vec<Draft<'d>> {
     let mut drafts: Vec<Draft<'d>> = Vec::new();
     for definition in &definitions.entities {
-        let Some(draft) = draft(definition, sources, problems) else {
-            continue;
-        };
+        let draft = draft(definition, sources, problems);
         match drafts
             .iter()
             .find(|it| it.entity.name.pascal == draft.entity.name.pascal)
@@ -185,7 +168,7 @@ pub(crate) fn drafts<'d>(
         }
     }
     drafts.sort_by(|a, b| a.entity.name.snake.cmp(&b.entity.name.snake));
-    collisions(&drafts, problems);
+    collision::check(&drafts, problems);
     drafts
 }
 
@@ -193,26 +176,41 @@ fn draft<'d>(
     definition: &'d EntityDefinition,
     sources: &Sources,
     problems: &mut Vec<Problem>,
-) -> Option<Draft<'d>> {
-    let mut checked = |result: Result<Name, Problem>| result.map_err(|it| problems.push(it)).ok();
-    let name = checked(name::check_file(
-        &definition.name,
-        "an entity",
-        &ENTITY_MODULES,
-    ))?;
+) -> Draft<'d> {
+    // A wrong name is replaced by the one that was meant, so that the rest is checked too.
+    let mut checked = |written: &Spanned<String>, result: Result<Name, Problem>| {
+        result.unwrap_or_else(|problem| {
+            problems.push(problem);
+            Name::new(heck::ToSnakeCase::to_snake_case(written.value.as_str()))
+        })
+    };
+    let written = &definition.name;
+    let name = checked(
+        written,
+        name::check_file(written, "an entity", &ENTITY_MODULES),
+    );
     let plural = match &definition.plural {
-        Some(plural) => checked(name::check_file(plural, "an entity's plural", &APP_MODULES))?,
+        Some(plural) => checked(
+            plural,
+            name::check_file(plural, "an entity's plural", &APP_MODULES),
+        ),
         None => {
             let plural = pluralizer::pluralize(&name.snake, 2, false);
-            let inferred = Spanned::new(plural, definition.name.span.clone());
-            checked(
-                name::check_file(&inferred, "an entity's plural", &APP_MODULES)
-                    .map_err(|it| it.help("give the entity another `plural`")),
-            )?
+            let inferred = Spanned::new(plural, written.span.clone());
+            let result = name::check_file(&inferred, "an entity's plural", &APP_MODULES);
+            // The name itself was reported.
+            if name::is_snake_case(&written.value) {
+                checked(
+                    &inferred,
+                    result.map_err(|it| it.help("give the entity another `plural`")),
+                )
+            } else {
+                Name::new(inferred.value)
+            }
         }
     };
     let table = match &definition.table {
-        Some(table) => checked(name::check(table, "a table"))?.snake,
+        Some(table) => checked(table, name::check(table, "a table")).snake,
         None => plural.snake.clone(),
     };
     let mut draft = Draft {
@@ -237,7 +235,7 @@ fn draft<'d>(
         uncertain: BTreeSet::new(),
     };
     add_fields(&mut draft, problems);
-    Some(draft)
+    draft
 }
 
 fn add_fields(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) {
@@ -270,64 +268,6 @@ fn beside(problem: Problem, definition: &EntityDefinition, field: &FieldDefiniti
         Some(other) => problem.also(other.name.span.clone(), "which is here already"),
         None => problem,
     }
-}
-
-fn key_field(ty: FieldType, description: Option<String>) -> Field {
-    Field {
-        name: Name::new("id"),
-        ty,
-        nullable: false,
-        required: false,
-        default: None,
-        unique: false,
-        index: false,
-        constraints: super::Constraints::default(),
-        description,
-        origin: FieldOrigin::Key,
-    }
-}
-
-fn own_key_field(entity: &Name, field: &FieldDefinition, problems: &mut Vec<Problem>) -> Field {
-    let resolved = field::resolve(entity, Name::new("id"), field, problems);
-    let ty = match resolved.map(|it| it.ty) {
-        Some(ty @ (FieldType::Uuid | FieldType::Integer | FieldType::BigInt)) => ty,
-        Some(_) => {
-            let place = field.kind.as_ref().map_or(&field.name.span, |it| &it.span);
-            problems.push(
-                Problem::error("wrong-key", "a key cannot be of this type", place.clone()).help(
-                    "a key is a `uuid`, an `integer` or a `bigint`; leave `id` out for a uuid",
-                ),
-            );
-            FieldType::Uuid
-        }
-        // Reported already.
-        None => FieldType::Uuid,
-    };
-    let misplaced = [
-        (
-            "nullable",
-            field
-                .nullable
-                .as_ref()
-                .filter(|it| it.value)
-                .map(|it| &it.span),
-        ),
-        ("default", field.default.as_ref().map(|it| &it.span)),
-        ("foreign_key", field.foreign_key.as_ref().map(|it| &it.span)),
-    ];
-    for (key, span) in misplaced {
-        if let Some(span) = span {
-            problems.push(
-                Problem::error(
-                    "wrong-key",
-                    format!("the key `id` cannot have `{key}`"),
-                    span.clone(),
-                )
-                .help("remove it; the generated code gives every row its key"),
-            );
-        }
-    }
-    key_field(ty, field.description.clone())
 }
 
 /// Adds the behaviors' columns; they come last in the table.
@@ -372,54 +312,5 @@ pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) 
                 draft.add(field, behavior.span.clone(), problems);
             }
         }
-    }
-}
-
-fn collisions(drafts: &[Draft<'_>], problems: &mut Vec<Problem>) {
-    for (index, draft) in drafts.iter().enumerate() {
-        let (entity, definition) = (&draft.entity, draft.definition);
-        let table_place = definition.table.as_ref().or(definition.plural.as_ref());
-        let table_place = table_place.map_or(draft.place(), |it| it.span.clone());
-        if RUNTIME_TABLES.contains(&entity.table.as_str()) {
-            problems.push(
-                Problem::error(
-                    "reserved-name",
-                    format!("the table `{}` belongs to the runtime", entity.table),
-                    table_place.clone(),
-                )
-                .help("give the entity another `table`"),
-            );
-        }
-        for other in &drafts[..index] {
-            let both = [&other.entity.name.snake, &entity.name.snake]
-                .map(|it| format!("`{it}`"))
-                .join(" and ");
-            if other.entity.table == entity.table {
-                problems.push(
-                    Problem::error(
-                        "collision",
-                        format!("{both} have the same table, `{}`", entity.table),
-                        table_place.clone(),
-                    )
-                    .also(other.place(), "the other one")
-                    .help("give one of them another `table`"),
-                );
-            } else if other.entity.plural.snake == entity.plural.snake {
-                let place = definition
-                    .plural
-                    .as_ref()
-                    .map_or(draft.place(), |it| it.span.clone());
-                problems.push(
-                    Problem::error(
-                        "collision",
-                        format!("{both} have the same plural, `{}`", entity.plural.snake),
-                        place,
-                    )
-                    .also(other.place(), "the other one")
-                    .help("give one of them another `plural`"),
-                );
-            }
-        }
-        debug_assert!(entity.table.len() <= MAX_BYTES || !problems.is_empty());
     }
 }

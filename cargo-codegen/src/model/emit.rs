@@ -43,9 +43,14 @@ pub(crate) fn resolve(
         }
         let on = trigger(&draft.entity, &name.value);
         let mapping = match on {
-            EmitOn::Manual => Vec::new(),
+            // The user's code publishes it; the conversion is a convenience, if the row has everything.
+            EmitOn::Manual => {
+                let mut gaps = Vec::new();
+                let mapping = mapping(draft, name, event, false, &mut gaps);
+                if gaps.is_empty() { mapping } else { Vec::new() }
+            }
             EmitOn::Create | EmitOn::Update | EmitOn::Delete => {
-                mapping(draft, name, event, problems)
+                mapping(draft, name, event, true, problems)
             }
         };
         emits.push(Emission {
@@ -132,11 +137,13 @@ fn not_ours(entity: &Entity, name: &Spanned<String>, event: &EventDraft<'_>) -> 
     }
 }
 
-/// Every payload field and the column that fills it.
+/// Every payload field and the column that fills it. With `follow`, a payload field becomes nullable where a
+/// behavior's column is.
 fn mapping(
     draft: &Draft<'_>,
     name: &Spanned<String>,
     event: &mut EventDraft<'_>,
+    follow: bool,
     problems: &mut Vec<Problem>,
 ) -> Vec<(String, String)> {
     let mut mapping = Vec::new();
@@ -151,7 +158,7 @@ fn mapping(
             Ok(Some((column, problem))) => {
                 mapping.push((payload.name.snake.clone(), column));
                 if let Some(problem) = problem {
-                    payload.nullable = true;
+                    payload.nullable |= follow;
                     problems.push(problem);
                 }
             }
@@ -254,12 +261,19 @@ fn fits(field: &FieldType, payload: &PayloadType) -> bool {
         (field, payload),
         (FieldType::Uuid, PayloadType::Uuid)
             | (
-                FieldType::String | FieldType::Text | FieldType::Enum { .. },
+                FieldType::String
+                    | FieldType::Text
+                    | FieldType::Enum { .. }
+                    | FieldType::Uuid
+                    | FieldType::Decimal { .. },
                 PayloadType::String
             )
             | (FieldType::Integer | FieldType::BigInt, PayloadType::Integer)
             | (FieldType::Integer | FieldType::Float, PayloadType::Number)
-            | (FieldType::Decimal { .. }, PayloadType::Decimal)
+            | (
+                FieldType::Decimal { .. } | FieldType::Integer | FieldType::BigInt,
+                PayloadType::Decimal
+            )
             | (FieldType::Boolean, PayloadType::Boolean)
             | (FieldType::DateTime, PayloadType::DateTime)
             | (FieldType::Date, PayloadType::Day)

@@ -256,6 +256,6 @@ pub struct Emission {
     pub event: String,
     /// By the suffix `_created`, `_updated`, `_deleted` of `<entity>_...`.
     pub on: EmitOn,
-    /// Payload field -> column of this entity that fills it; complete, unless `on` is `Manual`.
+    /// Payload field -> column of this entity that fills it. Complete, or, only where `on` is `Manual`, empty.
     pub mapping: Vec<(String, String)>,
 }

@@ -65,9 +65,7 @@ pub(crate) fn resolve<'d>(
 ) -> Vec<EventDraft<'d>> {
     let mut events: Vec<EventDraft<'d>> = Vec::new();
     for definition in &definitions.events {
-        let Some(event) = event(definition, drafts, definitions, sources, problems) else {
-            continue;
-        };
+        let event = event(definition, drafts, definitions, sources, problems);
         match events
             .iter()
             .find(|it| it.event.name.pascal == event.name.pascal)
@@ -100,10 +98,17 @@ fn event(
     definitions: &Definitions,
     sources: &Sources,
     problems: &mut Vec<Problem>,
-) -> Option<Event> {
-    let name = name::check_file(&definition.name, "an event", &EVENT_MODULES)
-        .map_err(|it| problems.push(it))
-        .ok()?;
+) -> Event {
+    // A wrong name is replaced by the one that was meant, so that the rest is checked too.
+    let name = match name::check_file(&definition.name, "an event", &EVENT_MODULES) {
+        Ok(name) => name,
+        Err(problem) => {
+            problems.push(problem);
+            Name::new(heck::ToSnakeCase::to_snake_case(
+                definition.name.value.as_str(),
+            ))
+        }
+    };
     if RUST_TYPES.contains(&name.pascal.as_str()) {
         let message = format!("an event cannot be called `{}`", name.snake);
         problems.push(
@@ -113,7 +118,10 @@ fn event(
         );
     }
     let source = sources.get(definition.source).path.clone();
-    if definition.inline_of.is_none() && source.file_stem().is_some_and(|it| it != name.snake) {
+    if definition.inline_of.is_none()
+        && name.snake == definition.name.value
+        && source.file_stem().is_some_and(|it| it != name.snake)
+    {
         problems.push(
             Problem::warning(
                 "file-name",
@@ -131,7 +139,7 @@ fn event(
     let direction = direction(definition, problems);
     let aggregate = aggregate(definition, direction, drafts, definitions, problems);
     routing(definition, direction, problems);
-    Some(Event {
+    Event {
         direction,
         tier,
         ordering: ordering(definition, aggregate.is_some(), problems),
@@ -151,7 +159,7 @@ fn event(
         schedule: definition.schedule.as_ref().map(|it| it.value.clone()),
         source,
         name,
-    })
+    }
 }
 
 fn direction(definition: &EventDefinition, problems: &mut Vec<Problem>) -> Option<Direction> {

@@ -293,7 +293,7 @@ fn constraints(
                     min.span.clone(),
                 );
                 problems.push(match place {
-                    Some(place) => problem.also(place, ""),
+                    Some(place) => problem.also(place, "").help("swap the two, or change one"),
                     None => problem.help(format!(
                         "a string has at most {max} characters unless `max_length` says otherwise"
                     )),
@@ -335,7 +335,8 @@ fn constraints(
                         format!("no number is at least {min} and at most {max}"),
                         place.span.clone(),
                     )
-                    .also(other.span.clone(), ""),
+                    .also(other.span.clone(), "")
+                    .help("swap the two, or change one"),
                 );
             }
         }

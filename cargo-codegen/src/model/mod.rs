@@ -1,5 +1,6 @@
 //! The resolved model: names in every case, cross references checked, defaults filled in.
 
+mod collision;
 mod config;
 mod draft;
 mod emit;
@@ -7,8 +8,11 @@ mod entity;
 mod event;
 mod event_draft;
 mod field;
+mod inverse;
+mod key;
 mod name;
 mod query;
+mod reference;
 mod relation;
 mod resolve;
 mod value;

@@ -1,7 +1,7 @@
 //! Definitions in, model out, and everything that is wrong at once.
 
 use super::draft::{add_behaviors, drafts};
-use super::{Config, Model, emit, event_draft, query, relation};
+use super::{Config, Model, emit, event_draft, inverse, query, relation};
 use crate::definition::{Definitions, Problem, Severity, Sources};
 
 /// Resolves every definition.
@@ -19,7 +19,7 @@ pub fn resolve(
     for draft in &mut drafts {
         add_behaviors(draft, &mut problems);
     }
-    relation::inverses(&mut drafts, definitions, &mut problems);
+    inverse::inverses(&mut drafts, definitions, &mut problems);
     for draft in &mut drafts {
         query::resolve(draft, &mut problems);
     }

@@ -1,0 +1,142 @@
+//! `relationships.<name>`, as written.
+
+use super::keys::RELATION;
+use super::node::{Node, shorten};
+use super::problem::Problem;
+use super::reader::{Block, Reader, not_yet};
+use super::source::Spanned;
+
+/// `type` of a relationship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationType {
+    /// This entity has the foreign key.
+    BelongsTo,
+    /// The target has it.
+    HasMany,
+    /// The target has it, and it is unique.
+    HasOne,
+    /// Through a third table; not generated yet.
+    ManyToMany,
+}
+
+/// `on_delete` of a relationship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDeleteWord {
+    /// The deletion is refused.
+    Restrict,
+    /// The row goes too.
+    Cascade,
+    /// The foreign key becomes NULL.
+    SetNull,
+}
+
+/// One relationship.
+#[derive(Debug, Clone)]
+pub struct RelationDefinition {
+    /// Its key.
+    pub name: Spanned<String>,
+    /// `type`.
+    pub kind: Spanned<RelationType>,
+    /// `target`.
+    pub target: Spanned<String>,
+    /// `foreign_key`.
+    pub foreign_key: Option<Spanned<String>>,
+    /// `on_delete`.
+    pub on_delete: Option<Spanned<OnDeleteWord>>,
+    /// `required`, or the contrary of `nullable`.
+    pub required: Option<Spanned<bool>>,
+    /// `index`.
+    pub index: Option<Spanned<bool>>,
+    /// `unique`.
+    pub unique: Option<Spanned<bool>>,
+    /// `description`, on one line.
+    pub description: Option<String>,
+    /// Goes through another table or relation: checked, not generated yet.
+    pub through: bool,
+}
+
+const RELATION_TYPES: [(&str, RelationType); 4] = [
+    ("belongs_to", RelationType::BelongsTo),
+    ("has_many", RelationType::HasMany),
+    ("has_one", RelationType::HasOne),
+    ("many_to_many", RelationType::ManyToMany),
+];
+
+const ON_DELETE: [(&str, OnDeleteWord); 4] = [
+    ("restrict", OnDeleteWord::Restrict),
+    ("cascade", OnDeleteWord::Cascade),
+    ("set_null", OnDeleteWord::SetNull),
+    // The same for statements that delete one row.
+    ("no_action", OnDeleteWord::Restrict),
+];
+
+/// Reads `relationships`.
+pub(crate) fn decode(reader: &mut Reader, file: &Block<'_>) -> Vec<RelationDefinition> {
+    let Some(block) = file
+        .get("relationships")
+        .and_then(|it| reader.entries(it, "`relationships`"))
+    else {
+        return Vec::new();
+    };
+    block
+        .iter()
+        .filter_map(|(name, node)| relation(reader, name, node))
+        .collect()
+}
+
+fn relation(
+    reader: &mut Reader,
+    name: &Spanned<String>,
+    node: &Node,
+) -> Option<RelationDefinition> {
+    let what = format!("relationship `{}`", shorten(&name.value));
+    let block = reader.block(node, &RELATION, &what)?;
+    let kind = reader.required(&block, "type", &what, &name.span, "type: belongs_to");
+    let kind = kind.and_then(|it| reader.word(it, "`type`", &RELATION_TYPES));
+    let target = reader.required(&block, "target", &what, &name.span, "target: account");
+    let target = target.and_then(|it| reader.text(it, "`target`"));
+    let required = reader.boolean_of(&block, "required");
+    let nullable = reader.boolean_of(&block, "nullable");
+    if let (Some(required), Some(nullable)) = (&required, &nullable)
+        && required.value == nullable.value
+    {
+        reader.report(
+            Problem::error(
+                "contradiction",
+                format!(
+                    "{what} cannot be `required: {}` and `nullable: {}`",
+                    required.value, nullable.value
+                ),
+                required.span.clone(),
+            )
+            .also(nullable.span.clone(), "")
+            .help("keep one of the two"),
+        );
+    }
+    let foreign_key = reader.text_of(&block, "foreign_key");
+    let on_delete = reader.word_of(&block, "on_delete", &ON_DELETE);
+    let index = reader.boolean_of(&block, "index");
+    let unique = reader.boolean_of(&block, "unique");
+    let description = reader.description_of(&block);
+    let kind = kind?;
+    let through = block.entry("through");
+    if kind.value == RelationType::ManyToMany {
+        let what = format!("the `many_to_many` {what}");
+        reader.report(not_yet(&what, kind.span.clone()));
+    } else if let Some((key, _)) = through {
+        let what = format!("a relationship with `{}`", key.value);
+        reader.report(not_yet(&what, key.span.clone()));
+    }
+    Some(RelationDefinition {
+        name: name.clone(),
+        through: through.is_some() || kind.value == RelationType::ManyToMany,
+        kind,
+        target: target?,
+        foreign_key,
+        on_delete,
+        required: required.or_else(|| nullable.map(|it| it.map(|value| !value))),
+        index,
+        unique,
+        description,
+    })
+}
