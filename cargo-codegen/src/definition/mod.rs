@@ -72,7 +72,7 @@ pub struct Layout<'a> {
 
 /// Reads every `.yaml` and `.yml` file below the two directories. `loaded` may already hold sources.
 pub fn load(files: &dyn Files, layout: Layout<'_>, mut loaded: Loaded) -> Loaded {
-    for (path, source, text) in read_all(files, layout.entities, &mut loaded) {
+    for (path, source, text) in read_all(files, layout.entities, layout.events, &mut loaded) {
         let mut reader = Reader::default();
         let found = parse(source, &text)
             .map_err(|it| reader.report(it))
@@ -87,7 +87,7 @@ pub fn load(files: &dyn Files, layout: Layout<'_>, mut loaded: Loaded) -> Loaded
         }
         loaded.problems.extend(reader.finish());
     }
-    for (path, source, text) in read_all(files, layout.events, &mut loaded) {
+    for (path, source, text) in read_all(files, layout.events, layout.entities, &mut loaded) {
         let mut reader = Reader::default();
         let found = parse(source, &text)
             .map_err(|it| reader.report(it))
@@ -109,9 +109,11 @@ impl Loaded {
     }
 }
 
+/// Definitions below a directory, without those of the other kind if their directory lies inside it.
 fn read_all(
     files: &dyn Files,
     dir: &Utf8Path,
+    other: &Utf8Path,
     loaded: &mut Loaded,
 ) -> Vec<(Utf8PathBuf, SourceId, String)> {
     let paths = match files.list(dir) {
@@ -123,7 +125,8 @@ fn read_all(
     };
     let mut found = Vec::new();
     for path in paths {
-        if !matches!(path.extension(), Some("yaml" | "yml")) {
+        let other_kind = other.starts_with(dir) && path.starts_with(other);
+        if other_kind || !matches!(path.extension(), Some("yaml" | "yml")) {
             continue;
         }
         match files.read(&path) {

@@ -166,6 +166,18 @@ impl Config {
         };
         let entities_dir = dir(&config.entities_dir, defaults.entities_dir);
         let events_dir = dir(&config.events_dir, defaults.events_dir);
+        if entities_dir == events_dir
+            && let Some(place) = config.events_dir.as_ref().or(config.entities_dir.as_ref())
+        {
+            problems.push(
+                Problem::error(
+                    "collision",
+                    "entities and events cannot stand in the same directory",
+                    place.span.clone(),
+                )
+                .help("give events a directory of their own, such as `events`"),
+            );
+        }
         let mut package = |path: &Option<Spanned<String>>, default: CrateLocation| match path {
             Some(path) => CrateLocation::at(inside(path, problems), &default.package),
             None => default,

@@ -265,8 +265,10 @@ fn add_fields(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) {
 fn beside(problem: Problem, definition: &EntityDefinition, field: &FieldDefinition) -> Problem {
     let spelled = heck::ToSnakeCase::to_snake_case(field.name.value.as_str());
     match definition.fields.iter().find(|it| it.name.value == spelled) {
-        Some(other) => problem.also(other.name.span.clone(), "which is here already"),
-        None => problem,
+        Some(other) if other.name != field.name => {
+            problem.also(other.name.span.clone(), "which is here already")
+        }
+        _ => problem,
     }
 }
 

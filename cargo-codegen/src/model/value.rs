@@ -1,6 +1,6 @@
 //! Values that a definition gives: defaults and bounds, checked against a field's type.
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 
 use super::field::as_float;
 use super::{Constraints, DefaultValue, FieldType};
@@ -16,7 +16,10 @@ pub(crate) fn default(
     match check(ty, constraints, node) {
         Ok(value) => Some(value),
         Err(Wrong { why, help }) => {
-            let message = format!("{} is no default for type `{}`", node.describe(), word(ty));
+            let message = match node.kind {
+                Kind::Null => "`default` has no value".to_owned(),
+                _ => format!("{} is no default for type `{}`", node.describe(), word(ty)),
+            };
             let mut problem =
                 Problem::error("wrong-default", message, node.span.clone()).label(why);
             problem.help = help;
@@ -73,7 +76,7 @@ fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<Defau
         Kind::Literal(text) => (text.as_str(), true),
         Kind::Null => {
             return wrong_but(
-                "no value",
+                "nothing stands here",
                 "leave `default` out; write `nullable: true` if the column may be NULL",
             );
         }
@@ -124,7 +127,7 @@ fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<Defau
         },
         FieldType::DateTime => match DateTime::parse_from_rfc3339(text) {
             Ok(time) => Ok(DefaultValue::Text(
-                time.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true),
             )),
             Err(_) => wrong("write a moment such as `2026-11-23T08:30:00Z`, or `now`"),
         },
