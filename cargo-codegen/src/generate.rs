@@ -37,7 +37,17 @@ impl Site {
     /// # Errors
     /// If cargo finds none.
     pub fn discover(manifest_path: Option<&Utf8Path>, offline: bool) -> Result<Self, Failure> {
-        let found = workspace::discover(manifest_path, offline).map_err(|error| match error {
+        let mut notes = Vec::new();
+        let mut found = workspace::discover(manifest_path, offline);
+        if found.is_err() {
+            // An interrupted run may have left a manifest whose members are still to come.
+            let start = manifest_path.map_or(Utf8Path::new(""), |it| it.parent().unwrap_or(it));
+            if let Some(recovery) = changeset::recover_around(start).map_err(Failure::other)? {
+                notes.push(recovery.to_string());
+                found = workspace::discover(manifest_path, offline);
+            }
+        }
+        let found = found.map_err(|error| match error {
             DiscoverError::Cargo(message) if message.starts_with("could not find") => {
                 Failure::workspace(message, "`cargo codegen new <dir>` makes a new workspace")
             }
@@ -46,7 +56,7 @@ impl Site {
         Ok(Self {
             root: found.root.clone(),
             workspace: Some(found),
-            notes: Vec::new(),
+            notes,
         })
     }
 
@@ -73,23 +83,8 @@ impl Site {
         if dry_run || !self.root.is_dir() {
             return Ok(self);
         }
-        if let Some(recovery) = changeset::recover(&self.root).map_err(Failure::other)? {
-            let files = recovery.files.len();
-            let did = if recovery.finished {
-                "finished"
-            } else {
-                "undone"
-            };
-            self.notes.push(format!(
-                "an earlier run was interrupted; it was {did} ({files} files)"
-            ));
-            self.notes.extend(
-                recovery
-                    .left
-                    .iter()
-                    .map(|it| format!("{it} was edited since then, and left as it is")),
-            );
-        }
+        let recovery = changeset::recover(&self.root).map_err(Failure::other)?;
+        self.notes.extend(recovery.map(|it| it.to_string()));
         Ok(self)
     }
 

@@ -161,7 +161,7 @@ fn g22_a_second_run_touches_no_file() {
     assert_eq!(action(&second, "src/own.rs"), Some(Action::Kept));
     assert_eq!(action(&second, "src/lib.rs"), Some(Action::Unchanged));
     assert_eq!(state(&project), before);
-    assert!(!project.exists(".codegen"));
+    assert!(!project.exists(".cargo-codegen"));
 }
 
 #[test]
@@ -416,7 +416,9 @@ fn g09_links_out_of_the_workspace_are_refused() {
     assert!(error.to_string().contains("leads nowhere"), "{error}");
 
     assert_eq!(outside.read("lib.rs"), "pub mod a;\n");
-    assert!(!project.exists("a.rs") && !project.exists(".codegen") && !outside.exists("new.rs"));
+    assert!(
+        !project.exists("a.rs") && !project.exists(".cargo-codegen") && !outside.exists("new.rs")
+    );
 }
 
 #[cfg(unix)]
@@ -501,7 +503,11 @@ fn g03_write_protected_files_and_directories_are_named_and_nothing_is_written() 
     let error = changeset::apply(&project.root, &changes).unwrap_err();
     protect("locked", false);
     assert_eq!(error.to_string(), "locked is read-only");
-    assert!(!project.exists("a") && !project.exists("codegen.lock") && !project.exists(".codegen"));
+    assert!(
+        !project.exists("a")
+            && !project.exists("codegen.lock")
+            && !project.exists(".cargo-codegen")
+    );
 }
 
 #[cfg(unix)]
@@ -525,7 +531,7 @@ fn g16_paths_that_leave_the_workspace_are_refused() {
         "a\\..\\x.rs",
         "",
         "codegen.lock",
-        ".codegen/x",
+        ".cargo-codegen/x",
         ".git/hooks/x",
     ] {
         let error = project
@@ -620,7 +626,7 @@ fn g23_a_second_run_says_who_is_writing() {
     );
     drop(lock);
     changeset::apply(&project.root, &changes).unwrap();
-    assert!(!project.exists(".codegen"));
+    assert!(!project.exists(".cargo-codegen"));
 }
 
 #[test]
@@ -635,7 +641,7 @@ fn g23_a_file_that_changed_since_the_plan_stops_the_run() {
         matches!(&error, ApplyError::Changed { path } if path == "src/lib.rs"),
         "{error}"
     );
-    assert!(!project.exists(CONTACT) && !project.exists(".codegen"));
+    assert!(!project.exists(CONTACT) && !project.exists(".cargo-codegen"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn path(index: usize) -> Utf8PathBuf {
 /// Replaces most files, creates some, deletes some.
 fn changes() -> ChangeSet {
     let change = |index: usize| {
-        let before = (index % 5 != 0).then(|| format!("old {index}\n"));
+        let before = (!index.is_multiple_of(5)).then(|| format!("old {index}\n"));
         let after = (index % 5 != 1).then(|| format!("new {index}\n"));
         let action = match (&before, &after) {
             (None, _) => Action::Created,
@@ -86,7 +86,7 @@ fn killed_when(ready: impl Fn(&Utf8Path) -> bool) -> bool {
         is(|it| &it.before) || is(|it| &it.after),
         "every file is old, or every file is new"
     );
-    assert!(!root.join(".codegen").exists());
+    assert!(!root.join(".cargo-codegen").exists());
     !ended
 }
 
@@ -103,7 +103,7 @@ fn g01_a_killed_run_leaves_the_old_workspace_or_the_new_one() {
             "pending/journal.json",
         ] {
             killed += usize::from(killed_when(|root| {
-                root.join(".codegen").join(moment).exists()
+                root.join(".cargo-codegen").join(moment).exists()
             }));
         }
         for index in [0, 15, 30, 50] {

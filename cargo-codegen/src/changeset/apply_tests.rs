@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::changeset::recover;
+use crate::changeset::{recover, recover_around};
 use crate::workspace::{Disk, Files};
 
 type Tree = BTreeMap<Utf8PathBuf, String>;
@@ -120,7 +120,7 @@ fn g01_a_run_that_died_at_any_step_is_finished_or_undone_by_the_next() {
             torn => panic!("torn at step {step}: {torn:#?}"),
         }
         assert!(
-            !scene.root.join(".codegen").exists(),
+            !scene.root.join(".cargo-codegen").exists(),
             "nothing is left behind"
         );
         assert!(recover(&scene.root).unwrap().is_none());
@@ -222,5 +222,22 @@ fn g08_directories_that_a_run_empties_go() {
     apply(&scene.root, &scene.changes).unwrap();
     assert_eq!(scene.tree(), scene.after);
     assert!(!scene.root.join("gone").exists());
-    assert!(!scene.root.join(".codegen").exists());
+    assert!(!scene.root.join(".cargo-codegen").exists());
+}
+
+#[test]
+fn g01_an_interrupted_run_is_found_from_a_directory_below_and_told() {
+    let scene = scene();
+    assert!(scene.die_at(4));
+    let recovery = recover_around(&scene.root.join("src")).unwrap().unwrap();
+    assert_eq!(
+        recovery.to_string(),
+        "an earlier run was interrupted; it is finished now (5 files)"
+    );
+    assert_eq!(scene.tree(), scene.after);
+    assert!(
+        recover_around(&scene.root.join("nowhere"))
+            .unwrap()
+            .is_none()
+    );
 }

@@ -76,6 +76,39 @@ pub struct Recovery {
     pub left: Vec<Utf8PathBuf>,
 }
 
+impl std::fmt::Display for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (count, what) = (
+            self.files.len(),
+            if self.finished { "finished" } else { "undone" },
+        );
+        write!(
+            f,
+            "an earlier run was interrupted; it is {what} now ({count} files)"
+        )?;
+        for path in &self.left {
+            write!(f, "; {path} was edited since and is left as it is")?;
+        }
+        Ok(())
+    }
+}
+
+/// Does what [`recover`] does for the workspace that a directory is in, before cargo is asked about it: what an
+/// interrupted run has left may be no workspace that cargo can read.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_around(dir: &Utf8Path) -> Result<Option<Recovery>, ApplyError> {
+    // Where there is no such directory, cargo says it best.
+    let Ok(dir) = Utf8Path::new(".").join(dir).canonicalize_utf8() else {
+        return Ok(None);
+    };
+    match dir.ancestors().find(|it| it.join(STATE_DIR).is_dir()) {
+        Some(root) => recover(root),
+        None => Ok(None),
+    }
+}
+
 /// Finishes or undoes a run that was interrupted. Call it before reading the workspace; where nothing was interrupted
 /// it touches nothing.
 ///

@@ -16,7 +16,7 @@ mod run_lock;
 pub use apply::{ApplyError, apply};
 pub use diff::{diff, diff_conflict};
 pub use format::{FormatError, Formatter, Rustfmt, Unformatted};
-pub use journal::{Recovery, recover};
+pub use journal::{Recovery, recover, recover_around};
 pub use lock::{LOCK_FILE, LockError};
 pub use output::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
 pub use plan::{PlanError, RefusedEdit, Request, plan};

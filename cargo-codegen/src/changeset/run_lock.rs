@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Directory in the workspace root that is there while a run writes, and after one that was interrupted.
-pub const STATE_DIR: &str = ".codegen";
+pub const STATE_DIR: &str = ".cargo-codegen";
 
 /// The lock could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -81,13 +81,13 @@ pub(super) fn overview(context: &Context) -> Result<Outcome, Failure> {
 
 pub(super) fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
     let runtime = request::runtime_source(&arguments.runtime, &arguments.dir)?;
-    let (site, addition) =
-        request::new_workspace(&arguments.dir, &databases(&arguments.database), &runtime)?;
-    context.write(
-        &site.recovered(arguments.writing.dry_run)?,
-        &addition,
-        arguments.writing,
-    )
+    let (site, addition) = request::new_workspace(
+        &arguments.dir,
+        &databases(&arguments.database),
+        &runtime,
+        arguments.writing.dry_run,
+    )?;
+    context.write(&site, &addition, arguments.writing)
 }
 
 pub(super) fn init(arguments: &Init, context: &Context) -> Result<Outcome, Failure> {

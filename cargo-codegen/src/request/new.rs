@@ -18,10 +18,11 @@ pub fn new_workspace(
     dir: &Utf8Path,
     databases: &[Database],
     runtime: &RuntimeSource,
+    dry_run: bool,
 ) -> Result<(Site, Addition), Failure> {
     let root = absolute(dir)?;
     let package = package_name(&root)?;
-    let site = Site::at(root);
+    let site = Site::at(root).recovered(dry_run)?;
     let files = site.files();
     let ours = files
         .read(Utf8Path::new("codegen.yaml"))
