@@ -14,6 +14,14 @@ pub enum RenderError {
         /// What stands between the braces.
         name: String,
     },
+    /// An embedded file cannot be used.
+    #[error("the embedded file {file} cannot be used: {reason}; please report this")]
+    Embedded {
+        /// The embedded file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An embedded file is not text.
     #[error("the embedded file {file} is not UTF-8; please report this")]
     NotUtf8 {
