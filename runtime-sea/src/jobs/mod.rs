@@ -12,6 +12,7 @@ mod handler;
 mod id;
 mod orchestrator;
 mod policy;
+mod pools;
 mod query;
 mod record;
 mod register;

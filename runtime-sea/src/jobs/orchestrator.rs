@@ -8,7 +8,7 @@ use super::start::PreparedRun;
 
 use super::{
     Cancelled, JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions,
-    Started, cancel, query,
+    Started, cancel, pools, query,
 };
 
 /// Starts, cancels and queries runs. Cloning is cheap.
@@ -58,6 +58,24 @@ impl Jobs {
         let cancelled = cancel::cancel(self.runtime.db(), id).await?;
         self.runtime.wake_up().announce();
         Ok(cancelled)
+    }
+
+    /// Stops every worker from claiming runs of this pool. What runs already goes on.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn pause_pool(&self, pool: &str) -> Result<(), DbErr> {
+        pools::set_paused(self.runtime.db(), pool, true).await
+    }
+
+    /// Lets the workers claim from this pool again.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn resume_pool(&self, pool: &str) -> Result<(), DbErr> {
+        pools::set_paused(self.runtime.db(), pool, false).await?;
+        self.runtime.wake_up().announce();
+        Ok(())
     }
 
     /// The newest runs that the filter lets through.

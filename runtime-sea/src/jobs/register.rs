@@ -1,12 +1,12 @@
 //! The `job` table: what the workers host.
 
-use sea_orm::sea_query::{OnConflict, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
-use crate::database::{dialect, rows_per_statement};
+use crate::database::{dialect, literal, rows_per_statement};
 
 use super::Registration;
-use super::entities::job;
+use super::entities::{job, job_run};
 
 /// Writes down the types that a worker hosts, with their policies.
 pub(crate) async fn register_types<'a>(
@@ -17,6 +17,7 @@ pub(crate) async fn register_types<'a>(
 
     let dialect = dialect(db)?;
     let jobs: Vec<_> = jobs.collect();
+    move_to_new_pools(db, &jobs).await?;
     for chunk in jobs.chunks(rows_per_statement(dialect, 5)) {
         let mut insert = Query::insert();
         insert.into_table(job::Entity).columns([
@@ -41,6 +42,30 @@ pub(crate) async fn register_types<'a>(
                 .to_owned(),
         );
         db.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+// Runs that wait in the pool that their job had before would wait for ever.
+async fn move_to_new_pools(db: &DatabaseConnection, jobs: &[&Registration]) -> Result<(), DbErr> {
+    let known = job::Entity::find()
+        .filter(job::Column::Type.is_in(jobs.iter().map(|job| job.job_type)))
+        .all(db)
+        .await?;
+    for row in known {
+        let Some(job) = jobs
+            .iter()
+            .find(|job| job.job_type == row.r#type && job.pool != row.pool)
+        else {
+            continue;
+        };
+        let update = Query::update()
+            .table(job_run::Entity)
+            .value(job_run::Column::Pool, job.pool.as_str())
+            .and_where(job_run::Column::JobType.eq(job.job_type))
+            .and_where(Expr::col(job_run::Column::Status).eq(literal("pending")))
+            .to_owned();
+        db.execute(&update).await?;
     }
     Ok(())
 }

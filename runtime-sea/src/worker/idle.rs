@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::database::{dialect, literal};
 use crate::events::drain::Drainer;
-use crate::jobs::entities::job_run;
+use crate::jobs::entities::{job_pool, job_run};
 
 use super::pulse::Pulse;
 use super::{Worker, WorkerError};
@@ -60,7 +60,13 @@ async fn has_runs(
     let running = Condition::all()
         .add(Expr::col(C::Status).eq(literal("running")))
         .add(C::WorkerId.eq(worker_id));
+    let paused = Query::select()
+        .column(job_pool::Column::Name)
+        .from(job_pool::Entity)
+        .and_where(job_pool::Column::Paused.eq(true))
+        .to_owned();
     let ready = Condition::all()
+        .add(C::Pool.not_in_subquery(paused))
         .add(Expr::col(C::Status).eq(literal("pending")))
         .add(Expr::col(C::Readiness).eq(literal("ready")))
         .add(C::JobType.is_in(job_types.iter().copied()));

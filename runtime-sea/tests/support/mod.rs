@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, migration};
+use sea_orm::ConnectionTrait;
 use sea_orm_migration::SchemaManager;
 
 /// A fresh database with the runtime's tables.
@@ -16,6 +17,11 @@ pub(crate) struct TestBed {
 }
 
 impl TestBed {
+    /// Does something to the tables behind the runtime's back.
+    pub(crate) async fn sql(&self, sql: &str) {
+        self.runtime.db().execute_unprepared(sql).await.unwrap();
+    }
+
     /// Another process's handle on the same database.
     pub(crate) async fn other_process(&self) -> Runtime {
         Runtime::new(runtime_sea::connect(&self.url).await.unwrap())
