@@ -124,6 +124,9 @@ pub struct JobPolicy<I> {
 
 impl<I> JobPolicy<I> {
     /// The defaults: pool `batch`, five attempts with exponential waits from one second, no timeout, no keys.
+    ///
+    /// Write `JobPolicy::<Self::Input>::new()` where closures look into the input: Rust does not look ahead to the
+    /// function's return type for them.
     #[must_use]
     pub fn new() -> Self {
         Self {

@@ -32,20 +32,24 @@ pub(super) async fn wait(
         .map(|job| job.job_type)
         .collect();
     let mut written = pulse.written.subscribe();
+    let mut was_idle = false;
     loop {
         written.mark_unchanged();
         let settled = drainer.drain_until_idle().await?;
-        if settled > 0 {
-            worker.runtime.wake_up().wake_here();
-            continue;
-        }
-        let idle = job_types.is_empty()
-            || !has_runs(worker.runtime.db(), pulse.worker_id, &job_types).await?;
-        if idle {
+        let idle = settled == 0
+            && (job_types.is_empty()
+                || !has_runs(worker.runtime.db(), pulse.worker_id, &job_types).await?);
+        // A run that ended after the events were drained may have published: it takes two looks.
+        if idle && was_idle {
             return Ok(());
         }
-        // The sender lives in `pulse`.
-        let _ = timeout(PAUSE, written.changed()).await;
+        was_idle = idle;
+        if settled > 0 {
+            worker.runtime.wake_up().wake_here();
+        } else if !idle {
+            // The sender lives in `pulse`.
+            let _ = timeout(PAUSE, written.changed()).await;
+        }
     }
 }
 
@@ -75,18 +79,14 @@ async fn has_runs(
         .add(Expr::col(C::Readiness).eq(literal("scheduled")))
         .add(Expr::col(C::RunAt).lte(dialect.now()))
         .add(C::JobType.is_in(job_types.iter().copied()));
-    for condition in [running, ready, due] {
-        let found = job_run::Entity::find()
-            .select_only()
-            .column(C::Id)
-            .filter(condition)
-            .limit(1)
-            .into_tuple::<Uuid>()
-            .one(db)
-            .await?;
-        if found.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    // One statement and so one snapshot: a run that changes its state between two looks would be in neither.
+    let found = job_run::Entity::find()
+        .select_only()
+        .column(C::Id)
+        .filter(Condition::any().add(running).add(ready).add(due))
+        .limit(1)
+        .into_tuple::<Uuid>()
+        .one(db)
+        .await?;
+    Ok(found.is_some())
 }
