@@ -245,7 +245,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     let loaded = load(&overlay)?;
     let handlers = handlers(&overlay, &loaded.model)?;
     (input.stage)("rendering");
-    let rendered = stages::render(&loaded.model, &handlers.found)?;
+    let rendered = stages::render(&loaded.model, &handlers.found, &overlay, input.now)?;
     let addition = input.addition;
     let mut outputs = addition.outputs.clone();
     outputs.extend(rendered.outputs);

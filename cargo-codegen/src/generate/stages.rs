@@ -1,13 +1,27 @@
 //! Every part of the output, in one place.
 
+use chrono::NaiveDateTime;
+
 use crate::failure::Failure;
 use crate::model::Model;
 use crate::render::{self, Rendered};
+use crate::workspace::Files;
 use crate::workspace::handlers::FoundHandler;
 
 /// Everything that the definitions and handlers ask for.
-pub(super) fn render(model: &Model, handlers: &[FoundHandler]) -> Result<Rendered, Failure> {
+pub(super) fn render(
+    model: &Model,
+    handlers: &[FoundHandler],
+    files: &dyn Files,
+    now: NaiveDateTime,
+) -> Result<Rendered, Failure> {
     let mut all = render::entity_crate(model).map_err(Failure::other)?;
+    for entity in &model.entities {
+        all.extend(render::slice(model, entity).map_err(Failure::other)?);
+    }
+    all.extend(render::slice_tests(model).map_err(Failure::other)?);
+    all.extend(migrations(model, files, now)?);
+    all.edits.extend(render::dependencies(model));
     for outputs in [
         render::app_shared(model),
         render::events(model),
@@ -17,4 +31,14 @@ pub(super) fn render(model: &Model, handlers: &[FoundHandler]) -> Result<Rendere
         all.outputs.extend(outputs.map_err(Failure::other)?);
     }
     Ok(all)
+}
+
+/// Migrations for new tables, dated after those that are there or that the command adds.
+fn migrations(model: &Model, files: &dyn Files, now: NaiveDateTime) -> Result<Rendered, Failure> {
+    let snapshot = files
+        .read(&render::snapshot_path(model))
+        .map_err(Failure::other)?;
+    let dir = model.config.migration_crate.file("src");
+    let existing = files.list(&dir).map_err(Failure::other)?;
+    render::migrations(model, snapshot.as_deref(), &existing, now).map_err(Failure::other)
 }

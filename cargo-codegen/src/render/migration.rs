@@ -68,7 +68,7 @@ pub fn migrations(
         notes: notes(&known, &tables),
         ..Rendered::default()
     };
-    let mut time = first_time(existing, now);
+    let mut time = migration_time(existing, now);
     let package = &model.config.migration_crate;
     for step in schema::creation_order(&new) {
         let ident = format!(
@@ -179,8 +179,8 @@ fn compare<T: PartialEq>(
     }
 }
 
-/// `now`, or the second after the latest existing migration if that is later.
-fn first_time(existing: &[Utf8PathBuf], now: NaiveDateTime) -> NaiveDateTime {
+/// The time of the next migration: `now`, or the second after the latest of the existing files if that is later.
+pub fn migration_time(existing: &[Utf8PathBuf], now: NaiveDateTime) -> NaiveDateTime {
     existing
         .iter()
         .filter_map(|path| stamp(path.file_stem()?))

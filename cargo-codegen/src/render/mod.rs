@@ -32,7 +32,7 @@ pub use events::events;
 pub use http::{dependencies, http_support};
 pub use job_stub::{JobStubError, JobWords, job_stub};
 pub use jobs::jobs;
-pub use migration::{MigrationError, migrations, snapshot_path};
+pub use migration::{MigrationError, migration_time, migrations, snapshot_path};
 pub use rendered::Rendered;
 pub use runtime::runtime;
 pub use slice::slice;

@@ -63,6 +63,7 @@ pub fn job_new(
     }
     let mut addition = Addition::default();
     if arguments.on.is_some() && !model.config.has(Subsystem::Bridge) {
+        let now = subsystem::migration_time(site, &model, now)?;
         subsystem::add(&mut addition, &model, Subsystem::Bridge, now)?;
         model.config.subsystems.push(Subsystem::Bridge);
         addition

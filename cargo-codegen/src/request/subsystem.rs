@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::generate::{self, Site};
 use crate::model::{Model, Subsystem};
 use crate::render;
+use crate::workspace::Files as _;
 
 /// What installing a subsystem adds: its configuration, migration and starting files, and those of what it
 /// needs if `agree` says yes; nothing where it is installed.
@@ -51,11 +52,23 @@ pub fn subsystem_install(
             ));
         }
     }
+    let now = migration_time(site, &model, now)?;
     for subsystem in missing.into_iter().chain([wanted]) {
         add(&mut addition, &model, subsystem, now)?;
         model.config.subsystems.push(subsystem);
     }
     Ok(addition)
+}
+
+/// When the next migration of the workspace is dated.
+pub(super) fn migration_time(
+    site: &Site,
+    model: &Model,
+    now: NaiveDateTime,
+) -> Result<NaiveDateTime, Failure> {
+    let dir = model.config.migration_crate.file("src");
+    let existing = site.files().list(&dir).map_err(Failure::other)?;
+    Ok(render::migration_time(&existing, now))
 }
 
 /// Adds one subsystem, without what it needs.
