@@ -137,7 +137,6 @@ impl Worker {
         for lane in self.lanes(&pulse, &endings, &tasks) {
             loops.spawn(lane.work(stop.clone()));
         }
-        drop(endings);
         if drain == Drain::Hosted {
             let (drainer, stop, abort) = (drainer.clone(), stop.clone(), abort.clone());
             tasks.spawn(async move { drainer.run(stop, abort).await });
@@ -162,6 +161,8 @@ impl Worker {
             }
         }
         end.cancel();
+        // The thread writes endings for as long as there may be some; a worker may have no lane that could send any.
+        drop(endings);
         match timeout(LAST_MOMENT * 4, thread).await {
             Ok(Ok(ended)) => ended.and(result),
             Ok(Err(_)) => Err(WorkerError::ThreadDied),

@@ -1,0 +1,499 @@
+//! Shutting down, dying, and being cut off.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use runtime_sea::{
+    JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus, StartOptions,
+    Worker, WorkerError,
+};
+use support::{TestBed, until};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+on_each_database! {
+    r08_a_shutdown_lets_handlers_finish_and_claims_nothing_more,
+    r08_a_shutdown_hands_back_what_does_not_finish_without_burning_an_attempt,
+    r08_a_shutdown_hands_back_only_its_own_runs,
+    r09_stopping_before_the_start_or_twice_is_harmless,
+    r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_attempt,
+    r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead,
+    r11_a_run_that_outlives_too_many_workers_is_given_up,
+    r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on,
+    r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat,
+    a_live_workers_run_is_never_taken_over_however_long_it_runs,
+    a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards,
+    a_worker_without_tables_says_so,
+    a_worker_leaves_the_table_when_it_stops,
+    work_of_another_process_is_noticed,
+    the_backoff_is_a_time_of_the_databases_clock,
+}
+
+/// Runs until it is let go.
+#[derive(Clone)]
+struct Wait {
+    began: Arc<AtomicU32>,
+    dropped: Arc<AtomicU32>,
+    go: Arc<Semaphore>,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self {
+            began: Arc::default(),
+            dropped: Arc::default(),
+            go: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    fn began(&self) -> u32 {
+        self.began.load(Ordering::SeqCst)
+    }
+}
+
+struct CountDrop(Arc<AtomicU32>);
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl JobHandler for Wait {
+    const TYPE: &'static str = "wait";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        self.began.fetch_add(1, Ordering::SeqCst);
+        let _count = CountDrop(self.dropped.clone());
+        self.go.acquire().await?.forget();
+        Ok(())
+    }
+}
+
+const LEASE: Duration = Duration::from_millis(1500);
+
+struct Running {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    fn start(worker: Worker) -> Self {
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        Self {
+            shutdown,
+            task: tokio::spawn(async move { worker.run(token).await }),
+        }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+fn worker(runtime: &runtime_sea::Runtime, wait: &Wait) -> Worker {
+    runtime
+        .worker()
+        .job(wait.clone())
+        .lease(LEASE)
+        .shutdown_grace(Duration::from_millis(200))
+        .concurrency(2)
+        .build()
+        .unwrap()
+}
+
+async fn start(bed: &TestBed) -> RunId {
+    bed.runtime
+        .jobs()
+        .start::<Wait>(bed.runtime.db(), ())
+        .await
+        .unwrap()
+        .run_id
+}
+
+async fn r08_a_shutdown_lets_handlers_finish_and_claims_nothing_more(bed: TestBed) {
+    let wait = Wait::new();
+    let patient = bed
+        .runtime
+        .worker()
+        .job(wait.clone())
+        .concurrency(1)
+        .build()
+        .unwrap();
+    let running = Running::start(patient);
+    let first = start(&bed).await;
+    let second = start(&bed).await;
+    until("the first runs", async || wait.began() == 1).await;
+    running.shutdown.cancel();
+    wait.go.add_permits(2);
+    running.stop().await;
+    assert_eq!(bed.status(first).await, RunStatus::Completed);
+    let run = bed.run(second).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Pending, 0));
+}
+
+async fn r08_a_shutdown_hands_back_what_does_not_finish_without_burning_an_attempt(bed: TestBed) {
+    let wait = Wait::new();
+    let running = Running::start(worker(&bed.runtime, &wait));
+    let id = start(&bed).await;
+    until("it runs", async || wait.began() == 1).await;
+    running.stop().await;
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Pending, 0));
+    assert!(run.errors.is_empty());
+    assert_eq!(wait.dropped.load(Ordering::SeqCst), 1);
+    wait.go.add_permits(1);
+    worker(&bed.runtime, &wait)
+        .drain_until_idle()
+        .await
+        .unwrap();
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Completed, 1));
+}
+
+async fn r08_a_shutdown_hands_back_only_its_own_runs(bed: TestBed) {
+    let other = bed.other_process().await;
+    let (mine, theirs) = (Wait::new(), Wait::new());
+    let staying = Running::start(worker(&other, &theirs));
+    for _ in 0..2 {
+        start(&bed).await;
+    }
+    until("the other worker is full", async || theirs.began() == 2).await;
+    let id = start(&bed).await;
+    let leaving = Running::start(worker(&bed.runtime, &mine));
+    until("this worker has the third", async || mine.began() == 1).await;
+    leaving.stop().await;
+    assert_eq!(bed.status(id).await, RunStatus::Pending);
+    let still = RunFilter::new().status(RunStatus::Running);
+    assert_eq!(bed.runtime.jobs().list(still).await.unwrap().len(), 2);
+    theirs.go.add_permits(3);
+    bed.until_status(id, RunStatus::Completed).await;
+    staying.stop().await;
+    assert_eq!(theirs.dropped.load(Ordering::SeqCst), 3);
+}
+
+async fn r09_stopping_before_the_start_or_twice_is_harmless(bed: TestBed) {
+    let wait = Wait::new();
+    let worker = worker(&bed.runtime, &wait);
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    worker.run(shutdown.clone()).await.unwrap();
+    shutdown.cancel();
+    let running = Running::start(worker);
+    running.shutdown.cancel();
+    running.stop().await;
+}
+
+/// Makes the database believe that a run is held by a worker that has died.
+async fn as_if_its_worker_had_died(bed: &TestBed) {
+    bed.sql(
+        "UPDATE job_run SET status = 'running', attempt = attempt + 1, fence = fence + 1, \
+         worker_id = id, claimed_at = created_at, started_at = created_at",
+    )
+    .await;
+}
+
+async fn r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_attempt(bed: TestBed) {
+    let id = start(&bed).await;
+    as_if_its_worker_had_died(&bed).await;
+    let wait = Wait::new();
+    wait.go.add_permits(1);
+    let running = Running::start(worker(&bed.runtime, &wait));
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+    let run = bed.run(id).await.run;
+    assert_eq!((run.attempt, run.recoveries), (2, 1));
+    assert_eq!(run.errors.len(), 1);
+    assert_eq!(
+        (run.errors[0].attempt, run.errors[0].outcome.as_str()),
+        (1, "lost")
+    );
+}
+
+struct Block;
+
+impl JobHandler for Block {
+    const TYPE: &'static str = "block";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        std::thread::sleep(LEASE * 3);
+        Ok(())
+    }
+}
+
+async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead(bed: TestBed) {
+    // Both threads of the runtime are blocked at once.
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(
+            bed.runtime
+                .jobs()
+                .start::<Block>(bed.runtime.db(), ())
+                .await
+                .unwrap()
+                .run_id,
+        );
+    }
+    let builder = bed.runtime.worker().job(Block).lease(LEASE);
+    let running = Running::start(builder.build().unwrap());
+    let url = bed.url.clone();
+    let rival = std::thread::spawn(move || {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        tokio.block_on(async {
+            let runtime = runtime_sea::Runtime::new(runtime_sea::connect(&url).await.unwrap());
+            let running = Running::start(runtime.worker().lease(LEASE).build().unwrap());
+            let jobs = runtime.jobs();
+            until("both are over", async || {
+                jobs.list(RunFilter::new())
+                    .await
+                    .unwrap()
+                    .iter()
+                    .all(|run| run.status.is_final())
+            })
+            .await;
+            running.stop().await;
+        });
+    });
+    tokio::task::spawn_blocking(move || rival.join().unwrap())
+        .await
+        .unwrap();
+    running.stop().await;
+    for id in ids {
+        let run = bed.run(id).await.run;
+        assert_eq!(
+            (run.status, run.attempt, run.recoveries),
+            (RunStatus::Completed, 1, 0)
+        );
+    }
+}
+
+async fn r11_a_run_that_outlives_too_many_workers_is_given_up(bed: TestBed) {
+    let id = start(&bed).await;
+    bed.sql("UPDATE job_run SET recoveries = 3, attempt = 3")
+        .await;
+    as_if_its_worker_had_died(&bed).await;
+    let wait = Wait::new();
+    let running = Running::start(worker(&bed.runtime, &wait));
+    bed.until_status(id, RunStatus::Failed).await;
+    running.stop().await;
+    let run = bed.run(id).await.run;
+    assert_eq!(run.recoveries, 4);
+    assert_eq!(wait.began(), 0);
+    let error = run.error.unwrap();
+    assert!(error.contains("4 workers died"), "{error}");
+}
+
+async fn r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on(bed: TestBed) {
+    let id = start(&bed).await;
+    as_if_its_worker_had_died(&bed).await;
+    let wait = Wait::new();
+    wait.go.add_permits(1);
+    // Two workers of one name: neither is taken for the dead one, nor for the other.
+    let same_name = |runtime: &runtime_sea::Runtime| {
+        runtime
+            .worker()
+            .job(wait.clone())
+            .lease(LEASE)
+            .name("pod-1")
+            .build()
+            .unwrap()
+    };
+    let first = Running::start(same_name(&bed.runtime));
+    let second = Running::start(same_name(&bed.other_process().await));
+    bed.until_status(id, RunStatus::Completed).await;
+    assert_eq!(bed.run(id).await.run.recoveries, 1);
+    first.stop().await;
+    second.stop().await;
+}
+
+struct Hold(Wait);
+
+impl JobHandler for Hold {
+    const TYPE: &'static str = "hold";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        // Reads only: a writer would hold SQLite's one write lock, which is nobody's to give.
+        let tx = sea_orm::TransactionTrait::begin(ctx.db()).await?;
+        self.0.began.fetch_add(1, Ordering::SeqCst);
+        self.0.go.acquire().await?.forget();
+        tx.rollback().await?;
+        Ok(())
+    }
+}
+
+async fn r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat(bed: TestBed) {
+    let hold = Wait::new();
+    let connections = 8;
+    for _ in 0..connections {
+        bed.runtime
+            .jobs()
+            .start::<Hold>(bed.runtime.db(), ())
+            .await
+            .unwrap();
+    }
+    let mut options = sea_orm::ConnectOptions::new(bed.url.clone());
+    options.max_connections(connections);
+    let small = runtime_sea::Runtime::new(sea_orm::Database::connect(options).await.unwrap());
+    let builder = small.worker().job(Hold(hold.clone())).lease(LEASE);
+    let holding = Running::start(builder.concurrency(16).build().unwrap());
+    let rival = Running::start(bed.runtime.worker().lease(LEASE).build().unwrap());
+    until("every connection is held", async || {
+        hold.began() >= connections
+    })
+    .await;
+    tokio::time::sleep(LEASE * 3).await;
+    for run in bed.runtime.jobs().list(RunFilter::new()).await.unwrap() {
+        assert_eq!(
+            (run.status, run.recoveries),
+            (RunStatus::Running, 0),
+            "{run:?}"
+        );
+    }
+    hold.go.add_permits(100);
+    until("every run is completed", async || {
+        let completed = RunFilter::new().status(RunStatus::Completed);
+        bed.runtime.jobs().list(completed).await.unwrap().len() == 8
+    })
+    .await;
+    holding.stop().await;
+    rival.stop().await;
+}
+
+async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBed) {
+    let wait = Wait::new();
+    let id = start(&bed).await;
+    let busy = Running::start(worker(&bed.runtime, &wait));
+    until("it runs", async || wait.began() == 1).await;
+    // As if it had run for a year.
+    bed.sql("UPDATE job_run SET claimed_at = '2025-01-01T00:00:00+00:00'")
+        .await;
+    let rival = Running::start(worker(&bed.other_process().await, &wait));
+    tokio::time::sleep(LEASE * 3).await;
+    assert_eq!(wait.began(), 1);
+    wait.go.add_permits(1);
+    bed.until_status(id, RunStatus::Completed).await;
+    let run = bed.run(id).await.run;
+    assert_eq!((run.attempt, run.recoveries), (1, 0));
+    busy.stop().await;
+    rival.stop().await;
+}
+
+async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed: TestBed) {
+    let wait = Wait::new();
+    let id = start(&bed).await;
+    let running = Running::start(worker(&bed.runtime, &wait));
+    until("it runs", async || wait.began() == 1).await;
+    // No heartbeat can be written any more; everything else goes on.
+    bed.sql("ALTER TABLE job_worker RENAME TO job_worker_away")
+        .await;
+    until("the handler is stopped", async || {
+        wait.dropped.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    until("nothing is claimed", async || {
+        bed.status(id).await == RunStatus::Pending
+    })
+    .await;
+    assert_eq!(bed.run(id).await.run.attempt, 0);
+    bed.sql("ALTER TABLE job_worker_away RENAME TO job_worker")
+        .await;
+    wait.go.add_permits(1);
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+async fn a_worker_without_tables_says_so(bed: TestBed) {
+    bed.sql("ALTER TABLE job_worker RENAME TO job_worker_away")
+        .await;
+    let refused = worker(&bed.runtime, &Wait::new())
+        .run(CancellationToken::new())
+        .await;
+    assert!(
+        matches!(refused, Err(WorkerError::Register(_))),
+        "{refused:?}"
+    );
+}
+
+async fn a_worker_leaves_the_table_when_it_stops(bed: TestBed) {
+    use sea_orm::EntityTrait;
+
+    let workers = || async {
+        let found = runtime_sea::jobs::entities::job_worker::Entity::find();
+        found.all(bed.runtime.db()).await.unwrap().len()
+    };
+    let running = Running::start(worker(&bed.runtime, &Wait::new()));
+    until("it is in the table", async || workers().await == 1).await;
+    running.stop().await;
+    assert_eq!(workers().await, 0);
+}
+
+async fn work_of_another_process_is_noticed(bed: TestBed) {
+    let wait = Wait::new();
+    wait.go.add_permits(1);
+    let running = Running::start(worker(&bed.runtime, &wait));
+    let other = bed.other_process().await;
+    let tx = runtime_sea::begin(other.db()).await.unwrap();
+    let id = other.jobs().start::<Wait>(&tx, ()).await.unwrap().run_id;
+    tx.commit().await.unwrap();
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+struct Later;
+
+impl JobHandler for Later {
+    const TYPE: &'static str = "later";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().retry(Retry::fixed(2, Duration::from_secs(3600)))
+    }
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        Err(runtime_sea::JobError::retryable("not now"))
+    }
+}
+
+async fn the_backoff_is_a_time_of_the_databases_clock(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let options = StartOptions::new().priority(1);
+    let id = jobs
+        .start_with::<Later>(bed.runtime.db(), (), options)
+        .await
+        .unwrap()
+        .run_id;
+    bed.runtime
+        .worker()
+        .job(Later)
+        .build()
+        .unwrap()
+        .drain_until_idle()
+        .await
+        .unwrap();
+    let run = bed.run(id).await.run;
+    assert_eq!(
+        (run.status, run.readiness.as_str()),
+        (RunStatus::Pending, "scheduled")
+    );
+    let wait = run.run_at - run.claimed_at.unwrap();
+    // An hour, a quarter more or less, and what the test took.
+    assert!((2700..4600).contains(&wait.num_seconds()), "{wait}");
+}
