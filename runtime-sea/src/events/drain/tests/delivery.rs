@@ -11,6 +11,7 @@ on_each_database!(
     r04_a_panic_is_a_failed_attempt,
     r37_a_payload_that_does_not_fit_is_a_failed_attempt_that_names_the_field,
     what_another_process_hosts_is_left_for_it_in_order,
+    two_processes_that_deliver_the_last_two_at_once_end_the_event,
     audit_events_reach_subscriptions,
     a_failed_event_can_be_redelivered,
     a_forgotten_subscription_holds_nothing_up,
@@ -201,6 +202,23 @@ async fn what_another_process_hosts_is_left_for_it_in_order(harness: &Harness) {
     assert_eq!(there.lines(), expected);
     a.drain_until_idle().await.unwrap();
     assert_eq!(here.lines().len(), 6);
+    for id in ids {
+        assert_eq!(harness.status(id).await, EventStatus::Processed);
+    }
+}
+
+async fn two_processes_that_deliver_the_last_two_at_once_end_the_event(harness: &Harness) {
+    let log = Log::default();
+    let publisher = harness.drainer(Vec::new()).await;
+    let a = harness.drainer(vec![log.subscription("a")]).await;
+    let b = harness.drainer(vec![log.subscription("b")]).await;
+    let mut ids = Vec::new();
+    for n in 0..200 {
+        ids.push(harness.change(&n.to_string(), n).await);
+    }
+    publisher.drain_until_idle().await.unwrap();
+    let (of_a, of_b) = tokio::join!(a.drain_until_idle(), b.drain_until_idle());
+    assert_eq!((of_a.unwrap(), of_b.unwrap()), (200, 200));
     for id in ids {
         assert_eq!(harness.status(id).await, EventStatus::Processed);
     }
