@@ -18,8 +18,8 @@ on_each_database!(
 );
 
 async fn r31_several_drainers_keep_the_order_of_an_aggregate(harness: &Harness) {
-    const CONTACTS: u32 = 8;
-    const CHANGES: u32 = 25;
+    const CONTACTS: u32 = 3;
+    const CHANGES: u32 = 60;
     let seen: Arc<Mutex<HashMap<String, Vec<u32>>>> = Arc::default();
     let at_work: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
     let overlaps = Arc::new(AtomicUsize::new(0));
@@ -41,7 +41,7 @@ async fn r31_several_drainers_keep_the_order_of_an_aggregate(harness: &Harness) 
                     overlaps.fetch_add(1, Ordering::SeqCst);
                 }
                 // Gives another drainer the chance to come in between.
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
                 seen.lock()
                     .unwrap()
                     .entry(contact.clone())
