@@ -114,21 +114,24 @@ fn syntax_problem(source: SourceId, text: &str, error: &serde_yaml::Error) -> Pr
         .location()
         .map_or(0..0, |it| byte_range(text, it, Width::OneCharacter));
     let span = Span { source, range };
-    if let serde_yaml::Error::Budget { breach, .. } = error.without_snippet() {
-        return match breach {
-            BudgetBreach::Documents { .. } => {
-                Problem::error("too-large", "a second document begins here", span)
-                    .help("write one entity or event per file")
-            }
-            _ => Problem::error(
-                "too-large",
-                "this is larger or more deeply nested than a definition can be",
-                span,
-            )
-            .help("write one entity or event per file, without aliases of aliases"),
-        };
-    }
     let message = error.render_with_formatter(&serde_yaml::UserMessageFormatter);
+    match innermost(error) {
+        serde_yaml::Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => {
+            return Problem::error("too-large", "a second document begins here", span)
+                .help("write one entity or event per file");
+        }
+        serde_yaml::Error::Budget { .. }
+        | serde_yaml::Error::AliasReplayCounterOverflow { .. }
+        | serde_yaml::Error::AliasReplayLimitExceeded { .. }
+        | serde_yaml::Error::AliasExpansionLimitExceeded { .. }
+        | serde_yaml::Error::AliasReplayStackDepthExceeded { .. } => return too_large(span),
+        // The parser's own limit, which comes before the budget's in flow style.
+        _ if message.contains("recursion limit") => return too_large(span),
+        _ => {}
+    }
     // The place is said by the label.
     let message = message
         .rsplit_once(" at line ")
@@ -140,6 +143,19 @@ fn syntax_problem(source: SourceId, text: &str, error: &serde_yaml::Error) -> Pr
         span,
     )
     .help(help)
+}
+
+fn innermost(error: &serde_yaml::Error) -> &serde_yaml::Error {
+    match error.without_snippet() {
+        serde_yaml::Error::AliasError { error, .. } => innermost(error),
+        error => error,
+    }
+}
+
+fn too_large(span: Span) -> Problem {
+    let message = "this is larger or more deeply nested than a definition can be";
+    Problem::error("too-large", message, span)
+        .help("write one entity or event per file, without aliases of aliases")
 }
 
 fn syntax_help(message: &str, text: &str, offset: usize) -> &'static str {

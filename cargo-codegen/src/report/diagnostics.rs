@@ -112,6 +112,12 @@ impl View {
         if let Some(label) = too_long {
             let (line, column) = line_and_column(text, label.span.range.start);
             self.message = format!("{} ({}:{line}:{column})", self.message, source.path);
+            let words = labels.iter().map(|it| it.text.clone());
+            let words: Vec<String> = words
+                .chain(self.help.take())
+                .filter(|it| !it.is_empty())
+                .collect();
+            self.help = (!words.is_empty()).then(|| words.join("; "));
             return;
         }
         self.source = Some(NamedSource::new(&source.path, text.to_owned()));
