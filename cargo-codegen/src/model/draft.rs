@@ -248,7 +248,7 @@ fn add_fields(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) {
     let place = own_key.map_or(draft.place(), |it| it.name.span.clone());
     draft.add(key, place, problems);
     for field in definition.fields.iter().filter(|it| it.name.value != "id") {
-        let resolved = name::check(&field.name, "a field")
+        let resolved = name::check_column(&field.name)
             .map_err(|it| problems.push(beside(it, definition, field)))
             .ok()
             .and_then(|name| field::resolve(&draft.entity.name, name, field, problems));

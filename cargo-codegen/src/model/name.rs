@@ -131,6 +131,22 @@ pub(crate) fn check(name: &Spanned<String>, what: &str) -> Result<Name, Problem>
     )
 }
 
+/// Checks the name of a column.
+///
+/// # Errors
+/// As [`check`], and if the code that SeaORM derives would not compile with it.
+pub(crate) fn check_column(name: &Spanned<String>) -> Result<Name, Problem> {
+    let checked = check(name, "a field")?;
+    // `Column::Err` would hide the associated type of its `FromStr`.
+    if checked.pascal == "Err" {
+        let message = format!("a field cannot be called `{}`", checked.snake);
+        return Err(Problem::error("reserved-name", message, name.span.clone())
+            .label("SeaORM needs this name itself")
+            .help("choose another name, such as `error`"));
+    }
+    Ok(checked)
+}
+
 /// Checks a name that also becomes a file.
 ///
 /// # Errors

@@ -103,7 +103,7 @@ fn belongs_to(
     if draft.entity.field(&column.value).is_some() {
         join(draft, relation, &column, key.as_ref(), problems);
     } else if !unresolved {
-        let name = match name::check(&column, "a field") {
+        let name = match name::check_column(&column) {
             Ok(name) => name,
             Err(problem) => return problems.push(problem),
         };

@@ -36,9 +36,16 @@ struct ServerView<'a> {
 #[derive(Template)]
 #[template(path = "app/src/generated/router.rs.jinja")]
 struct RouterView<'a> {
-    slices: Vec<&'a str>,
+    slices: Vec<RoutesView<'a>>,
     state: &'a str,
     state_type: &'a str,
+}
+
+/// The routes of one entity.
+struct RoutesView<'a> {
+    module: &'a str,
+    /// They are part of the OpenAPI document.
+    documented: bool,
 }
 
 /// What belongs to no single entity, in `app/src/generated`.
@@ -55,7 +62,10 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
         .entities
         .iter()
         .filter(|it| it.rest)
-        .map(|it| it.plural.ident.as_str())
+        .map(|it| RoutesView {
+            module: &it.plural.ident,
+            documented: it.openapi,
+        })
         .collect();
     let files = [
         (
