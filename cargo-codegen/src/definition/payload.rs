@@ -169,6 +169,11 @@ fn word(reader: &mut Reader, text: &Spanned<String>, place: Place) -> Option<Pay
         Place::Field => "a payload field",
         Place::Items => "the items of an array",
     };
+    let mut words: Vec<&str> = PayloadWord::WORDS.iter().map(|it| it.0).collect();
+    match place {
+        Place::Field => words.push("array"),
+        Place::Items => words.retain(|it| *it != "json"),
+    }
     let near = match text.value.as_str() {
         "text" | "enum" | "str" | "email" => Some("string"),
         "float" | "double" => Some("number"),
@@ -177,13 +182,8 @@ fn word(reader: &mut Reader, text: &Spanned<String>, place: Place) -> Option<Pay
         "bool" => Some("boolean"),
         "timestamp" | "time" => Some("datetime"),
         "object" | "map" | "jsonb" => Some("json"),
-        other => nearest(other, &PayloadWord::WORDS.map(|it| it.0)),
+        other => nearest(other, &words),
     };
-    let mut words: Vec<&str> = PayloadWord::WORDS.iter().map(|it| it.0).collect();
-    match place {
-        Place::Field => words.push("array"),
-        Place::Items => words.retain(|it| *it != "json"),
-    }
     let message = format!("{what} cannot be of type `{}`", shorten(&text.value));
     let problem = Problem::error("unknown-type", message, text.span.clone()).help(one_of(&words));
     reader.report(match near {

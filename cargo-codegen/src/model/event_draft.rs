@@ -21,7 +21,7 @@ pub(crate) struct EventDraft<'d> {
 const EVENT_MODULES: [&str; 6] = ["generated", "lib", "main", "mod", "registry", "types"];
 
 /// Rust names that a one-word event would hide in its module.
-const RUST_TYPES: [&str; 32] = [
+const RUST_TYPES: [&str; 31] = [
     "AsRef",
     "Box",
     "Clone",
@@ -43,7 +43,6 @@ const RUST_TYPES: [&str; 32] = [
     "Ok",
     "Option",
     "Ord",
-    "Registry",
     "Result",
     "Self_",
     "Send",

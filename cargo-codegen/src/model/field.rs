@@ -176,23 +176,8 @@ fn choices(name: &Name, field: &FieldDefinition, problems: &mut Vec<Problem>) ->
                 error(format!("the choice `{}` is listed twice", shorten(text)))
                     .also(first.span.clone(), "first listed here"),
             );
-        } else if text.chars().count() > 100
-            || text.chars().any(char::is_control)
-            || text.trim() != text
-        {
-            problems.push(error(format!("`{}` is no choice", shorten(text))).help(
-                "a choice has at most 100 characters on one line, without spaces at its ends",
-            ));
-        } else if syn::parse_str::<syn::Ident>(&spelled.pascal).is_err()
-            || !text.chars().any(char::is_alphanumeric)
-        {
-            problems.push(
-                error(format!(
-                    "the choice `{}` cannot become a Rust name",
-                    shorten(text)
-                ))
-                .help("a choice needs a letter or a digit"),
-            );
+        } else if let Some((message, help)) = illegal_choice(text, &spelled) {
+            problems.push(error(message).help(help));
         } else if let Some((_, first)) = found.iter().find(|it| it.0.pascal == spelled.pascal) {
             problems.push(
                 error(format!(
@@ -209,6 +194,31 @@ fn choices(name: &Name, field: &FieldDefinition, problems: &mut Vec<Problem>) ->
         }
     }
     Some(found.into_iter().map(|it| it.0).collect())
+}
+
+/// What is wrong with a choice on its own, and what to do.
+fn illegal_choice(text: &str, spelled: &Name) -> Option<(String, &'static str)> {
+    let shown = shorten(text);
+    if text.is_empty() {
+        Some(("a choice is empty".to_owned(), "leave it out, or name it"))
+    } else if text.chars().count() > 100
+        || text.chars().any(char::is_control)
+        || text.trim() != text
+    {
+        Some((
+            format!("`{shown}` is no choice"),
+            "a choice has at most 100 characters on one line, without spaces at its ends",
+        ))
+    } else if syn::parse_str::<syn::Ident>(&spelled.pascal).is_err()
+        || !text.chars().any(char::is_alphanumeric)
+    {
+        Some((
+            format!("the choice `{shown}` cannot become a Rust name"),
+            "a choice needs a letter or a digit",
+        ))
+    } else {
+        None
+    }
 }
 
 /// Every constraint names the types that it is for.

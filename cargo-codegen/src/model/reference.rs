@@ -31,7 +31,7 @@ pub(crate) fn reference_of(
             let problem = wrong(format!("no entity has the table `{}`", shorten(table)));
             problems.push(match nearest(table, &tables) {
                 Some(near) => problem.label(format!("did you mean `{near}.{column}`?")),
-                None => problem.help(format!("there are {}", list(&tables))),
+                None => problem.help(format!("defined so far: {}", list(&tables))),
             });
         }
         return;

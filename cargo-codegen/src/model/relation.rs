@@ -76,12 +76,16 @@ pub(crate) fn unknown_entity(
     let problem = Problem::error("unknown-entity", message, target.span.clone());
     Some(match nearest(&target.value, known) {
         Some(near) => problem.label(format!("did you mean `{near}`?")),
-        None if name::is_snake_case(&target.value) => problem.help(format!(
-            "define it in `entities/{}.yaml`; there are {}",
-            target.value,
-            list(known)
-        )),
-        None => problem.help(format!("there are {}", list(known))),
+        None if name::is_snake_case(&target.value) => {
+            let dir = definitions.config.entities_dir.as_ref();
+            let dir = dir.map_or("entities", |it| it.value.as_str());
+            problem.help(format!(
+                "define it in `{dir}/{}.yaml`; defined so far: {}",
+                target.value,
+                list(known)
+            ))
+        }
+        None => problem.help(format!("defined so far: {}", list(known))),
     })
 }
 
