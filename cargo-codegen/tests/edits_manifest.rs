@@ -317,6 +317,19 @@ fn config_blocks_keep_comments_and_order() {
         &block("events", ""),
         "# only a comment\nevents: {}\n",
     );
+    let spaced = "a: 1\n\nb:\n  c: 1\n";
+    let with_events = format!("{spaced}\nevents: {{}}\n");
+    check(spaced, &block("events", ""), &with_events);
+    check(
+        &with_events,
+        &block("bridge", ""),
+        &format!("{with_events}bridge: {{}}\n"),
+    );
+    check(
+        &with_events,
+        &block("jobs", "  pools: {}\n"),
+        &format!("{with_events}\njobs:\n  pools: {{}}\n"),
+    );
     unchanged("events:\n", &block("events", ""));
     unchanged("\"events\": {}\n", &block("events", ""));
 }
@@ -333,4 +346,16 @@ fn config_blocks_are_refused_where_the_file_is_no_block_mapping() {
         &block("events", ""),
     );
     assert_eq!(swallowed.lines, "events: {}");
+}
+
+#[test]
+fn g10_a_missing_final_newline_stays_missing() {
+    let text = "[dependencies]\naxum = \"0.8\"\n\n[features]\na = []";
+    let edited = apply(text, &dependency("serde", "\"1.0\""), None);
+    assert_eq!(
+        edited,
+        Ok(Some(
+            "[dependencies]\naxum = \"0.8\"\nserde = \"1.0\"\n\n[features]\na = []".to_owned()
+        ))
+    );
 }

@@ -302,39 +302,42 @@ impl Planner<'_> {
 
     /// Formats what is new. A file of the user's is formatted after an edit only if it was formatted before it.
     fn format(&mut self) -> Result<(), PlanError> {
-        let mut paths = Vec::new();
-        let mut texts = Vec::new();
-        for (path, draft) in &self.drafts {
-            let changed = draft.before.as_ref() != Some(&draft.after);
-            if path.extension() != Some("rs") || !changed || matches!(draft.state, State::Settled) {
+        let unformatted = |path: &Utf8PathBuf, text: &str| Unformatted {
+            path: path.clone(),
+            text: lock::normal(text),
+        };
+        let mut ours = Vec::new();
+        for (path, draft) in &mut self.drafts {
+            if path.extension() != Some("rs") || draft.before.as_ref() == Some(&draft.after) {
                 continue;
             }
-            paths.push(path.clone());
-            let unformatted = |text: &str| Unformatted {
-                path: path.clone(),
-                text: lock::normal(text),
+            let before = match (&draft.state, &draft.before) {
+                (State::Settled, _) => continue,
+                (State::Owned | State::Edited, Some(before)) => before,
+                _ => {
+                    ours.push(unformatted(path, &draft.after));
+                    continue;
+                }
             };
-            texts.push(unformatted(&draft.after));
-            if let (State::Owned | State::Edited, Some(before)) = (&draft.state, &draft.before) {
-                texts.push(unformatted(before));
+            let pair = [unformatted(path, before), unformatted(path, &draft.after)];
+            let formatted = match self.formatter.format(&pair) {
+                // What rustfmt cannot read was not formatted by it before.
+                Err(FormatError::Refused { .. }) => continue,
+                other => other?,
+            };
+            if let [formatted, after] = formatted.as_slice()
+                && formatted == before
+            {
+                draft.after.clone_from(after);
             }
         }
-        if texts.is_empty() {
+        if ours.is_empty() {
             return Ok(());
         }
-        let mut formatted = self.formatter.format(&texts)?.into_iter();
-        for path in paths {
-            let (Some(after), Some(draft)) = (formatted.next(), self.drafts.get_mut(&path)) else {
-                continue;
-            };
-            let is_users = matches!(draft.state, State::Owned | State::Edited);
-            match &draft.before {
-                Some(before) if is_users => {
-                    if formatted.next().as_deref() == Some(before) {
-                        draft.after = after;
-                    }
-                }
-                _ => draft.after = after,
+        let formatted = self.formatter.format(&ours)?;
+        for (file, text) in ours.iter().zip(formatted) {
+            if let Some(draft) = self.drafts.get_mut(&file.path) {
+                draft.after = text;
             }
         }
         Ok(())

@@ -21,7 +21,12 @@ pub(super) fn add(text: &str, key: &str, body: &str) -> Edited {
         return Ok(None);
     }
     let at = end_of_document(text);
-    let edited = lines::insert_lines(text, at, &block);
+    let apart = if is_set_apart(&text[..at], &block) {
+        "\n"
+    } else {
+        ""
+    };
+    let edited = lines::insert_lines(text, at, &format!("{apart}{block}"));
     let mut after = read(&edited)
         .map_err(|_| refused("the file is not a plain list of `key: value` blocks".to_owned()))?;
     if after.remove(key).is_some() && after == before {
@@ -37,6 +42,13 @@ fn read(text: &str) -> Result<Blocks, String> {
     serde_yaml::from_str::<Option<Blocks>>(text)
         .map(Option::unwrap_or_default)
         .map_err(|error| error.to_string())
+}
+
+/// Whether a blank line belongs before the block: where blocks of several lines are set apart, it or the last one
+/// being such a block.
+fn is_set_apart(before: &str, block: &str) -> bool {
+    let last = before.trim_end().lines().last().unwrap_or_default();
+    before.trim_end().contains("\n\n") && (block.contains('\n') || last.starts_with([' ', '\t']))
 }
 
 /// Where the last line of the document ends: before a `...`, if there is one.

@@ -17,7 +17,10 @@ pub(super) fn preserving(text: &str, edit: impl FnOnce(&str) -> Edited) -> Edite
     } else {
         edit(body)?
     };
-    Ok(edited.map(|edited| {
+    Ok(edited.map(|mut edited| {
+        if !body.is_empty() && !body.ends_with('\n') {
+            edited.truncate(edited.trim_end_matches(['\r', '\n']).len());
+        }
         if body.len() < text.len() {
             format!("{MARK}{edited}")
         } else {

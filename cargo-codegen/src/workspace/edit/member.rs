@@ -22,7 +22,8 @@ pub(super) fn add(text: &str, member: &str) -> Edited {
             "\n"
         };
         let table = format!("{separator}[workspace]\nmembers = [{quoted}]");
-        return Ok(Some(lines::insert_lines(text, text.len(), &table)));
+        let edited = lines::insert_lines(text, text.len(), &table);
+        return verified(edited).map_err(refused);
     };
     if let Some(exclude) = workspace.get("exclude").and_then(Item::as_array)
         && exclude
@@ -35,11 +36,12 @@ pub(super) fn add(text: &str, member: &str) -> Edited {
         )));
     }
     let Some(members) = workspace.get("members") else {
-        return add_key(text, workspace, &format!("members = [{quoted}]"))
-            .ok_or_else(|| {
-                refused("the `[workspace]` table has no place of its own in the file".to_owned())
-            })
-            .map(Some);
+        let edited = add_key(text, workspace, &format!("members = [{quoted}]"));
+        let edited = edited.ok_or("the `[workspace]` table has no place of its own in the file");
+        return edited
+            .map_err(str::to_owned)
+            .and_then(verified)
+            .map_err(refused);
     };
     let Some(members) = members.as_array() else {
         return Err(refused("`members` of the workspace is no array".to_owned()));
@@ -51,6 +53,16 @@ pub(super) fn add(text: &str, member: &str) -> Edited {
     list::add_string(text, &["workspace", "members"], member)
         .map(Some)
         .map_err(refused)
+}
+
+fn verified(edited: String) -> Result<Option<String>, String> {
+    match Document::parse(edited.as_str()) {
+        Ok(_) => Ok(Some(edited)),
+        Err(error) => Err(format!(
+            "the place for it could not be found: {}",
+            error.message()
+        )),
+    }
 }
 
 /// A first key below the table's header.
