@@ -10,7 +10,6 @@ use crate::Runtime;
 
 /// What became of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum Published {
     /// The event was stored.
     New(EventId),
