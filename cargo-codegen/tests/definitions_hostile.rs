@@ -197,6 +197,19 @@ fn g12_aliases_cannot_grow_a_file() {
 }
 
 #[test]
+fn g12_thousands_of_problems_are_counted_after_the_first_hundreds() {
+    let fields: String = (0..4_000)
+        .map(|it| format!("  f{it}: {{ typ: string }}\n"))
+        .collect();
+    let text = format!("entity: {{ name: contact }}\nfields:\n{fields}");
+    let (sources, result) = load(&[("entities/contact.yaml", &text)]);
+    let problems = result.expect_err("refused");
+    assert_eq!(problems.len(), 8_000);
+    let drawn = diagnostics::render(&sources, &problems);
+    assert!(drawn.ends_with("and 7500 more\n"));
+}
+
+#[test]
 fn g12_a_line_too_long_to_draw_is_named_by_its_place() {
     let text = format!(
         "entity: {{ name: contact, description: \"{}\", pural: x }}\n",

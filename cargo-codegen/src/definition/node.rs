@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Deepest nesting; the deepest legal definition needs six levels.
 const MAX_DEPTH: usize = 24;
 /// Most values in one file, aliases expanded.
-const MAX_NODES: usize = 50_000;
+const MAX_NODES: usize = 20_000;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! What every decoder needs: typed access to a block's keys that reports instead of failing.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::keys::{Keys, Use};
 use super::node::{Kind, Node, shorten};
 use super::problem::Problem;
@@ -76,19 +79,23 @@ impl Reader {
             }
         };
         let mut entries: Vec<(&Spanned<String>, &Node)> = Vec::with_capacity(pairs.len());
+        let mut first_places: HashMap<&str, &Span> = HashMap::new();
         for (key, value) in pairs {
-            match entries.iter().find(|it| it.0.value == key.value) {
-                Some((first, _)) => self.report(
-                    Problem::error(
-                        "duplicate-key",
-                        format!("`{}` is given twice", shorten(&key.value)),
-                        key.span.clone(),
-                    )
-                    .label("given again here")
-                    .also(first.span.clone(), "first given here")
-                    .help("keep one of the two"),
-                ),
-                None => entries.push((key, value)),
+            match first_places.entry(key.value.as_str()) {
+                Entry::Occupied(first) => {
+                    let message = format!("`{}` is given twice", shorten(&key.value));
+                    let first = (*first.get()).clone();
+                    self.report(
+                        Problem::error("duplicate-key", message, key.span.clone())
+                            .label("given again here")
+                            .also(first, "first given here")
+                            .help("keep one of the two"),
+                    );
+                }
+                Entry::Vacant(place) => {
+                    place.insert(&key.span);
+                    entries.push((key, value));
+                }
             }
         }
         Some(Block {

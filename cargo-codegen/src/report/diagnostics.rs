@@ -1,6 +1,7 @@
 //! Problems of definitions, drawn with the text that they are about.
 
 use std::fmt;
+use std::sync::Arc;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
@@ -10,6 +11,8 @@ use crate::definition::{Label, Problem, Severity, SourceId, Sources};
 
 /// Columns of a rendering whose reader is unknown.
 const WIDTH: usize = 100;
+/// More problems than anyone reads; the rest is counted.
+const MOST: usize = 500;
 /// A longer line is not drawn; its place is given in words.
 const LONGEST_LINE: usize = 400;
 
@@ -29,13 +32,16 @@ pub fn render_with(
         .with_width(width)
         .with_links(false);
     let mut text = String::new();
-    for problem in problems {
+    for problem in problems.iter().take(MOST) {
         let view = View::new(sources, problem);
         if handler.render_report(&mut text, &view).is_err() {
             // Writing to a string fails only if the library cannot place a label.
             text.push_str(&view.message);
         }
         text.push('\n');
+    }
+    if problems.len() > MOST {
+        text.push_str(&format!("and {} more\n", problems.len() - MOST));
     }
     text
 }
@@ -46,7 +52,7 @@ struct View {
     code: &'static str,
     severity: miette::Severity,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<Arc<str>>>,
     labels: Vec<LabeledSpan>,
     related: Vec<View>,
 }
@@ -120,7 +126,7 @@ impl View {
             self.help = (!words.is_empty()).then(|| words.join("; "));
             return;
         }
-        self.source = Some(NamedSource::new(&source.path, text.to_owned()));
+        self.source = Some(NamedSource::new(&source.path, Arc::clone(&source.text)));
         for (index, label) in labels.iter().enumerate() {
             let words = (!label.text.is_empty()).then(|| label.text.clone());
             let span = (label.span.range.start, label.span.range.len());
