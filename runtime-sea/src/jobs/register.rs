@@ -17,6 +17,10 @@ pub(crate) async fn register_types<'a>(
 
     let dialect = dialect(db)?;
     let jobs: Vec<_> = jobs.collect();
+    // A worker for events only may have no job tables.
+    if jobs.is_empty() {
+        return Ok(());
+    }
     move_to_new_pools(db, &jobs).await?;
     for chunk in jobs.chunks(rows_per_statement(dialect, 5)) {
         let mut insert = Query::insert();
