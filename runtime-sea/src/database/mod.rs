@@ -81,8 +81,12 @@ pub(crate) trait Dialect: Send + Sync {
     /// The most bind parameters that one statement takes.
     fn max_parameters(&self) -> usize;
 
+    /// Whether the database lives in the pool's one connection, so that no other connection could see it and it is gone
+    /// with that one: SQLite in memory.
+    fn lives_in_its_connection(&self, db: &DatabaseConnection) -> bool;
+
     /// A pool of at most `connections` connections of its own, so that what uses it never waits for a handler.
-    /// The connection itself where the database lives in it (SQLite in memory).
+    /// Must be called on the Tokio runtime that will use it.
     fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection;
 
     /// Keeps every other claim of events out until the transaction ends, so that each claim sees what the ones before

@@ -112,6 +112,10 @@ impl Dialect for Postgres {
         usize::from(u16::MAX)
     }
 
+    fn lives_in_its_connection(&self, _db: &DatabaseConnection) -> bool {
+        false
+    }
+
     fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection {
         let pool = db.get_postgres_connection_pool();
         let options = pool

@@ -94,12 +94,13 @@ impl Dialect for Sqlite {
         32_766
     }
 
+    fn lives_in_its_connection(&self, db: &DatabaseConnection) -> bool {
+        super::connect::is_in_memory(&db.get_sqlite_connection_pool().connect_options())
+    }
+
     fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection {
         let pool = db.get_sqlite_connection_pool();
         let options = pool.connect_options();
-        if super::connect::is_in_memory(&options) {
-            return db.clone();
-        }
         let pool_options = pool
             .options()
             .clone()

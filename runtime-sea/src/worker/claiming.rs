@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +83,7 @@ impl Lane {
             if full {
                 continue;
             }
-            let jittered = pause.mul_f64(rand::rng().random_range(0.8..1.2));
+            let jittered = pause.mul_f64(rand::random_range(0.8..1.2));
             tokio::select! {
                 () = stop.cancelled() => return,
                 woken = timeout(jittered, wake_up.changed()) => {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -196,7 +195,7 @@ fn failed(job: &Registration, run: &ClaimedRun, outcome: &str, error: JobError) 
     let after = match kind {
         JobErrorKind::RetryAfter(delay) => delay,
         _ => {
-            let spread = rand::rng().random_range(-1.0..=1.0);
+            let spread = rand::random_range(-1.0..=1.0);
             job.retry
                 .wait_after(u32::try_from(failures).unwrap_or(1), spread)
         }

@@ -7,6 +7,7 @@ mod idle;
 pub(crate) mod panics;
 mod pulse;
 mod running;
+mod thread;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::DbErr;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -123,10 +124,15 @@ impl Worker {
             .map_err(WorkerError::Register)?;
         let (endings, unwritten) = mpsc::channel(UNWRITTEN);
         let end = CancellationToken::new();
-        let mut thread = self.start_thread(pulse.clone(), unwritten, end.clone())?;
-
         let drainer = self.drainer(pulse.worker_id);
         drainer.register().await.map_err(WorkerError::Register)?;
+        let mut thread = thread::start(Life {
+            runtime: self.runtime.clone(),
+            settings: self.settings.clone(),
+            pulse: pulse.clone(),
+            endings: unwritten,
+            end: end.clone(),
+        })?;
 
         let stop = CancellationToken::new();
         let abort = CancellationToken::new();
@@ -171,30 +177,6 @@ impl Worker {
                 result
             }
         }
-    }
-
-    fn start_thread(
-        &self,
-        pulse: Arc<Pulse>,
-        endings: mpsc::Receiver<jobs::complete::Ending>,
-        end: CancellationToken,
-    ) -> Result<oneshot::Receiver<Result<(), WorkerError>>, WorkerError> {
-        let (ended, thread) = oneshot::channel();
-        let life = Life {
-            runtime: self.runtime.clone(),
-            settings: self.settings.clone(),
-            pulse,
-            endings,
-            end,
-        };
-        std::thread::Builder::new()
-            .name("runtime-sea".to_owned())
-            .spawn(move || {
-                // Nobody listens any more where the worker's future was dropped.
-                let _ = ended.send(pulse::live(life).map_err(WorkerError::Thread));
-            })
-            .map_err(WorkerError::Thread)?;
-        Ok(thread)
     }
 
     fn drainer(&self, worker_id: Uuid) -> Drainer {

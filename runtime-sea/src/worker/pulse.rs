@@ -1,13 +1,11 @@
 //! What must go on whatever the handlers do: heartbeats, take-over, admission, cancellation, and the writing of endings.
 //!
-//! It all runs on a thread and on connections of its own, so that neither a handler that blocks its runtime nor one that
-//! holds every connection can make a live worker look dead.
+//! [`super::thread`] says where it runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::sync::{mpsc, watch};
@@ -81,50 +79,40 @@ pub(super) async fn register(
     beat(db, dialect(db)?, worker_id, settings).await
 }
 
-/// Runs until `end` is cancelled and every ending is written, then takes the worker out of the table.
-pub(super) fn live(life: Life) -> Result<(), std::io::Error> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    tokio.block_on(async {
-        let db = match dialect(life.runtime.db()) {
-            Ok(dialect) => dialect.dedicated(life.runtime.db(), 5),
-            Err(_) => life.runtime.db().clone(),
-        };
-        let Life {
-            runtime,
-            settings,
-            pulse,
-            endings,
-            end,
-        } = life;
-        let with_jobs = !settings.events_only;
-        let endless = async {
-            tokio::join!(
-                heartbeat(&db, &settings, &pulse),
-                maintenance(&runtime, &db, &settings, &pulse, with_jobs),
-                admission(&runtime, &db, with_jobs),
-                cancellations(&runtime, &db, &settings, &pulse, with_jobs),
-                notifications(&runtime, &db),
-            )
-        };
-        let writing = write_endings(&runtime, &db, &pulse, endings, &end);
-        tokio::select! {
-            _ = endless => {}
-            () = writing => {}
-        }
-        // In vain if the database is away; then the row runs out like that of a dead worker.
-        let leave = Query::delete()
-            .from_table(job_worker::Entity)
-            .and_where(job_worker::Column::Id.eq(pulse.worker_id))
-            .to_owned();
-        match timeout(FAREWELL, db.execute(&leave)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
-            Err(_) => tracing::warn!("the worker could not sign off in time"),
-        }
-    });
-    Ok(())
+/// Works until every ending is written that there will ever be, then takes the worker out of the table.
+pub(super) async fn live(life: Life, db: &DatabaseConnection) {
+    let Life {
+        runtime,
+        settings,
+        pulse,
+        endings,
+        end,
+    } = life;
+    let with_jobs = !settings.events_only;
+    let endless = async {
+        tokio::join!(
+            heartbeat(db, &settings, &pulse),
+            maintenance(&runtime, db, &settings, &pulse, with_jobs),
+            admission(&runtime, db, with_jobs),
+            cancellations(&runtime, db, &settings, &pulse, with_jobs),
+            notifications(&runtime, db),
+        )
+    };
+    let writing = write_endings(&runtime, db, &pulse, endings, &end);
+    tokio::select! {
+        _ = endless => {}
+        () = writing => {}
+    }
+    // In vain if the database is away; then the row runs out like that of a dead worker.
+    let leave = Query::delete()
+        .from_table(job_worker::Entity)
+        .and_where(job_worker::Column::Id.eq(pulse.worker_id))
+        .to_owned();
+    match timeout(FAREWELL, db.execute(&leave)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
+        Err(_) => tracing::warn!("the worker could not sign off in time"),
+    }
 }
 
 async fn beat(
@@ -203,7 +191,7 @@ async fn maintenance(
     // After an outage the other workers get one lease to be heard again before they count as dead.
     let mut heard_since = Instant::now() - settings.lease;
     loop {
-        sleep(interval.mul_f64(rand::rng().random_range(0.8..1.2))).await;
+        sleep(interval.mul_f64(rand::random_range(0.8..1.2))).await;
         if pulse.beat.borrow().elapsed() > settings.lease / 2 {
             heard_since = Instant::now();
             continue;
@@ -325,7 +313,7 @@ async fn notifications(runtime: &Runtime, db: &DatabaseConnection) {
                 Duration::from_secs(1)
             }
         };
-        sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+        sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
     }
 }
 
@@ -362,7 +350,7 @@ async fn write_endings(
                         return;
                     }
                     tracing::warn!(%error, "results could not be written and will be tried again");
-                    sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+                    sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
             }

@@ -17,6 +17,21 @@ pub(crate) struct TestBed {
 }
 
 impl TestBed {
+    /// SQLite in memory, gone with its connection.
+    pub(crate) async fn in_memory() -> Self {
+        Self::on("sqlite::memory:".to_owned()).await
+    }
+
+    async fn on(url: String) -> Self {
+        let db = runtime_sea::connect(&url).await.unwrap();
+        let manager = SchemaManager::new(&db);
+        migration::events::v1::up(&manager).await.unwrap();
+        migration::jobs::v1::up(&manager).await.unwrap();
+        migration::bridge::v1::up(&manager).await.unwrap();
+        let runtime = Runtime::new(db);
+        Self { url, runtime }
+    }
+
     /// Does something to the tables behind the runtime's back.
     pub(crate) async fn sql(&self, sql: &str) {
         self.runtime.db().execute_unprepared(sql).await.unwrap();
@@ -80,17 +95,7 @@ fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed
         .with_test_writer()
         .try_init();
     tokio.block_on(async {
-        let url = database.url.clone();
-        let db = runtime_sea::connect(&url).await.unwrap();
-        let manager = SchemaManager::new(&db);
-        migration::events::v1::up(&manager).await.unwrap();
-        migration::jobs::v1::up(&manager).await.unwrap();
-        migration::bridge::v1::up(&manager).await.unwrap();
-        test(TestBed {
-            url,
-            runtime: Runtime::new(db),
-        })
-        .await;
+        test(TestBed::on(database.url.clone()).await).await;
     });
     tokio.shutdown_timeout(Duration::from_secs(5));
     drop(database);
