@@ -613,6 +613,17 @@ fn g20_an_edited_file_is_formatted_only_if_it_was_before() {
 }
 
 #[test]
+fn g20_a_file_that_rustfmt_refuses_is_edited_all_the_same() {
+    let text = "mod b;\n\nfn main() {}\n";
+    let project = Project::new(&[
+        ("main.rs", text),
+        ("rustfmt.toml", "required_version = \"0.0.1\"\n"),
+    ]);
+    project.run(Vec::new(), vec![module("main.rs", "a")]);
+    assert_eq!(project.read("main.rs"), format!("pub mod a;\n{text}"));
+}
+
+#[test]
 fn g23_a_second_run_says_who_is_writing() {
     let project = Project::new(&[]);
     let changes = project.plan(contact(), Vec::new()).unwrap();

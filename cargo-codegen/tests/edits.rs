@@ -109,6 +109,20 @@ fn g19_a_conditional_module_is_not_the_place() {
 }
 
 #[test]
+fn g19_odd_modules_keep_a_place_of_their_own() {
+    check(
+        "pub mod http {\n    pub mod customers;\n}\n\n#[path = \"infra/signals.rs\"]\nmod signals;\n\nuse signals::x;\n",
+        &module("context", true),
+        "pub mod http {\n    pub mod customers;\n}\n\n#[path = \"infra/signals.rs\"]\nmod signals;\n\npub mod context;\n\nuse signals::x;\n",
+    );
+    check(
+        "fn main() {}\n\n#[cfg(test)]\nmod tests;\n",
+        &module("context", false),
+        "mod context;\n\nfn main() {}\n\n#[cfg(test)]\nmod tests;\n",
+    );
+}
+
+#[test]
 fn g19_comments_and_docs_stay_with_their_module() {
     check(
         "mod account; // the customer\n// about zebras\n/// Zebra.\n#[rustfmt::skip]\nmod zebra;\n",

@@ -11,6 +11,7 @@ mod lock;
 mod orphan;
 mod output;
 mod plan;
+mod request;
 mod run_lock;
 
 pub use apply::{ApplyError, apply};
@@ -19,5 +20,6 @@ pub use format::{FormatError, Formatter, Rustfmt, Unformatted};
 pub use journal::{Recovery, recover, recover_around};
 pub use lock::{LOCK_FILE, LockError};
 pub use output::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
-pub use plan::{PlanError, RefusedEdit, Request, plan};
+pub use plan::plan;
+pub use request::{PlanError, RefusedEdit, Request};
 pub use run_lock::{RunLock, RunLockError, STATE_DIR};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use syn::{Item, ItemMod, Visibility};
+use syn::{Attribute, Item, ItemMod, Visibility};
 
 use super::{Edited, Refused, lines};
 use crate::workspace::rust_file::{self, RustFile};
@@ -11,8 +11,19 @@ use crate::workspace::rust_file::{self, RustFile};
 struct Declaration {
     name: String,
     public: bool,
-    conditional: bool,
+    attributes: Attributes,
     range: Range<usize>,
+}
+
+/// What stands above a declaration, from the usual to the odd.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Attributes {
+    /// Nothing but docs.
+    Plain,
+    /// `#[path]`, `#[macro_use]` and the like.
+    Special,
+    /// `#[cfg]`.
+    Conditional,
 }
 
 /// Adds `mod <ident>;`.
@@ -109,7 +120,15 @@ pub(super) fn declaration(ident: &str, public: bool) -> String {
 pub(super) fn insert(text: &str, file: &RustFile, name: &str, public: bool, line: &str) -> String {
     let runs = runs(text, file);
     let Some(run) = best_run(&runs, public) else {
-        return insert_first(text, file, line);
+        // Odd declarations keep a place of their own.
+        let odd = runs
+            .iter()
+            .flatten()
+            .rfind(|it| it.attributes == Attributes::Special);
+        return match odd {
+            Some(last) => insert_after(text, last.range.end, &format!("\n{line}")),
+            None => insert_first(text, file, line),
+        };
     };
     let alike: Vec<&Declaration> = run.iter().filter(|it| it.public == public).collect();
     let all: Vec<&Declaration> = run.iter().collect();
@@ -174,8 +193,24 @@ fn read_declaration(file: &RustFile, module: &ItemMod) -> Declaration {
     Declaration {
         name: rust_file::plain(&module.ident),
         public: matches!(module.vis, Visibility::Public(_)),
-        conditional: module.attrs.iter().any(|it| !it.path().is_ident("doc")),
+        attributes: module
+            .attrs
+            .iter()
+            .map(kind)
+            .max()
+            .unwrap_or(Attributes::Plain),
         range: file.range(module),
+    }
+}
+
+fn kind(attribute: &Attribute) -> Attributes {
+    let path = attribute.path();
+    if path.is_ident("doc") {
+        Attributes::Plain
+    } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
+        Attributes::Conditional
+    } else {
+        Attributes::Special
     }
 }
 
@@ -187,11 +222,13 @@ fn has_blank_line(between: &str) -> bool {
     lines.any(|it| it.trim().is_empty())
 }
 
+/// The last list with a plain declaration of the same visibility, or of any.
 fn best_run(runs: &[Vec<Declaration>], public: bool) -> Option<&Vec<Declaration>> {
-    let alike = |it: &&Vec<Declaration>| it.iter().any(|it| it.public == public && !it.conditional);
-    let plain = |it: &&Vec<Declaration>| it.iter().any(|it| !it.conditional);
-    let last = |wanted: &dyn Fn(&&Vec<Declaration>) -> bool| runs.iter().rfind(wanted);
-    last(&alike).or_else(|| last(&plain)).or(runs.last())
+    let plain = |it: &Declaration| it.attributes == Attributes::Plain;
+    let alike = runs
+        .iter()
+        .rfind(|run| run.iter().any(|it| plain(it) && it.public == public));
+    alike.or_else(|| runs.iter().rfind(|run| run.iter().any(plain)))
 }
 
 fn is_sorted(list: &[&Declaration]) -> bool {
