@@ -18,8 +18,8 @@ fn fixtures() -> Utf8PathBuf {
 fn cases() -> Vec<Utf8PathBuf> {
     let mut cases: Vec<Utf8PathBuf> = fixtures()
         .read_dir_utf8()
-        .unwrap()
-        .map(|it| it.unwrap().into_path())
+        .expect("fixtures/bad")
+        .map(|it| it.expect("an entry").into_path())
         .filter(|it| it.is_dir())
         .collect();
     cases.sort();
@@ -30,7 +30,11 @@ fn cases() -> Vec<Utf8PathBuf> {
 fn diagnose(case: &Utf8Path) -> (String, bool) {
     let disk = Disk::new(case);
     let mut files = Overlay::new(&disk);
-    if disk.read(Utf8Path::new("codegen.yaml")).unwrap().is_none() {
+    if disk
+        .read(Utf8Path::new("codegen.yaml"))
+        .expect("readable")
+        .is_none()
+    {
         files.insert("codegen.yaml", "events: {}\n");
     }
     let loaded = model::load(&files);

@@ -16,9 +16,9 @@ static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut texts = Vec::new();
     for dir in ["../fixtures", "tests/definitions"] {
         let files = Disk::new(root.join(dir));
-        for path in files.list(Utf8Path::new("")).unwrap() {
+        for path in files.list(Utf8Path::new("")).expect("a directory") {
             if path.extension() == Some("yaml") {
-                texts.extend(files.read(&path).unwrap());
+                texts.extend(files.read(&path).expect("readable"));
             }
         }
     }
