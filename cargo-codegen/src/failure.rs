@@ -72,7 +72,7 @@ pub enum Failure {
     #[error("{}", count_files(drifted(.0), "file is", "files are", "not what the definitions say"))]
     Drift(Box<ChangeSet>),
     /// Entries in the user's files whose place is not certain.
-    #[error("{}", count_files(.0.len(), "entry", "entries", "must be made by hand"))]
+    #[error("{}", count_files(.0.len(), "entry has", "entries have", "no certain place"))]
     Refused(Vec<RefusedEdit>),
     /// An error of a lower layer; its sources are the causes.
     #[error("{0}")]
@@ -123,7 +123,13 @@ impl Failure {
                  with `--overwrite`",
             ),
             Self::Drift(_) => Some("cargo codegen entity new --all"),
-            Self::Refused(_) => Some("paste the lines, then run this again"),
+            Self::Refused(refused) => Some(if refused.iter().all(|it| it.dated) {
+                "let `migrations()` return one `vec![..]`, then run this again"
+            } else if refused.iter().any(|it| it.dated) {
+                "paste the lines, let `migrations()` return one `vec![..]`, then run this again"
+            } else {
+                "paste the lines, then run this again"
+            }),
             Self::Definitions { .. } | Self::Words(_) | Self::Other(_) => None,
         }
     }

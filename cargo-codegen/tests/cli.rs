@@ -127,7 +127,13 @@ fn g04_a_hand_edit_in_a_generated_file_stops_the_run() {
     let before = session.times();
     session.run("entity new --all");
     session.run("entity new --all --dry-run");
-    session.run("--json entity new --all");
+    let object = session.json("--json entity new --all");
+    assert_eq!(object["exit"]["code"], 3);
+    assert_eq!(object["exit"]["reason"], "edited-by-hand");
+    assert_eq!(
+        object["conflicts"],
+        serde_json::json!(["entity/src/product.rs"])
+    );
     session.run("");
     session.run("check");
     assert_eq!(before, session.times(), "a file was touched");
@@ -191,6 +197,38 @@ fn wrong_definitions_are_shown_and_write_nothing() {
     session.run("");
     session.run("--json check");
     assert_eq!(before, session.times(), "a file was touched");
+    session.finish();
+}
+
+#[test]
+fn g21_an_entry_without_a_certain_place_stops_the_run() {
+    let mut session = Session::new("refused");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.write(
+        "migration/src/lib.rs",
+        "use sea_orm_migration::*;\npub struct Migrator;\nimpl MigratorTrait for Migrator {\n    \
+         fn migrations() -> Vec<Box<dyn MigrationTrait>> {\n        Vec::new()\n    }\n}\n",
+    );
+    session.write("app/src/lib.rs", "include!(\"modules.rs\");\n");
+    let before = session.times();
+    session.run("entity new product name:string");
+    session.run("--json entity new product name:string");
+    session.write("app/src/lib.rs", "mod generated;\n");
+    session.run("entity new product name:string");
+    assert_eq!(before.len(), session.times().len(), "a file was written");
+    session.finish();
+}
+
+#[test]
+fn without_its_snapshot_no_migration_is_written() {
+    let mut session = Session::new("snapshot_gone");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("entity new product name:string");
+    session.remove("migration/schema.lock");
+    session.run("entity new --all");
+    session.run("check");
     session.finish();
 }
 

@@ -143,6 +143,7 @@ impl Planner<'_> {
             let mut refuse = |why: String, lines: String| {
                 refused.push(RefusedEdit {
                     file: path.clone(),
+                    dated: matches!(edit, Edit::Migration { .. }),
                     why,
                     lines,
                 });

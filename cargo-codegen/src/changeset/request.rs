@@ -63,6 +63,8 @@ pub enum PlanError {
 pub struct RefusedEdit {
     /// The file.
     pub file: Utf8PathBuf,
+    /// It is a migration's, whose name has another date in the next run: pasting `lines` does not help then.
+    pub dated: bool,
     /// Why it could not be made.
     pub why: String,
     /// What to write into the file.

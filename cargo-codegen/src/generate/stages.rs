@@ -1,7 +1,9 @@
 //! Every part of the output, in one place.
 
+use camino::Utf8Path;
 use chrono::NaiveDateTime;
 
+use crate::changeset::LOCK_FILE;
 use crate::failure::Failure;
 use crate::model::Model;
 use crate::render::{self, Rendered};
@@ -38,6 +40,17 @@ fn migrations(model: &Model, files: &dyn Files, now: NaiveDateTime) -> Result<Re
     let snapshot = files
         .read(&render::snapshot_path(model))
         .map_err(Failure::other)?;
+    let path = render::snapshot_path(model);
+    let lock = files
+        .read(Utf8Path::new(LOCK_FILE))
+        .map_err(Failure::other)?;
+    let recorded = lock.is_some_and(|it| it.contains(&format!("\"{path}\"")));
+    if snapshot.is_none() && recorded {
+        return Err(Failure::workspace(
+            format!("{path} is gone: without it every table would get a second migration"),
+            "take it back from version control",
+        ));
+    }
     let dir = model.config.migration_crate.file("src");
     let existing = files.list(&dir).map_err(Failure::other)?;
     render::migrations(model, snapshot.as_deref(), &existing, now).map_err(Failure::other)

@@ -76,7 +76,8 @@ pub(super) fn failure(failure: &Failure, color: bool) -> Text {
         Failure::Refused(refused) => {
             for edit in refused {
                 let _ = writeln!(err, "{}: {}", edit.file.bold(), edit.why);
-                for line in edit.lines.lines() {
+                let lines = edit.lines.lines().filter(|_| !edit.dated);
+                for line in lines {
                     let _ = writeln!(err, "    {line}");
                 }
             }

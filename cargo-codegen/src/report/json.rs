@@ -145,7 +145,7 @@ fn fill_failure<'a>(object: &mut Object<'a>, failure: &'a Failure) {
                 .map(|it| RefusedObject {
                     path: it.file.as_str(),
                     why: &it.why,
-                    lines: &it.lines,
+                    lines: if it.dated { "" } else { &it.lines },
                 })
                 .collect();
         }

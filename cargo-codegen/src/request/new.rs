@@ -5,7 +5,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::Addition;
 use crate::failure::Failure;
 use crate::generate::Site;
-use crate::model::{Database, RuntimeSource};
+use crate::model::{Database, Name, RuntimeSource};
 use crate::render;
 use crate::survey::Step;
 use crate::workspace::Files as _;
@@ -76,6 +76,12 @@ pub fn runtime_source(text: &str, root: &Utf8Path) -> Result<RuntimeSource, Fail
     match kind {
         "path" => {
             let path = Utf8Path::new(value);
+            if !path.join("Cargo.toml").is_file() {
+                return Err(Failure::usage(
+                    format!("there is no package in {path}"),
+                    "give the directory of runtime-sea's Cargo.toml",
+                ));
+            }
             if path.is_absolute() {
                 return Ok(RuntimeSource::Path(path.to_owned()));
             }
@@ -168,8 +174,67 @@ fn package_name(root: &Utf8Path) -> Result<String, Failure> {
     if TAKEN.contains(&name.to_ascii_lowercase().as_str()) {
         return wrong("the name is taken");
     }
-    if syn::parse_str::<syn::Ident>(&name.replace('-', "_")).is_err() {
+    let ident = name.replace('-', "_").to_ascii_lowercase();
+    if Name::new(ident.as_str()).ident != ident {
         return wrong("it is a Rust keyword");
     }
     Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_source_is_one_of_four() {
+        let root = Utf8Path::new("shop");
+        let read = |text| runtime_source(text, root);
+        assert_eq!(
+            read("vendored").expect("legal"),
+            RuntimeSource::Vendored("runtime-sea".into())
+        );
+        assert_eq!(
+            read("git:https://example.org/r.git#v1").expect("legal"),
+            RuntimeSource::Git {
+                url: "https://example.org/r.git".to_owned(),
+                rev: Some("v1".to_owned())
+            }
+        );
+        assert_eq!(
+            read("registry:0.1").expect("legal"),
+            RuntimeSource::Registry("0.1".to_owned())
+        );
+        for wrong in ["", "vendor", "git:", "path:no-such-directory", "svn:x"] {
+            let failure = read(wrong).expect_err("not legal");
+            assert_eq!(failure.exit().code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_leads_from_one_directory_to_the_other() {
+        let from = Utf8Path::new("/home/me/shop");
+        assert_eq!(relative(from, Utf8Path::new("/home/me/rt")), "../rt");
+        assert_eq!(relative(from, Utf8Path::new("/srv/rt")), "../../../srv/rt");
+        assert_eq!(relative(from, Utf8Path::new("/home/me/shop/rt")), "rt");
+    }
+
+    #[test]
+    fn g14_a_directory_that_cannot_name_a_package_is_refused() {
+        for good in ["shop", "my-shop", "Shop_2"] {
+            assert_eq!(package_name(Utf8Path::new(good)).expect("legal"), good);
+        }
+        for bad in [
+            "",
+            "2shop",
+            "caf\u{e9}",
+            "a b",
+            "gen",
+            "self",
+            "entity",
+            "Test",
+            "CON",
+        ] {
+            assert!(package_name(Utf8Path::new(bad)).is_err(), "{bad}");
+        }
+    }
 }

@@ -76,6 +76,13 @@ impl Session {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// Runs the tool with `--json` and reads its object.
+    pub(crate) fn json(&self, words: &str) -> serde_json::Value {
+        let output = self.command(words).output().expect("the tool runs");
+        assert!(output.stderr.is_empty(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    }
+
     pub(crate) fn say(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "# {text}\n");
     }
@@ -97,6 +104,10 @@ impl Session {
     pub(crate) fn append(&self, path: &str, text: &str) {
         let before = fs_err::read_to_string(self.current.join(path)).expect("read");
         self.write(path, &(before + text));
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        fs_err::remove_file(self.current.join(path)).expect("removed");
     }
 
     /// Writes a file's content down.
