@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_codegen::changeset::{
     self, Action, ApplyError, ChangeSet, ConflictReason, Edit, Output, OutputKind, PlanError,
-    Request, RunLock, Rustfmt,
+    Request, RunLock, RunLockError, Rustfmt,
 };
 use cargo_codegen::workspace::{Disk, Files};
 
@@ -637,6 +637,33 @@ fn g23_a_second_run_says_who_is_writing() {
     );
     drop(lock);
     changeset::apply(&project.root, &changes).unwrap();
+    assert!(!project.exists(".cargo-codegen"));
+}
+
+#[test]
+fn g23_never_two_runs_hold_the_lock() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let project = Project::new(&[]);
+    let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while taken.load(Ordering::SeqCst) < 400 {
+                    match RunLock::acquire(&project.root) {
+                        Ok(lock) => {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            std::thread::yield_now();
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            taken.fetch_add(1, Ordering::SeqCst);
+                            drop(lock);
+                        }
+                        Err(RunLockError::Held { .. }) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
     assert!(!project.exists(".cargo-codegen"));
 }
 

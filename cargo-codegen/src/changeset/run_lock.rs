@@ -2,11 +2,15 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Directory in the workspace root that is there while a run writes, and after one that was interrupted.
 pub const STATE_DIR: &str = ".cargo-codegen";
+
+/// Tells the locks of one process apart.
+static LOCKED: AtomicUsize = AtomicUsize::new(0);
 
 /// The lock could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +48,17 @@ impl RunLock {
         let dir = root.join(STATE_DIR);
         let path = dir.join("lock");
         loop {
-            fs_err::create_dir_all(&dir)?;
+            match fs_err::create_dir_all(&dir) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && dir.symlink_metadata().is_ok_and(|it| !it.is_dir()) =>
+                {
+                    return Err(error.into());
+                }
+                // It was there, and the run before has removed it since.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other?,
+            }
             let opened = File::options()
                 .create(true)
                 .truncate(false)
@@ -63,17 +77,18 @@ impl RunLock {
                 Err(TryLockError::WouldBlock) => {
                     let pid = std::fs::read_to_string(&path)
                         .ok()
-                        .and_then(|it| it.trim().parse().ok());
+                        .and_then(|it| it.split_whitespace().next()?.parse().ok());
                     return Err(RunLockError::Held { pid });
                 }
                 Err(TryLockError::Error(error)) => return Err(error.into()),
             }
-            let pid = std::process::id().to_string();
+            let count = LOCKED.fetch_add(1, Ordering::Relaxed);
+            let holder = format!("{} {count}", std::process::id());
             file.set_len(0)?;
-            file.write_all(pid.as_bytes())?;
+            file.write_all(holder.as_bytes())?;
             // A run that has just ended may have removed the file between `open` and `try_lock`.
             match std::fs::read_to_string(&path) {
-                Ok(text) if text != pid => {}
+                Ok(text) if text != holder => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 _ => {
                     let ignore = dir.join(".gitignore");

@@ -96,7 +96,10 @@ impl Files for Disk {
             }
             for entry in entries {
                 let entry = entry.map_err(io_error)?;
-                let path = dir.join(entry.file_name());
+                let path = match dir.as_str() {
+                    "" => entry.file_name().into(),
+                    dir => Utf8PathBuf::from(format!("{dir}/{}", entry.file_name())),
+                };
                 match entry.path().metadata() {
                     Ok(metadata) if metadata.is_dir() => pending.push(path),
                     Ok(_) => found.push(path),

@@ -99,6 +99,9 @@ pub(super) fn remove(text: &str, ident: &str) -> Edited {
     if mentions(&edited) {
         return Err(refused(format!("the file still names `{ident}` elsewhere")));
     }
+    if RustFile::parse(&edited).is_err() {
+        return Err(refused("it could not be taken out of its line".to_owned()));
+    }
     Ok(Some(edited))
 }
 
