@@ -41,7 +41,7 @@ impl Imports {
         let (own, other): (Vec<_>, Vec<_>) = self
             .paths
             .iter()
-            .partition(|(module, _)| module.split("::").next() == Some("crate"));
+            .partition(|(module, _)| matches!(module.split("::").next(), Some("crate" | "super")));
         let block = |imports: Vec<(&String, &BTreeSet<String>)>| {
             imports
                 .into_iter()

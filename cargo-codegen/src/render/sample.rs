@@ -99,7 +99,11 @@ fn append(hir: &Hir, text: &mut String) -> Option<()> {
                     .iter()
                     .any(|range| (range.start()..=range.end()).contains(it))
             });
-            text.push(readable.or_else(|| ranges.first().map(|it| it.start()))?);
+            text.push(readable.or_else(|| {
+                ranges
+                    .first()
+                    .map(regex_syntax::hir::ClassUnicodeRange::start)
+            })?);
         }
         HirKind::Class(Class::Bytes(class)) => {
             text.push(char::from(class.ranges().first()?.start()));

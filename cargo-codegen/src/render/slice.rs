@@ -32,6 +32,14 @@ impl Slice<'_> {
     pub(super) fn row_module(&self, imports: &mut Imports) -> String {
         imports.name(&self.row_path())
     }
+
+    /// Imports an item of the slice; `item` holds a `*` where the entity's name goes.
+    fn import(&self, imports: &mut Imports, item: &str) {
+        imports.name(&format!(
+            "super::{}",
+            item.replace('*', &self.entity.name.pascal)
+        ));
+    }
 }
 
 #[derive(Template)]
@@ -390,6 +398,11 @@ fn service<'a>(slice: Slice<'a>) -> ServiceView<'a> {
             imports.name(path);
         }
     }
+    if writes {
+        slice.import(&mut imports, "dto::Create*");
+        slice.import(&mut imports, "dto::Update*");
+    }
+    slice.import(&mut imports, "repository::*Repository");
     let module = slice.row_module(&mut imports);
     ServiceView {
         source: entity.source.as_str(),
@@ -445,6 +458,9 @@ fn use_cases<'a>(slice: Slice<'a>) -> UseCasesView<'a> {
     if user_tracking {
         imports.name("uuid::Uuid");
     }
+    slice.import(&mut imports, "dto::Create*");
+    slice.import(&mut imports, "dto::Update*");
+    slice.import(&mut imports, "service::*Service");
     let module = slice.row_module(&mut imports);
     let on_create = emission(slice, EmitOn::Create, &mut imports);
     let on_update = emission(slice, EmitOn::Update, &mut imports);
@@ -526,6 +542,13 @@ fn routes<'a>(slice: Slice<'a>) -> RoutesView<'a> {
             imports.name(path);
         }
     }
+    if writes {
+        slice.import(&mut imports, "dto::Create*");
+        slice.import(&mut imports, "dto::Update*");
+        slice.import(&mut imports, "use_cases");
+    }
+    slice.import(&mut imports, "dto::*Response");
+    slice.import(&mut imports, "service::*Service");
     RoutesView {
         source: entity.source.as_str(),
         title: title(entity),

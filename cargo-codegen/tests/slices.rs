@@ -1,0 +1,313 @@
+//! Entities, migrations, slices and their tests: valid Rust for any definition, and the same every time.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_codegen::changeset::{Edit, OutputKind};
+use cargo_codegen::model::{self, Model};
+use cargo_codegen::render::{self, Rendered};
+use cargo_codegen::workspace::{Disk, Overlay};
+use chrono::{NaiveDate, NaiveDateTime};
+
+/// Every type, every nullability, every kind of relation.
+const GADGET: &str = r#"
+entity: { name: gadget, description: "It has \"quotes\", {{ braces }} and */ in it." }
+fields:
+  sku: { type: string, required: true, unique: true, pattern: '^[A-Z]{3}-\d{4}$' }
+  notes: { type: text }
+  count: { type: integer, required: true, min: 1, max: 10 }
+  big: { type: bigint, nullable: true }
+  price: { type: decimal, required: true, precision: 12, scale: 2, min: 0.5 }
+  ratio: { type: float, default: 1.5 }
+  active: { type: boolean, default: true }
+  token: { type: uuid, default: 018f0000-0000-7000-8000-000000000001 }
+  day: { type: date, default: now }
+  wakes: { type: time, required: true }
+  seen: { type: datetime, nullable: true }
+  data: { type: json, default: { a: 1 } }
+  state: { type: enum, choices: [draft, in_review, "2nd", "very-odd"], required: true }
+  mood: { type: enum, choices: [self, other], nullable: true }
+  photo: { type: bytes, nullable: true }
+behaviors: [timestamps, user_tracking]
+relationships:
+  owner: { type: belongs_to, target: person, foreign_key: owner_id, required: true, on_delete: cascade }
+  reviewer: { type: belongs_to, target: person, foreign_key: reviewer_id, on_delete: set_null }
+queries:
+  - by: [owner_id]
+    order: price desc
+  - by: [state, count]
+    unique: true
+"#;
+
+const PERSON: &str = "
+entity: { name: person, plural: people }
+fields:
+  name: { type: string, required: true, index: true }
+relationships:
+  boss: { type: belongs_to, target: person, foreign_key: boss_id }
+  reports: { type: has_many, target: person, foreign_key: boss_id }
+  owned: { type: has_many, target: gadget, foreign_key: owner_id }
+  home: { type: belongs_to, target: city, foreign_key: home_id }
+behaviors: [soft_delete]
+queries:
+  - by: [name]
+    unique: true
+";
+
+const CITY: &str = "
+entity: { name: city }
+fields:
+  id: { type: integer }
+  name: { type: string, required: true }
+relationships:
+  mayor: { type: belongs_to, target: person, foreign_key: mayor_id }
+";
+
+const READING: &str = "
+entity: { name: reading }
+fields:
+  value: { type: float, required: true }
+generate: { writes: false }
+";
+
+fn model(definitions: &[(&str, &str)]) -> Model {
+    let nothing = Disk::new("/nonexistent");
+    let mut files = Overlay::new(&nothing);
+    files.insert("codegen.yaml", "databases: [sqlite, postgres]\n");
+    for (name, text) in definitions {
+        files.insert(format!("entities/{name}.yaml"), *text);
+    }
+    model::load(&files).result.unwrap().0
+}
+
+fn everything() -> Model {
+    model(&[
+        ("gadget", GADGET),
+        ("person", PERSON),
+        ("city", CITY),
+        ("reading", READING),
+    ])
+}
+
+fn keywords() -> Model {
+    let repository = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let input = Disk::new(repository.join("fixtures/keywords/input"));
+    let mut files = Overlay::new(&input);
+    files.insert("codegen.yaml", "events: {}\n");
+    model::load(&files).result.unwrap().0
+}
+
+fn now() -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(2026, 11, 23)
+        .and_then(|it| it.and_hms_opt(10, 15, 0))
+        .unwrap()
+}
+
+fn rendered(model: &Model) -> Rendered {
+    let mut all = render::entity_crate(model).unwrap();
+    for entity in &model.entities {
+        all.extend(render::slice(model, entity).unwrap());
+    }
+    all.extend(render::slice_tests(model).unwrap());
+    all.extend(render::migrations(model, None, &[], now()).unwrap());
+    all.outputs.extend(render::http_support(model).unwrap());
+    all
+}
+
+fn files(model: &Model) -> BTreeMap<Utf8PathBuf, String> {
+    let outputs = rendered(model).outputs;
+    let count = outputs.len();
+    let files: BTreeMap<_, _> = outputs
+        .into_iter()
+        .map(|it| (it.path, it.content))
+        .collect();
+    assert_eq!(files.len(), count, "a path is rendered twice");
+    files
+}
+
+fn migrations(model: &Model, snapshot: Option<&str>, existing: &[Utf8PathBuf]) -> Rendered {
+    render::migrations(model, snapshot, existing, now()).unwrap()
+}
+
+fn migration_names(rendered: &Rendered) -> Vec<&str> {
+    rendered
+        .edits
+        .iter()
+        .filter_map(|it| match it {
+            Edit::Migration { ident, .. } => Some(ident.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn every_rendered_file_is_valid() {
+    for model in [everything(), keywords()] {
+        for (path, text) in files(&model) {
+            if path.extension() == Some("rs") {
+                if let Err(error) = syn::parse_file(&text) {
+                    panic!("{path} is no Rust: {error}\n{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn g22_rendering_twice_gives_the_same() {
+    assert_eq!(files(&everything()), files(&everything()));
+}
+
+#[test]
+fn g14_rust_keywords_as_field_names() {
+    let files = files(&keywords());
+    let entity = &files[Utf8Path::new("entity/src/order.rs")];
+    for field in [
+        "r#type: OrderType",
+        "r#match: String",
+        "r#gen: Option<i32>",
+        "self_: bool",
+    ] {
+        assert!(
+            entity.contains(&format!("pub {field},")),
+            "{field}\n{entity}"
+        );
+    }
+    assert!(entity.contains(r#"column_name = "self""#), "{entity}");
+    let dto = &files[Utf8Path::new("app/src/orders/generated/dto.rs")];
+    assert!(dto.contains(r#"rename = "self""#), "{dto}");
+    assert!(dto.contains(r#"rename("match")"#), "{dto}");
+}
+
+#[test]
+fn g17_words_of_the_user_stay_words() {
+    let files = files(&everything());
+    let entity = &files[Utf8Path::new("entity/src/gadget.rs")];
+    assert!(
+        entity.contains("\n/// It has \"quotes\", {{ braces }} and */ in it.\n"),
+        "{entity}"
+    );
+}
+
+#[test]
+fn an_entity_without_writes_has_only_reads() {
+    let files = files(&everything());
+    let slice = |name: &str| Utf8PathBuf::from(format!("app/src/readings/generated/{name}.rs"));
+    assert!(!files.contains_key(&slice("use_cases")));
+    for name in ["dto", "repository", "service", "routes"] {
+        let text = &files[&slice(name)];
+        for word in [
+            "CreateReading",
+            "fn create",
+            "fn update",
+            "fn delete",
+            "post,",
+        ] {
+            assert!(!text.contains(word), "{name} has {word}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn reads_of_a_soft_deleting_entity_start_from_what_is_not_deleted() {
+    let files = files(&everything());
+    let repository = &files[Utf8Path::new("app/src/people/generated/repository.rs")];
+    assert_eq!(
+        repository.matches("Entity::find()").count(),
+        1,
+        "{repository}"
+    );
+    assert!(
+        repository.contains("Entity::find().filter(Column::DeletedAt.is_null())"),
+        "{repository}"
+    );
+    let migration = files
+        .iter()
+        .find(|(path, _)| path.as_str().ends_with("_create_people.rs"))
+        .unwrap()
+        .1;
+    assert!(
+        migration.contains(r#".and_where(Expr::col("deleted_at").is_null())"#),
+        "a deleted row must not keep its unique values: {migration}"
+    );
+}
+
+#[test]
+fn tables_that_refer_to_each_other_are_created() {
+    let rendered = migrations(&everything(), None, &[]);
+    assert_eq!(
+        migration_names(&rendered),
+        [
+            "m20261123_101500_create_cities",
+            "m20261123_101501_create_people",
+            "m20261123_101502_create_gadgets",
+            "m20261123_101503_create_readings",
+        ]
+    );
+    let text = |name: &str| {
+        let path = |it: &&cargo_codegen::changeset::Output| it.path.as_str().contains(name);
+        &rendered.outputs.iter().find(path).unwrap().content
+    };
+    assert!(text("create_cities").contains("== sea_orm::DbBackend::Sqlite"));
+    assert!(text("create_people").contains(".create_foreign_key("));
+}
+
+#[test]
+fn a_written_migration_is_not_written_again() {
+    let model = everything();
+    let first = migrations(&model, None, &[]);
+    let lock = first
+        .outputs
+        .iter()
+        .find(|it| it.path == "migration/schema.lock")
+        .unwrap();
+    assert!(matches!(lock.kind, OutputKind::Generated { .. }));
+
+    let second = migrations(&model, Some(&lock.content), &[]);
+    assert_eq!(second.outputs, [lock.clone()]);
+    assert_eq!((second.edits.len(), second.notes.len()), (0, 0));
+}
+
+#[test]
+fn g28_a_new_migration_comes_after_those_that_exist() {
+    let existing = [
+        "migration/src/lib.rs",
+        "migration/src/m20261123_101700_by_hand.rs",
+    ];
+    let existing: Vec<Utf8PathBuf> = existing.into_iter().map(Into::into).collect();
+    let rendered = migrations(&model(&[("reading", READING)]), None, &existing);
+    assert_eq!(
+        migration_names(&rendered),
+        ["m20261123_101701_create_readings"]
+    );
+}
+
+#[test]
+fn a_changed_table_is_a_note_and_no_migration() {
+    let before = migrations(&model(&[("reading", READING)]), None, &[]);
+    let lock = &before.outputs.last().unwrap().content;
+    let changed = READING.replace(
+        "value: { type: float",
+        "unit: { type: string }\n  value: { type: integer",
+    );
+    let after = migrations(&model(&[("reading", &changed)]), Some(lock), &[]);
+    assert!(migration_names(&after).is_empty());
+    assert_eq!(after.notes.len(), 1);
+    assert!(
+        after.notes[0].contains("column `unit` is new, column `value` differs"),
+        "{}",
+        after.notes[0]
+    );
+    assert_eq!(&after.outputs.last().unwrap().content, lock);
+}
+
+#[test]
+fn a_table_without_a_definition_is_a_note() {
+    let before = migrations(&model(&[("reading", READING)]), None, &[]);
+    let lock = &before.outputs.last().unwrap().content;
+    let after = migrations(&model(&[]), Some(lock), &[]);
+    assert!(migration_names(&after).is_empty());
+    assert!(after.notes[0].contains("`readings`"), "{}", after.notes[0]);
+}
