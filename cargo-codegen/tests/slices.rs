@@ -146,10 +146,10 @@ fn migration_names(rendered: &Rendered) -> Vec<&str> {
 fn every_rendered_file_is_valid() {
     for model in [everything(), keywords()] {
         for (path, text) in files(&model) {
-            if path.extension() == Some("rs") {
-                if let Err(error) = syn::parse_file(&text) {
-                    panic!("{path} is no Rust: {error}\n{text}");
-                }
+            if path.extension() == Some("rs")
+                && let Err(error) = syn::parse_file(&text)
+            {
+                panic!("{path} is no Rust: {error}\n{text}");
             }
         }
     }
@@ -266,7 +266,7 @@ fn a_written_migration_is_not_written_again() {
     assert!(matches!(lock.kind, OutputKind::Generated { .. }));
 
     let second = migrations(&model, Some(&lock.content), &[]);
-    assert_eq!(second.outputs, [lock.clone()]);
+    assert_eq!(second.outputs, std::slice::from_ref(lock));
     assert_eq!((second.edits.len(), second.notes.len()), (0, 0));
 }
 

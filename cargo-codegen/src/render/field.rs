@@ -139,11 +139,7 @@ pub(super) fn with_article(text: &str) -> String {
 
 /// Whether clients may set it.
 pub(super) fn is_input(field: &Field) -> bool {
-    match field.origin {
-        FieldOrigin::Declared => true,
-        FieldOrigin::Key => field.ty == FieldType::String,
-        FieldOrigin::Behavior => false,
-    }
+    field.origin == FieldOrigin::Declared
 }
 
 /// Whether leaving it out means the current time.

@@ -2,7 +2,6 @@
 
 mod app;
 mod constraint;
-mod dto;
 mod embedded;
 mod emission;
 mod entity;

@@ -6,7 +6,7 @@ use super::entity::file_stem;
 use super::field::{capitalized, is_input, string_literal, with_article};
 use super::{Rendered, Result, sample, scaffold};
 use crate::changeset::{Output, OutputKind};
-use crate::model::{Database, Entity, Field, FieldOrigin, FieldType, Model, RelationKind};
+use crate::model::{Database, Entity, FieldOrigin, FieldType, Model, RelationKind};
 use crate::schema;
 
 #[derive(Template)]
@@ -122,7 +122,6 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
         unique: has_unique_input(model, entity),
         absent: match key.map(|it| &it.ty) {
             Some(FieldType::Integer | FieldType::BigInt) => "1",
-            Some(FieldType::String) => "absent",
             _ => "018f0000-0000-7000-8000-000000000001",
         },
     })
@@ -136,11 +135,10 @@ fn body<'a>(
     above: &mut Vec<&'a Entity>,
 ) -> Option<String> {
     let mut members = Vec::new();
-    let is_given = |field: &Field| field.required || field.origin == FieldOrigin::Key;
     for field in entity
         .fields
         .iter()
-        .filter(|it| is_input(it) && is_given(it))
+        .filter(|it| is_input(it) && it.required)
     {
         let relation = entity.relations.iter().find(|it| {
             it.kind == RelationKind::BelongsTo && it.foreign_key.snake == field.name.snake

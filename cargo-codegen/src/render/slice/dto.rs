@@ -2,11 +2,12 @@
 
 use askama::Template;
 
-use super::constraint;
-use super::field::{self, capitalized, is_input, optional, string_literal, with_article};
-use super::imports::Imports;
-use super::slice::Slice;
+use super::{Slice, title};
 use crate::model::{Field, FieldOrigin, FieldType};
+use crate::render::constraint;
+use crate::render::entity::entity_doc;
+use crate::render::field::{self, capitalized, is_input, optional, string_literal, with_article};
+use crate::render::imports::Imports;
 
 #[derive(Template)]
 #[template(path = "app/src/slice/generated/dto.rs.jinja")]
@@ -50,7 +51,7 @@ enum Role {
 }
 
 /// The DTOs of a slice.
-pub(super) fn view<'a>(slice: &Slice<'a>) -> DtoView<'a> {
+pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
     let entity = slice.entity;
     let pascal = &entity.name.pascal;
     let mut imports = Imports::beside([
@@ -101,17 +102,13 @@ pub(super) fn view<'a>(slice: &Slice<'a>) -> DtoView<'a> {
     let response = fields(Role::Response, response);
     let inputs = if writes { inputs } else { Vec::new() };
     let create = fields(Role::Create, inputs.clone());
-    let update = inputs
-        .into_iter()
-        .filter(|it| it.origin != FieldOrigin::Key)
-        .collect();
-    let update = fields(Role::Update, update);
+    let update = fields(Role::Update, inputs);
     let a_thing = with_article(&entity.name.human);
     DtoView {
         source: entity.source.as_str(),
-        title: capitalized(&entity.plural.human),
+        title: title(entity),
         imports: imports.lines(),
-        docs: super::entity::entity_doc(entity),
+        docs: entity_doc(entity),
         a_thing_capital: capitalized(&a_thing),
         a_thing,
         pascal,
@@ -126,11 +123,11 @@ pub(super) fn view<'a>(slice: &Slice<'a>) -> DtoView<'a> {
     }
 }
 
-fn dto_field(slice: &Slice<'_>, field: &Field, role: Role, imports: &mut Imports) -> DtoField {
+fn dto_field(slice: Slice<'_>, field: &Field, role: Role, imports: &mut Imports) -> DtoField {
     let plain = field::app_type(&field.ty, &slice.row_path(), imports);
     let may_be_absent = match role {
         Role::Response => field.nullable,
-        Role::Create => !field.required && field.origin != FieldOrigin::Key,
+        Role::Create => !field.required,
         Role::Update => field.nullable,
     };
     let ty = optional(plain, may_be_absent);
@@ -159,14 +156,14 @@ fn dto_field(slice: &Slice<'_>, field: &Field, role: Role, imports: &mut Imports
 }
 
 fn schema_attribute(
-    slice: &Slice<'_>,
+    slice: Slice<'_>,
     field: &Field,
     role: Role,
     imports: &mut Imports,
 ) -> Vec<String> {
     let null = match role {
         Role::Response | Role::Update => field.nullable,
-        Role::Create => !field.required && field.origin != FieldOrigin::Key,
+        Role::Create => !field.required,
     };
     let mut schema = Vec::new();
     match &field.ty {

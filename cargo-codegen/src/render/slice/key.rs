@@ -1,0 +1,30 @@
+//! The primary key, as the templates of a slice spell it.
+
+use crate::model::Entity;
+use crate::render::field;
+use crate::render::imports::Imports;
+
+/// The primary key.
+#[derive(Clone)]
+pub(super) struct KeyView {
+    pub(super) ident: String,
+    pub(super) variant: String,
+    pub(super) ty: String,
+}
+
+pub(super) fn key(entity: &Entity, imports: &mut Imports) -> KeyView {
+    let Some(key) = entity.key() else {
+        // The model gives every entity a key; a UUID is what it gives by default.
+        let ty = imports.name("uuid::Uuid");
+        return KeyView {
+            ident: "id".to_owned(),
+            variant: "Id".to_owned(),
+            ty,
+        };
+    };
+    KeyView {
+        ident: key.name.ident.clone(),
+        variant: field::variant(key),
+        ty: field::app_type(&key.ty, "", imports),
+    }
+}
