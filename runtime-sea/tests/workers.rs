@@ -23,6 +23,7 @@ on_each_database! {
     r08_a_shutdown_hands_back_only_its_own_runs,
     r09_stopping_before_the_start_or_twice_is_harmless,
     r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_attempt,
+    r05_a_panic_while_a_handler_is_dropped_ends_its_run_like_any_other,
     r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead,
     r11_a_run_that_outlives_too_many_workers_is_given_up,
     r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on,
@@ -496,4 +497,75 @@ async fn the_backoff_is_a_time_of_the_databases_clock(bed: TestBed) {
     let wait = run.run_at - run.claimed_at.unwrap();
     // An hour, a quarter more or less, and what the test took.
     assert!((2700..4600).contains(&wait.num_seconds()), "{wait}");
+}
+
+/// Panics when it is dropped before its end.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+impl JobHandler for Bomb {
+    const TYPE: &'static str = "bomb";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().timeout(Duration::from_millis(100))
+    }
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        let _bomb = Bomb;
+        std::future::pending().await
+    }
+}
+
+async fn r05_a_panic_while_a_handler_is_dropped_ends_its_run_like_any_other(bed: TestBed) {
+    let id = bed
+        .runtime
+        .jobs()
+        .start::<Bomb>(bed.runtime.db(), ())
+        .await
+        .unwrap()
+        .run_id;
+    // The registered handler itself is never dropped: that would be the test's own panic.
+    let worker = std::mem::ManuallyDrop::new(bed.runtime.worker().job(Bomb).build().unwrap());
+    worker.drain_until_idle().await.unwrap();
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::TimedOut, 1));
+}
+
+#[test]
+fn r13_a_worker_survives_the_loss_of_every_connection() {
+    support::on_postgres(async |bed| {
+        let wait = Wait::new();
+        wait.go.add_permits(3);
+        let running = Running::start(worker(&bed.runtime, &wait));
+        let first = start(&bed).await;
+        bed.until_status(first, RunStatus::Completed).await;
+        for _ in 0..2 {
+            // From outside, as a restart of the server or a failover does it.
+            let admin = bed.other_process().await;
+            let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            sea_orm::ConnectionTrait::execute_unprepared(admin.db(), terminate)
+                .await
+                .unwrap();
+            let id = admin
+                .jobs()
+                .start::<Wait>(admin.db(), ())
+                .await
+                .unwrap()
+                .run_id;
+            until("the run is completed", async || {
+                let run = admin.jobs().show(id).await.unwrap().unwrap().run;
+                run.status == RunStatus::Completed
+            })
+            .await;
+        }
+        running.stop().await;
+    });
 }

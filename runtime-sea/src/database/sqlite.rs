@@ -52,6 +52,10 @@ impl Dialect for Sqlite {
         picked: SelectStatement,
         update: UpdateStatement,
     ) -> Result<Vec<QueryResult>, DbErr> {
+        // Who finds nothing to take must not stand in the way of the one writer.
+        if db.query_one(&picked).await?.is_none() {
+            return Ok(Vec::new());
+        }
         let tx = super::begin(db).await?;
         let rows = tx.query_all(&super::with_picked(picked, update)).await?;
         tx.commit().await?;

@@ -47,6 +47,11 @@ pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
         cancelled: false,
         next: None,
     };
+    // Most looks find nothing to decide: one query then.
+    admitted.next = next_due(db).await?;
+    if admitted.next.is_none_or(|next| next > CONTENDED) {
+        return Ok(admitted);
+    }
     while admit_without_decision(db).await? {
         admitted.any = true;
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ColumnTrait, Condition, DatabaseConnection, TransactionTrait};
+use sea_orm::{ColumnTrait, Condition, DatabaseConnection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Runtime;
+use crate::database::begin;
 
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
@@ -220,7 +221,7 @@ impl JobContext {
             fence: self.claim.fence,
         });
         let started_at = self.claim.now();
-        let tx = self.db().begin().await?;
+        let tx = begin(self.db()).await?;
         let started = match run.insert(&tx).await {
             Err(StartError::LeaseLost { .. }) => return Err(self.lose()),
             started => started?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +19,9 @@ use super::pulse::Pulse;
 
 /// The first pause of an idle pool; each further one is twice as long, up to what the database suggests.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// How long a stopping worker waits for the answer to a claim.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// One pool of a worker.
 pub(super) struct Lane {
@@ -57,7 +60,17 @@ impl Lane {
             let limit = taken.num_permits();
             wake_up.mark_unchanged();
             let claimed = if self.pulse.is_alive() {
-                claim(db, self.pulse.worker_id, &self.pool, &job_types, limit).await
+                let claim = claim(db, self.pulse.worker_id, &self.pool, &job_types, limit);
+                // A claim without an answer must not hold up a shutdown; what it took, if anything, is taken over.
+                let no_answer = async {
+                    stop.cancelled().await;
+                    sleep(LAST_ANSWER).await;
+                };
+                tokio::select! {
+                    biased;
+                    claimed = claim => claimed,
+                    () = no_answer => return,
+                }
             } else {
                 Ok(Vec::new())
             };

@@ -66,7 +66,10 @@ impl Executor {
                 run.tenant_id.clone(),
                 stop.token.clone(),
             );
-            let outcome = supervise(&job, &ctx, input, time_left, &stop).await;
+            // A handler that is dropped may panic in a destructor.
+            let outcome = panics::catch(|| supervise(&job, &ctx, input, time_left, &stop))
+                .await
+                .unwrap_or_else(Outcome::Panicked);
             ending(&job, &run, &ctx, &stop, outcome)
         };
         self.running.remove(run.claim.run_id.0, run.claim.fence);
