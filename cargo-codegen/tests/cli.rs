@@ -87,6 +87,7 @@ fn wrong_words_are_underlined_and_write_nothing() {
         "entity new product count:integer:max owner:belongs_to:optionl lines:has_many:unique",
         "--json entity new product name:strng",
         "entity new",
+        "--json subsystem install everything",
         "entity new --all product",
         "entity shwo product",
         "event new created id:uuid",

@@ -209,9 +209,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if args.get(1).is_some_and(|it| it == "codegen") {
         args.remove(1);
     }
+    let json = args.iter().any(|it| it == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return report::usage(&error).code().into(),
+        Err(error) => return report::usage(&error, json).code().into(),
     };
     let options = Options {
         json: cli.globals.json,

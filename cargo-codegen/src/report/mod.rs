@@ -77,8 +77,25 @@ pub fn finish(command: &str, result: &Result<Outcome, Failure>, options: Options
     }
 }
 
-/// Prints what clap has to say: help on standard output, wrong usage on standard error.
-pub fn usage(error: &clap::Error) -> Exit {
+/// Prints what clap has to say: help on standard output, wrong usage on standard error, or as JSON if that was
+/// asked for.
+pub fn usage(error: &clap::Error, json: bool) -> Exit {
+    if json && error.use_stderr() {
+        let options = Options {
+            json,
+            quiet: false,
+            verbose: false,
+            color: ColorChoice::Never,
+        };
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim();
+        let (message, help) = text.split_once("\n\n").unwrap_or((text, ""));
+        let failure = Failure::Usage {
+            message: message.to_owned(),
+            help: Some(help.to_owned()).filter(|it| !it.is_empty()),
+        };
+        return finish("", &Err(failure), options);
+    }
     // clap ignores a closed pipe itself; there is nobody left to tell about any other failure.
     let _ = error.print();
     if error.use_stderr() {

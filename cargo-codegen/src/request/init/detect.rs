@@ -179,3 +179,96 @@ pub(super) fn check_versions(packages: &[Package]) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RuntimeSource;
+    use crate::workspace::Dependency;
+
+    fn package(dir: &str, lib: bool, bin: bool, dependencies: &[&str]) -> Package {
+        Package {
+            name: dir.rsplit('/').next().unwrap_or(dir).to_owned(),
+            dir: dir.into(),
+            edition: "2024".to_owned(),
+            lib: lib.then(|| format!("{dir}/src/lib.rs").into()),
+            bins: if bin {
+                vec![format!("{dir}/src/main.rs").into()]
+            } else {
+                Vec::new()
+            },
+            dependencies: dependencies
+                .iter()
+                .map(|it| Dependency {
+                    package: (*it).to_owned(),
+                    rename: None,
+                    version: "^2.0".to_owned(),
+                    dev: false,
+                    path: None,
+                })
+                .collect(),
+        }
+    }
+
+    fn arguments() -> InitArguments {
+        InitArguments {
+            entity: None,
+            migration: None,
+            app: None,
+            databases: Vec::new(),
+            runtime: RuntimeSource::Vendored("runtime-sea".into()),
+        }
+    }
+
+    #[test]
+    fn the_usual_layout_is_told_apart_by_dependencies() {
+        let packages = [
+            package("crates/api", true, true, &["axum", "sea-orm"]),
+            package("crates/cli", false, true, &[]),
+            package("crates/db", true, false, &["sea-orm"]),
+            package("crates/schema", true, true, &["sea-orm-migration"]),
+        ];
+        let roles = roles(&packages, &arguments()).expect("certain");
+        assert_eq!(roles.app.dir, "crates/api");
+        assert_eq!(roles.entity_dir(), "crates/db");
+        assert_eq!(roles.migration_dir(), "crates/schema");
+    }
+
+    #[test]
+    fn a_single_package_is_the_app_and_the_others_are_to_be_made() {
+        let packages = [package("", false, true, &[])];
+        let roles = roles(&packages, &arguments()).expect("certain");
+        assert_eq!(roles.app.dir, "");
+        assert!(roles.entity.is_none());
+        assert_eq!(roles.migration_dir(), "migration");
+    }
+
+    #[test]
+    fn what_is_not_certain_is_asked_for_and_may_be_given() {
+        let packages = [
+            package("web", true, true, &["axum"]),
+            package("admin", true, true, &["axum"]),
+            package("tables", true, false, &["sea-orm"]),
+            package("views", true, false, &["sea-orm"]),
+        ];
+        assert!(roles(&packages, &arguments()).is_err());
+        let given = InitArguments {
+            entity: Some("./tables/".into()),
+            app: Some("web".into()),
+            ..arguments()
+        };
+        let roles = roles(&packages, &given).expect("given");
+        assert_eq!(
+            (roles.app.dir.as_str(), roles.entity_dir().as_str()),
+            ("web", "tables")
+        );
+    }
+
+    #[test]
+    fn an_older_sea_orm_is_refused() {
+        let mut old = package("app", false, true, &["sea-orm"]);
+        old.dependencies[0].version = ">=1.1, <2".to_owned();
+        assert!(check_versions(&[old]).is_err());
+        assert!(check_versions(&[package("app", false, true, &["sea-orm"])]).is_ok());
+    }
+}
