@@ -86,8 +86,9 @@ fn demo(arguments: &Arguments) -> Result<()> {
         workspace: workspace.clone(),
     };
     heading("3/5", "Migrate", &app.database_url);
-    app.run(&["migrate", "up"])?;
-    println!("      {} tables", story::tables(&workspace)?);
+    for line in app.run(&["migrate", "up"])?.lines() {
+        println!("      {line}");
+    }
 
     let server = app.serve()?;
     heading("4/5", "Use it over HTTP", &server.address);
