@@ -66,7 +66,10 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
         modules.push(module("pub mod base64", &[]));
     }
     modules.push(module("mod error", &["Error", "Unique"]));
-    modules.push(module("mod extract", &["Body", "Path", "Query", "present"]));
+    modules.push(module(
+        "mod extract",
+        &["Body", "Input", "Path", "Query", "present"],
+    ));
     modules.push(module("mod page", &["Page", "PageQuery"]));
     if has_patterns(model) {
         modules.push(module("mod pattern", &["Pattern"]));

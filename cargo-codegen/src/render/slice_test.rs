@@ -33,6 +33,7 @@ struct SliceTestView<'a> {
     changed: Option<(String, String)>,
     kept: Option<String>,
     unique: bool,
+    refused: String,
     absent: &'static str,
 }
 
@@ -85,7 +86,10 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
 fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
     let mut parents = Vec::new();
     let (body, change, changed, kept) = if entity.writes {
-        let body = body(model, entity, &mut parents, &mut vec![entity])?;
+        let body = object(
+            &body(model, entity, &mut parents, &mut vec![entity])?,
+            "    ",
+        );
         let changed = changeable(entity);
         let kept = entity
             .fields
@@ -120,6 +124,7 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
         changed,
         kept,
         unique: has_unique_input(model, entity),
+        refused: refused(entity),
         absent: match key.map(|it| &it.ty) {
             Some(FieldType::Integer | FieldType::BigInt) => "1",
             _ => "018f0000-0000-7000-8000-000000000001",
@@ -133,7 +138,7 @@ fn body<'a>(
     entity: &'a Entity,
     parents: &mut Vec<ParentView>,
     above: &mut Vec<&'a Entity>,
-) -> Option<String> {
+) -> Option<Vec<String>> {
     let mut members = Vec::new();
     for field in entity
         .fields
@@ -149,11 +154,19 @@ fn body<'a>(
         };
         members.push(format!("{}: {value}", string_literal(&field.name.snake)));
     }
-    Some(if members.is_empty() {
+    Some(members)
+}
+
+/// A JSON object, each member in a line of its own unless they are few; `indent` is that of its first line.
+fn object(members: &[String], indent: &str) -> String {
+    if members.is_empty() {
         "{}".to_owned()
-    } else {
+    } else if members.len() <= 3 {
         format!("{{ {} }}", members.join(", "))
-    })
+    } else {
+        let between = format!(",\n{indent}    ");
+        format!("{{\n{indent}    {}\n{indent}}}", members.join(&between))
+    }
 }
 
 /// The variable that holds the key of a row of this entity.
@@ -177,7 +190,7 @@ fn parent<'a>(
     parents.push(ParentView {
         name: name.clone(),
         path: format!("/{}", entity.plural.kebab),
-        body: body?,
+        body: object(&body?, "        "),
         key: string_literal(&entity.key()?.name.snake),
     });
     Some(name)
@@ -196,6 +209,21 @@ fn changeable(entity: &Entity) -> Option<(String, String)> {
                 .any(|relation| relation.foreign_key.snake == it.name.snake)
         })
         .find_map(|it| Some((it.name.snake.clone(), sample::other_value(it)?)))
+}
+
+/// The fields that are named as wrong when nothing but an unknown field is sent.
+fn refused(entity: &Entity) -> String {
+    let required: Vec<String> = entity
+        .fields
+        .iter()
+        .filter(|it| is_input(it) && it.required)
+        .map(|it| string_literal(&it.name.snake))
+        .collect();
+    if required.is_empty() {
+        string_literal("no_such_field")
+    } else {
+        required.join(", ")
+    }
 }
 
 /// Whether the same input twice is refused: a unique index whose columns are all in it.

@@ -27,6 +27,7 @@ pub(super) struct DtoView<'a> {
     response: Vec<DtoField>,
     create: Vec<DtoField>,
     update: Vec<DtoField>,
+    required: String,
 }
 
 struct PatternView {
@@ -67,6 +68,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
         ("serde::Deserialize", writes),
         ("serde::Serialize", entity.rest),
         ("utoipa::ToSchema", true),
+        ("crate::generated::Input", writes),
     ] {
         if used {
             imports.name(path);
@@ -103,6 +105,12 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
     let inputs = if writes { inputs } else { Vec::new() };
     let create = fields(Role::Create, inputs.clone());
     let update = fields(Role::Update, inputs);
+    let required: Vec<String> = entity
+        .fields
+        .iter()
+        .filter(|it| is_input(it) && it.required)
+        .map(|it| string_literal(&it.name.snake))
+        .collect();
     let a_thing = with_article(&entity.name.human);
     DtoView {
         source: entity.source.as_str(),
@@ -120,6 +128,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
         response,
         create,
         update,
+        required: required.join(", "),
     }
 }
 
