@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::entities::{domain_event, event_delivery, event_subscription};
 use super::{ConsumerKind, EventId, EventRecord, EventStatus, Events};
 use crate::bridge::{self, BridgeRecord};
-use crate::database;
+use crate::database::{self, literal};
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -134,7 +134,7 @@ impl Events {
     pub async fn list(&self, filter: EventFilter) -> Result<Vec<EventRecord>, DbErr> {
         let mut select = domain_event::Entity::find();
         if let Some(status) = filter.status {
-            select = select.filter(E::Status.eq(status.as_str()));
+            select = select.filter(Expr::col(E::Status).eq(literal(status.as_str())));
         }
         if let Some(event_type) = filter.event_type {
             select = select.filter(E::EventType.eq(event_type));

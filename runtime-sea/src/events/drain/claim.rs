@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{self, Dialect};
+use crate::database::{self, Dialect, literal};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
 use crate::jobs::entities::job_worker;
@@ -261,7 +261,7 @@ fn live_worker(dialect: &dyn Dialect, id: SimpleExpr) -> SelectStatement {
         .to_owned()
 }
 
-fn claimable_events(
+pub(crate) fn claimable_events(
     dialect: &dyn Dialect,
     claimant: &Claimant<'_>,
     lane: Lane,
@@ -279,7 +279,7 @@ fn claimable_events(
     };
     let undispatched = |row: &Alias| {
         Condition::all()
-            .add(Expr::col((row.clone(), E::Status)).eq("pending"))
+            .add(Expr::col((row.clone(), E::Status)).eq(literal("pending")))
             .add(Expr::col((row.clone(), E::DispatchedAt)).is_null())
     };
     let held_up = Query::select()
@@ -334,7 +334,7 @@ fn claimable_deliveries(
     let held_up = Query::select()
         .expr(Expr::val(1))
         .from_as(event_delivery::Entity, earlier.clone())
-        .and_where(Expr::col((earlier.clone(), D::Status)).eq("pending"))
+        .and_where(Expr::col((earlier.clone(), D::Status)).eq(literal("pending")))
         .and_where(Expr::col((earlier.clone(), D::Ordering)).eq(EventOrdering::Aggregate.as_str()))
         .and_where(same(&earlier, &delivery, D::Kind))
         .and_where(same(&earlier, &delivery, D::Subscription))
@@ -350,7 +350,7 @@ fn claimable_deliveries(
         .column((delivery.clone(), D::EventSeq))
         .column((delivery.clone(), D::Subscription))
         .from_as(event_delivery::Entity, delivery.clone())
-        .and_where(Expr::col((delivery.clone(), D::Status)).eq("pending"))
+        .and_where(Expr::col((delivery.clone(), D::Status)).eq(literal("pending")))
         .and_where(Expr::col((delivery.clone(), D::Kind)).eq(kind.as_str()))
         .and_where(
             Expr::col((delivery.clone(), D::Subscription)).is_in(names.iter().map(String::as_str)),

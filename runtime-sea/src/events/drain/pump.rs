@@ -54,7 +54,14 @@ pub(super) enum Mode {
 }
 
 #[derive(Debug)]
-enum Done {
+struct Done {
+    outcome: Outcome,
+    /// Nothing of its aggregate is in hand any more: what waited behind it can be claimed.
+    ends_group: bool,
+}
+
+#[derive(Debug)]
+enum Outcome {
     Event(DispatchedEvent),
     Delivery(DispatchedDelivery),
 }
@@ -125,10 +132,11 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                     batch.push(next);
                 }
                 let taken = batch.len();
+                let ends_group = batch.iter().any(|it| it.ends_group);
                 settle(shared, batch, &abort).await;
                 in_hand -= taken;
                 settled += taken;
-                look = true;
+                look |= ends_group;
             }
             Some(_) = groups.join_next() => {}
             () = shutdown.cancelled(), if in_hand == 0 => {}
@@ -169,13 +177,20 @@ impl Group {
     async fn dispatch(self, shared: &Shared, done: &mpsc::UnboundedSender<Done>) {
         match self {
             Self::Events { events, mut held } => {
+                let mut left = events.len();
                 for event in events {
                     let dispatched = dispatch_event(&shared.consumers, event, &mut held).await;
-                    let _sent = done.send(Done::Event(dispatched));
+                    left -= 1;
+                    let outcome = Outcome::Event(dispatched);
+                    let _sent = done.send(Done {
+                        outcome,
+                        ends_group: left == 0,
+                    });
                 }
             }
             Self::Deliveries(deliveries) => {
                 let mut blocked = false;
+                let mut left = deliveries.len();
                 for delivery in deliveries {
                     let outcome = if blocked {
                         DeliveryOutcome::Behind
@@ -185,7 +200,12 @@ impl Group {
                     if let DeliveryOutcome::Failed(failure) = &outcome {
                         blocked = failure.retry_after.is_some();
                     }
-                    let _sent = done.send(Done::Delivery(DispatchedDelivery { delivery, outcome }));
+                    left -= 1;
+                    let outcome = Outcome::Delivery(DispatchedDelivery { delivery, outcome });
+                    let _sent = done.send(Done {
+                        outcome,
+                        ends_group: left == 0,
+                    });
                 }
             }
         }
@@ -258,9 +278,9 @@ async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
     let mut events = Vec::new();
     let mut deliveries = Vec::new();
     for it in batch {
-        match it {
-            Done::Event(event) => events.push(event),
-            Done::Delivery(delivery) => deliveries.push(delivery),
+        match it.outcome {
+            Outcome::Event(event) => events.push(event),
+            Outcome::Delivery(delivery) => deliveries.push(delivery),
         }
     }
     let mut started = 0;

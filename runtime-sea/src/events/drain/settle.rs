@@ -15,7 +15,7 @@ use super::dispatch::{
     Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, Held, HeldByAggregate,
 };
 use crate::bridge::{self, Firing};
-use crate::database::{self, Dialect, now_plus, rows_per_statement};
+use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EventOrdering, Tier};
 
@@ -56,7 +56,7 @@ pub(crate) async fn held_consumers(
         .select_only()
         .columns([D::Kind, D::Subscription, D::AggregateType, D::AggregateId])
         .distinct()
-        .filter(D::Status.eq("pending"))
+        .filter(Expr::col(D::Status).eq(literal("pending")))
         .filter(D::Kind.is_in(kinds))
         .filter(D::Subscription.is_in(names))
         .filter(D::AggregateId.is_in(ids))

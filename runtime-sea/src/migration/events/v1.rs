@@ -196,14 +196,12 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .cond_where(Expr::col("status").eq("failed")),
     )
     .await?;
+    // Narrower than the index of the order, so that SQLite does not take it for as good.
     create_index(
         manager,
         "domain_events",
         "domain_events_aggregate_idx",
-        Index::create()
-            .col("aggregate_id")
-            .col("aggregate_type")
-            .col("seq"),
+        Index::create().col("aggregate_id").col("seq"),
     )
     .await?;
     create_index(

@@ -121,6 +121,45 @@ async fn r29_a_lower_position_that_commits_later_is_not_passed_over() {
     assert!(seq(early).await < seq(late).await);
 }
 
+/// A plan that reads the events that are done gets slower with every event.
+#[tokio::test]
+async fn r24_a_claim_reads_what_is_undispatched_alone() {
+    use sea_orm::ConnectionTrait;
+
+    use crate::events::drain::claim::{Claimant, Lane, claimable_events};
+
+    let harness = Harness::sqlite().await;
+    let db = harness.runtime.db();
+    let claimant = Claimant {
+        worker_id: harness.worker().await,
+        known_types: None,
+    };
+    let claim = claimable_events(
+        crate::database::dialect(db).unwrap(),
+        &claimant,
+        Lane::Pool(CHANGE_LANE),
+        9,
+    );
+    let mut explain = db.get_database_backend().build(&claim);
+    explain.sql = format!("EXPLAIN QUERY PLAN {}", explain.sql);
+    let plan: Vec<String> = db
+        .query_all_raw(explain)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.try_get("", "detail").unwrap())
+        .collect();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("e USING INDEX domain_events_claim_idx"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("p USING INDEX domain_events_order_idx"),
+        "{plan}"
+    );
+}
+
 async fn a_slow_lane_does_not_stall_another(harness: &Harness) {
     let log = Log::default();
     let stuck = Subscription::new("stuck", |_: EventEnvelope<Told>| async {

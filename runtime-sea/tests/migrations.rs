@@ -1,0 +1,147 @@
+//! The runtime's tables: made, dropped and made again, and what they refuse.
+
+mod support;
+
+use runtime_sea::{Runtime, migration};
+use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm_migration::SchemaManager;
+use support::TestBed;
+
+on_each_database!(
+    up_and_down_can_be_repeated,
+    a_half_done_step_is_finished,
+    every_entity_fits_its_table,
+    an_audit_event_has_neither_pool_nor_direction,
+    a_step_leaves_what_is_there_alone,
+);
+
+const TABLES: [&str; 10] = [
+    "domain_events",
+    "event_subscription",
+    "event_delivery",
+    "job_worker",
+    "job",
+    "job_run",
+    "job_step",
+    "job_dedupe",
+    "job_pool",
+    "bridge_delivery",
+];
+
+async fn up(manager: &SchemaManager<'_>) {
+    migration::events::v1::up(manager).await.unwrap();
+    migration::jobs::v1::up(manager).await.unwrap();
+    migration::bridge::v1::up(manager).await.unwrap();
+}
+
+async fn down(manager: &SchemaManager<'_>) {
+    migration::bridge::v1::down(manager).await.unwrap();
+    migration::jobs::v1::down(manager).await.unwrap();
+    migration::events::v1::down(manager).await.unwrap();
+}
+
+async fn up_and_down_can_be_repeated(bed: TestBed) {
+    let manager = SchemaManager::new(bed.runtime.db());
+    for _ in 0..2 {
+        down(&manager).await;
+        for table in TABLES {
+            assert!(
+                !manager.has_table(table).await.unwrap(),
+                "{table} is still there"
+            );
+        }
+        down(&manager).await;
+        up(&manager).await;
+        for table in TABLES {
+            assert!(
+                manager.has_table(table).await.unwrap(),
+                "{table} is missing"
+            );
+        }
+        up(&manager).await;
+    }
+}
+
+async fn a_half_done_step_is_finished(bed: TestBed) {
+    let manager = SchemaManager::new(bed.runtime.db());
+    bed.sql("DROP INDEX domain_events_order_idx").await;
+    bed.sql("DROP TABLE event_delivery").await;
+    up(&manager).await;
+    assert!(
+        manager
+            .has_index("domain_events", "domain_events_order_idx")
+            .await
+            .unwrap()
+    );
+    assert!(
+        manager
+            .has_index("event_delivery", "event_delivery_claim_idx")
+            .await
+            .unwrap()
+    );
+}
+
+async fn every_entity_fits_its_table(bed: TestBed) {
+    async fn reads<E: EntityTrait>(runtime: &Runtime) {
+        assert!(E::find().one(runtime.db()).await.unwrap().is_none());
+    }
+    use runtime_sea::events::entities as events;
+    use runtime_sea::jobs::entities as jobs;
+
+    reads::<events::domain_event::Entity>(&bed.runtime).await;
+    reads::<events::event_delivery::Entity>(&bed.runtime).await;
+    reads::<events::event_subscription::Entity>(&bed.runtime).await;
+    reads::<jobs::job::Entity>(&bed.runtime).await;
+    reads::<jobs::job_dedupe::Entity>(&bed.runtime).await;
+    reads::<jobs::job_pool::Entity>(&bed.runtime).await;
+    reads::<jobs::job_run::Entity>(&bed.runtime).await;
+    reads::<jobs::job_step::Entity>(&bed.runtime).await;
+    reads::<jobs::job_worker::Entity>(&bed.runtime).await;
+    reads::<runtime_sea::bridge::ledger::Entity>(&bed.runtime).await;
+}
+
+async fn an_audit_event_has_neither_pool_nor_direction(bed: TestBed) {
+    let id = |n: u8| match bed.runtime.db().get_database_backend() {
+        sea_orm::DbBackend::Sqlite => format!("x'{}'", format!("{n:02x}").repeat(16)),
+        _ => format!("'{}'", uuid::Uuid::from_bytes([n; 16])),
+    };
+    let insert = async |n: u8, tier: &str, pool: &str, direction: &str| {
+        let id = id(n);
+        let sql = format!(
+            "INSERT INTO domain_events (id, type, payload, metadata, tier, version, ordering, pool, direction) \
+             VALUES ({id}, 't', '{{}}', '{{}}', '{tier}', 1, 'none', {pool}, {direction})"
+        );
+        bed.runtime.db().execute_unprepared(&sql).await
+    };
+    assert!(insert(1, "audit", "NULL", "NULL").await.is_ok());
+    assert!(
+        insert(2, "domain", "'events_change'", "'change'")
+            .await
+            .is_ok()
+    );
+    for (n, tier, pool, direction) in [
+        (3, "audit", "'events_change'", "NULL"),
+        (4, "audit", "NULL", "'change'"),
+        (5, "domain", "NULL", "NULL"),
+        (6, "rumour", "NULL", "NULL"),
+    ] {
+        let error = insert(n, tier, pool, direction)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("domain_events_tier_routing_check"),
+            "{error}"
+        );
+    }
+}
+
+async fn a_step_leaves_what_is_there_alone(bed: TestBed) {
+    bed.sql("INSERT INTO job_pool (name, paused) VALUES ('batch', TRUE)")
+        .await;
+    up(&SchemaManager::new(bed.runtime.db())).await;
+    let pools = runtime_sea::jobs::entities::job_pool::Entity::find()
+        .all(bed.runtime.db())
+        .await;
+    assert!(pools.unwrap()[0].paused);
+}
