@@ -313,7 +313,7 @@ async fn an_event_starts_its_job_exactly_once_with_several_workers(bed: TestBed)
         assert_eq!(details.bridge.len(), 1);
         let run = details.bridge[0].run_id.unwrap();
         let caused = bed.run(run).await.caused_by_event.unwrap();
-        assert_eq!(caused.id, id);
+        assert_eq!(caused.id, id.as_uuid());
     }
 }
 
