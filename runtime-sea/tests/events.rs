@@ -1,5 +1,7 @@
 //! Events as a program sees them: publishing, and workers that deliver.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};
@@ -122,9 +124,9 @@ async fn a_duplicate_of_an_event_that_was_rolled_back_is_new(bed: TestBed) {
             .unwrap();
         assert_eq!(published, Published::New(id));
         if commits {
-            tx.commit().await.unwrap()
+            tx.commit().await.unwrap();
         } else {
-            tx.rollback().await.unwrap()
+            tx.rollback().await.unwrap();
         }
     }
 }

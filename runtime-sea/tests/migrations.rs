@@ -1,5 +1,7 @@
 //! The runtime's tables: made, dropped and made again, and what they refuse.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use runtime_sea::{Runtime, migration};

@@ -19,7 +19,6 @@ pub enum Published {
 
 impl Published {
     /// The id of the stored event.
-    #[must_use]
     pub const fn id(self) -> EventId {
         match self {
             Self::New(id) | Self::Duplicate(id) => id,

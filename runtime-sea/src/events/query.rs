@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::entities::{domain_event, event_delivery, event_subscription};
-use super::{ConsumerKind, EventId, EventRecord, EventStatus, Events};
+use super::{AggregateId, ConsumerKind, EventId, EventRecord, EventStatus, Events};
 use crate::bridge::{self, BridgeRecord};
 use crate::database::{self, literal};
 
@@ -54,8 +54,12 @@ impl EventFilter {
     }
 
     /// Only events of this aggregate.
-    pub fn aggregate(mut self, aggregate_type: impl Into<String>, id: impl ToString) -> Self {
-        self.aggregate = Some((aggregate_type.into(), id.to_string()));
+    pub fn aggregate(
+        mut self,
+        aggregate_type: impl Into<String>,
+        id: impl Into<AggregateId>,
+    ) -> Self {
+        self.aggregate = id.into().into_inner().map(|id| (aggregate_type.into(), id));
         self
     }
 

@@ -79,7 +79,7 @@ pub(crate) struct DispatchedEvent {
 #[derive(Debug)]
 pub(crate) enum DeliveryOutcome {
     Delivered,
-    Fired(Firing),
+    Fired(Box<Firing>),
     Failed(Failure),
     /// Not tried: the one before it in its aggregate has to be tried again first.
     Behind,
@@ -171,7 +171,7 @@ pub(crate) async fn dispatch_delivery(
             }
         }
         ConsumerKind::Trigger => match consumers.triggers.iter().find(|it| it.id == *name) {
-            Some(trigger) => DeliveryOutcome::Fired(fire(trigger, &delivery.record)),
+            Some(trigger) => DeliveryOutcome::Fired(Box::new(fire(trigger, &delivery.record))),
             None => DeliveryOutcome::Behind,
         },
     }

@@ -62,8 +62,8 @@ struct Done {
 
 #[derive(Debug)]
 enum Outcome {
-    Event(DispatchedEvent),
-    Delivery(DispatchedDelivery),
+    Event(Box<DispatchedEvent>),
+    Delivery(Box<DispatchedDelivery>),
 }
 
 /// Claims, dispatches and settles. Returns how much was settled.
@@ -181,7 +181,7 @@ impl Group {
                 for event in events {
                     let dispatched = dispatch_event(&shared.consumers, event, &mut held).await;
                     left -= 1;
-                    let outcome = Outcome::Event(dispatched);
+                    let outcome = Outcome::Event(Box::new(dispatched));
                     let _sent = done.send(Done {
                         outcome,
                         ends_group: left == 0,
@@ -201,7 +201,8 @@ impl Group {
                         blocked = failure.retry_after.is_some();
                     }
                     left -= 1;
-                    let outcome = Outcome::Delivery(DispatchedDelivery { delivery, outcome });
+                    let outcome =
+                        Outcome::Delivery(Box::new(DispatchedDelivery { delivery, outcome }));
                     let _sent = done.send(Done {
                         outcome,
                         ends_group: left == 0,
@@ -279,8 +280,8 @@ async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
     let mut deliveries = Vec::new();
     for it in batch {
         match it.outcome {
-            Outcome::Event(event) => events.push(event),
-            Outcome::Delivery(delivery) => deliveries.push(delivery),
+            Outcome::Event(event) => events.push(*event),
+            Outcome::Delivery(delivery) => deliveries.push(*delivery),
         }
     }
     let mut started = 0;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::claim::ClaimedEvent;
 use super::dispatch::{
-    Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, Held, HeldByAggregate,
+    Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, HeldByAggregate,
 };
 use crate::bridge::{self, Firing};
 use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
@@ -69,7 +69,7 @@ pub(crate) async fn held_consumers(
             (ConsumerKind::from_name(&kind), aggregate_type, aggregate_id)
         {
             held.entry((aggregate_type, aggregate_id))
-                .or_insert_with(Held::new)
+                .or_default()
                 .insert((kind, name));
         }
     }
@@ -148,7 +148,7 @@ pub(crate) async fn settle_deliveries(
     let seqs: Vec<i64> = batch.iter().map(|it| it.delivery.row.event_seq).collect();
     // Two transactions that end the last two deliveries of an event must see each other.
     lock_events(&tx, dialect, &seqs).await?;
-    let mut firings = Vec::new();
+    let mut firings: Vec<&Firing> = Vec::new();
     for it in batch {
         let row = &it.delivery.row;
         let mut update = Query::update();
@@ -189,7 +189,7 @@ pub(crate) async fn settle_deliveries(
         }
         let owned = tx.execute(&update).await?.rows_affected() > 0;
         match &it.outcome {
-            DeliveryOutcome::Fired(firing) if owned => firings.push(firing),
+            DeliveryOutcome::Fired(firing) if owned => firings.push(&**firing),
             DeliveryOutcome::Failed(Failure {
                 error,
                 retry_after: None,
