@@ -91,6 +91,8 @@ fn wrong_words_are_underlined_and_write_nothing() {
         "entity new --all product",
         "entity shwo product",
         "event new created id:uuid",
+        "job new mod",
+        "job new con",
         "new 2fast",
         "new other --runtime somewhere",
     ] {

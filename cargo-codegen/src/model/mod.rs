@@ -10,7 +10,7 @@ mod event_draft;
 mod field;
 mod inverse;
 mod key;
-mod name;
+pub(crate) mod name;
 mod query;
 mod reference;
 mod relation;

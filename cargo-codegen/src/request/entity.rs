@@ -22,7 +22,7 @@ pub fn entity_new(site: &Site, name: &str, words: &[String]) -> Result<Addition,
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return of_file(site, Utf8Path::new(name), words);
     }
-    name_word("an entity", name)?;
+    name_word("an entity", name, &[])?;
     let words = entity_words(words)?;
     let files = site.files();
     let model = generate::load(&files)?.model;

@@ -34,7 +34,7 @@ pub struct EventArguments {
 /// # Errors
 /// If the arguments do not fit together, or say something else than the definition does.
 pub fn event_new(site: &Site, arguments: EventArguments) -> Result<Addition, Failure> {
-    name_word("an event", &arguments.event_type)?;
+    name_word("an event", &arguments.event_type, &[])?;
     let payload = payload_words(&arguments.words)?;
     let files = site.files();
     let model = generate::load(&files)?.model;

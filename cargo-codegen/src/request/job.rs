@@ -36,7 +36,7 @@ pub fn job_new(
     arguments: &JobArguments,
     now: NaiveDateTime,
 ) -> Result<Addition, Failure> {
-    name_word("a job", &arguments.job_type)?;
+    name_word("a job", &arguments.job_type, &["mod", "generated"])?;
     let fields = payload_words(&arguments.words)?;
     let files = site.files();
     let mut model = generate::load(&files)?.model;

@@ -1,8 +1,7 @@
 //! The words as a source file of their own, so that a wrong one is underlined like a wrong definition.
 
-use heck::ToSnakeCase;
-
-use crate::definition::{Problem, SourceId, Sources, Span};
+use crate::definition::{Problem, SourceId, Sources, Span, Spanned};
+use crate::model::{Name, name};
 
 /// Modifiers of a field or a relation that have a value.
 pub(super) const SETTINGS: [&str; 9] = [
@@ -85,27 +84,33 @@ impl Line {
         })
     }
 
-    /// Checks a name's spelling.
+    /// Checks a name as the same name in a definition is checked.
     pub(super) fn check_name(&mut self, what: &str, name: &Piece<'_>) -> bool {
-        let problem = name_problem(what, name);
-        let good = problem.is_none();
-        self.problems.extend(problem);
-        good
+        let written = Spanned::new(name.text.to_owned(), name.span.clone());
+        self.take(name::check(&written, what))
+    }
+
+    fn take(&mut self, checked: Result<Name, Problem>) -> bool {
+        match checked {
+            Ok(_) => true,
+            Err(problem) => {
+                self.wrong(problem);
+                false
+            }
+        }
     }
 }
 
-/// Checks the name of a definition given on the command line.
+/// Checks the name of a definition or handler given on the command line; `taken` are names of files that the
+/// generated code needs itself.
 ///
 /// # Errors
-/// If it is not snake_case.
-pub fn name_word(what: &str, name: &str) -> Result<(), Wrong> {
+/// If it is not snake_case, or no file can have it.
+pub fn name_word(what: &str, name: &str, taken: &[&str]) -> Result<(), Wrong> {
     let words = [name.to_owned()];
     let (mut line, _) = Line::new(&words);
-    let piece = Piece {
-        text: name,
-        span: line.span(0, name.len()),
-    };
-    line.check_name(what, &piece);
+    let written = Spanned::new(name.to_owned(), line.span(0, name.len()));
+    line.take(name::check_file(&written, what, taken));
     line.finish(())
 }
 
@@ -142,37 +147,6 @@ fn pieces(id: SourceId, start: usize, word: &str) -> Vec<Piece<'_>> {
             return found;
         }
     }
-}
-
-fn name_problem(what: &str, name: &Piece<'_>) -> Option<Problem> {
-    let text = name.text;
-    let legal = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
-    let good = text.starts_with(|it: char| it.is_ascii_lowercase()) && text.chars().all(legal);
-    if good {
-        return None;
-    }
-    let problem = if text.is_empty() {
-        Problem::error(
-            "missing-name",
-            format!("{what} has no name"),
-            name.span.clone(),
-        )
-    } else {
-        Problem::error(
-            "illegal-name",
-            format!("`{text}` cannot be the name of {what}"),
-            name.span.clone(),
-        )
-        .label("must be snake_case: a to z, 0 to 9 and `_`, with a letter first")
-    };
-    let better = text.to_snake_case();
-    let usable =
-        better.starts_with(|it: char| it.is_ascii_lowercase()) && better.chars().all(legal);
-    Some(if usable && better != text {
-        problem.help(format!("write `{better}`"))
-    } else {
-        problem
-    })
 }
 
 /// The candidate that a misspelt word was probably meant to be.
