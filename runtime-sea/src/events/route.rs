@@ -142,7 +142,9 @@ impl fmt::Display for EventPool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventOrdering {
-    /// In the order in which they were published, per aggregate.
+    /// In the order in which they were published, per aggregate and across the pools: an event waits until the ones
+    /// before it have been handed to their subscriptions, and a subscription that has to be retried gets none of the
+    /// aggregate's later events meanwhile.
     Aggregate,
     /// In any order.
     None,

@@ -132,17 +132,25 @@ pub(crate) async fn claim_deliveries(
     kind: ConsumerKind,
     names: &[String],
     limit: u64,
+    has_nothing_in_hand: bool,
 ) -> Result<Vec<ClaimedDelivery>, DbErr> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let dialect = database::dialect(db)?;
-    let probe = claimable_deliveries(dialect, kind, names, 1);
-    if db.query_one(&probe).await?.is_none() {
-        return Ok(Vec::new());
+    let mut chosen = None;
+    // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
+    for (suspects, limit) in [(false, limit), (true, u64::from(has_nothing_in_hand))] {
+        let probe = claimable_deliveries(dialect, kind, names, suspects, 1);
+        if limit > 0 && db.query_one(&probe).await?.is_some() {
+            chosen = Some(claimable_deliveries(dialect, kind, names, suspects, limit));
+            break;
+        }
     }
+    let Some(chosen) = chosen else {
+        return Ok(Vec::new());
+    };
     let token = Uuid::now_v7();
-    let chosen = claimable_deliveries(dialect, kind, names, limit);
     let mut update = Query::update();
     update
         .table(event_delivery::Entity)
@@ -322,12 +330,19 @@ fn claimable_deliveries(
     dialect: &dyn Dialect,
     kind: ConsumerKind,
     names: &[String],
+    suspects: bool,
     limit: u64,
 ) -> SelectStatement {
     let delivery = Alias::new("d");
     let earlier = Alias::new("p");
     let takeable = |row: &Alias| {
+        let recoveries = Expr::col((row.clone(), D::Recoveries));
         Condition::all()
+            .add(if suspects {
+                recoveries.gt(0)
+            } else {
+                recoveries.eq(0)
+            })
             .add(Expr::col((row.clone(), D::ClaimedBy)).is_null())
             .add(Expr::col((row.clone(), D::AvailableAt)).lte(dialect.now()))
     };

@@ -16,6 +16,9 @@ use crate::jobs::Trigger;
 /// The most bytes of an error that are kept.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
 
+/// How often workers may die over an event, and then over one delivery of it, before it counts as what kills them.
+const MAX_RECOVERIES: u32 = 3;
+
 /// The subscriptions and triggers that this process hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
@@ -99,11 +102,13 @@ pub(crate) async fn dispatch_event(
     held: &mut Held,
 ) -> DispatchedEvent {
     let record = &event.record;
+    // Something about it kills workers: one delivery at a time will show what, and spare the others.
+    let is_suspect = record.recoveries >= MAX_RECOVERIES;
     let held_now: Held = consumers
         .iter()
         .filter(|(_, _, event_type)| *event_type == record.event_type)
         .map(|(kind, name, _)| (kind, name.to_owned()))
-        .filter(|it| held.contains(it))
+        .filter(|it| is_suspect || held.contains(it))
         .collect();
     let is_free = |kind, name: &str| !held_now.contains(&(kind, name.to_owned()));
     let calls = consumers
@@ -135,6 +140,7 @@ pub(crate) async fn dispatch_event(
         let retried = failures
             .iter()
             .filter(|(_, failure)| failure.retry_after.is_some());
+        held.extend(held_now.iter().cloned());
         held.extend(retried.map(|(name, _)| (ConsumerKind::Subscription, name.clone())));
     }
     DispatchedEvent {
@@ -151,6 +157,14 @@ pub(crate) async fn dispatch_delivery(
     delivery: &ClaimedDelivery,
 ) -> DeliveryOutcome {
     let name = &delivery.row.subscription;
+    let recoveries = u32::try_from(delivery.row.recoveries).unwrap_or_default();
+    if recoveries >= MAX_RECOVERIES {
+        let error = format!("{recoveries} workers died while they delivered the event");
+        return DeliveryOutcome::Failed(Failure {
+            error,
+            retry_after: None,
+        });
+    }
     match delivery.kind {
         ConsumerKind::Subscription => {
             let Some(subscription) = consumers.subscriptions.iter().find(|it| it.name == *name)

@@ -86,7 +86,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
     loop {
         let room = CAPACITY - in_hand;
         if look && room >= BATCH && !shutdown.is_cancelled() {
-            match claim(shared, source).await {
+            match claim(shared, source, in_hand == 0).await {
                 Ok(batch) => {
                     failures = 0;
                     look = batch.len() >= BATCH;
@@ -213,7 +213,7 @@ impl Group {
     }
 }
 
-async fn claim(shared: &Shared, source: Source) -> Result<Batch, DbErr> {
+async fn claim(shared: &Shared, source: Source, has_nothing_in_hand: bool) -> Result<Batch, DbErr> {
     let db = shared.runtime.db();
     let limit = BATCH as u64;
     let groups = match source {
@@ -236,7 +236,15 @@ async fn claim(shared: &Shared, source: Source) -> Result<Batch, DbErr> {
         }
         Source::Deliveries(kind) => {
             let names = shared.consumers.names(kind);
-            let deliveries = claim_deliveries(db, &shared.claimant(), kind, &names, limit).await?;
+            let deliveries = claim_deliveries(
+                db,
+                &shared.claimant(),
+                kind,
+                &names,
+                limit,
+                has_nothing_in_hand,
+            )
+            .await?;
             let (keyed, single) = grouped(deliveries, |it| {
                 let aggregate = it
                     .row

@@ -194,7 +194,7 @@ pub(crate) async fn settle_deliveries(
                 error,
                 retry_after: None,
             }) if owned => {
-                let error = format!("subscription `{}`: {error}", row.subscription);
+                let error = format!("{} `{}`: {error}", row.kind, row.subscription);
                 let update = Query::update()
                     .table(domain_event::Entity)
                     .value(E::Error, error)

@@ -234,9 +234,10 @@ async fn two_processes_that_deliver_the_last_two_at_once_end_the_event(harness: 
     };
     let delivered = async |name: &str| {
         let names = [name.to_owned()];
-        let claimed = claim_deliveries(db, &claimant, ConsumerKind::Subscription, &names, 100)
-            .await
-            .unwrap();
+        let claimed =
+            claim_deliveries(db, &claimant, ConsumerKind::Subscription, &names, 100, true)
+                .await
+                .unwrap();
         assert_eq!(claimed.len(), ids.len());
         let dispatched = claimed.into_iter().map(|delivery| {
             [DispatchedDelivery {

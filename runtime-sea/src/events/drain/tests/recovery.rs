@@ -12,6 +12,7 @@ on_each_database!(
     r30_a_crash_between_dispatch_and_completion_redelivers_the_same_event,
     r03_a_stale_drainer_records_nothing,
     a_live_workers_claims_are_left_alone,
+    r11_an_event_that_kills_its_workers_is_given_up,
     r63_a_worker_without_a_lease_claims_nothing,
     r08_what_is_aborted_is_handed_back_without_burning_an_attempt,
     a_shutdown_finishes_what_is_in_hand,
@@ -102,6 +103,55 @@ async fn a_live_workers_claims_are_left_alone(harness: &Harness) {
     running.stop().await;
     assert_eq!(log.lines(), [id.to_string()]);
     assert_eq!(harness.status(id).await, EventStatus::Processed);
+}
+
+async fn r11_an_event_that_kills_its_workers_is_given_up(harness: &Harness) {
+    let log = Log::default();
+    let deadly = |log: &Log| {
+        let log = log.clone();
+        Subscription::new("s", move |event: EventEnvelope<Changed>| {
+            let Changed { contact, n } = event.payload;
+            log.add(format!("{contact} {n}"));
+            async move {
+                if n == 13 {
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
+        })
+    };
+    let deaths = |log: &Log| log.lines().iter().filter(|it| *it == "ada 13").count();
+    let killer = harness.change("ada", 13).await;
+    let behind = harness.change("ada", 14).await;
+    for _ in 0..20 {
+        let before = deaths(&log);
+        let (drainer, worker) = harness
+            .drainer_with(|parts| parts.subscriptions = vec![deadly(&log)])
+            .await;
+        let other = harness.change("bob", 1).await;
+        let running = Running::start(drainer);
+        until(async || {
+            deaths(&log) > before || harness.status(killer).await == EventStatus::Failed
+        })
+        .await;
+        if harness.status(killer).await == EventStatus::Failed {
+            until(async || harness.status(behind).await == EventStatus::Processed).await;
+            until(async || harness.status(other).await == EventStatus::Processed).await;
+            running.stop().await;
+            break;
+        }
+        running.task.abort();
+        let _aborted = running.task.await;
+        harness.end_lease(worker).await;
+    }
+    assert_eq!(deaths(&log), 6, "thrice with others around, thrice alone");
+    assert!(harness.error(killer).await.contains("3 workers died"));
+    let of_ada: Vec<_> = log
+        .lines()
+        .into_iter()
+        .filter(|it| it == "ada 14")
+        .collect();
+    assert_eq!(of_ada.len(), 1);
 }
 
 async fn r63_a_worker_without_a_lease_claims_nothing(harness: &Harness) {
