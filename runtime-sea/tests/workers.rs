@@ -569,3 +569,18 @@ fn r13_a_worker_survives_the_loss_of_every_connection() {
         running.stop().await;
     });
 }
+
+#[test]
+fn r22_a_start_announces_itself_to_other_processes_from_outside_its_transaction() {
+    use sea_orm::sqlx::postgres::PgListener;
+
+    support::on_postgres(async |bed| {
+        let mut listener = PgListener::connect(&bed.url).await.unwrap();
+        listener.listen("runtime_sea").await.unwrap();
+        let tx = runtime_sea::begin(bed.runtime.db()).await.unwrap();
+        bed.runtime.jobs().start::<Wait>(&tx, ()).await.unwrap();
+        // The transaction is still open: a notification of its own could not arrive.
+        listener.recv().await.unwrap();
+        tx.commit().await.unwrap();
+    });
+}

@@ -289,3 +289,19 @@ impl fmt::Debug for WorkerBuilder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_worker_is_noticed_within_ten_seconds_by_default() {
+        let runtime = Runtime::new(crate::connect("sqlite::memory:").await.unwrap());
+        let settings = runtime.worker().settings;
+        // Every worker looks at least so often.
+        let next_look = super::super::pulse::longest_pause_between_looks(&settings);
+        assert!(settings.lease + next_look < Duration::from_secs(9));
+        // And a live one is late only after several heartbeats in a row were lost.
+        assert!(settings.heartbeat * 4 < settings.lease);
+    }
+}

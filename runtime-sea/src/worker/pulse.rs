@@ -180,6 +180,11 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
     }
 }
 
+/// How long a dead worker may go unnoticed once its lease has run out.
+pub(super) fn longest_pause_between_looks(settings: &Settings) -> Duration {
+    settings.lease / 6
+}
+
 async fn maintenance(
     runtime: &Runtime,
     db: &DatabaseConnection,
@@ -187,11 +192,11 @@ async fn maintenance(
     pulse: &Pulse,
     with_jobs: bool,
 ) {
-    let interval = settings.lease / 7;
+    let longest = longest_pause_between_looks(settings);
     // After an outage the other workers get one lease to be heard again before they count as dead.
     let mut heard_since = Instant::now() - settings.lease;
     loop {
-        sleep(interval.mul_f64(rand::random_range(0.8..1.2))).await;
+        sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
         if pulse.beat.borrow().elapsed() > settings.lease / 2 {
             heard_since = Instant::now();
             continue;
