@@ -186,7 +186,9 @@ fn schema_attribute(
             }
         }
         FieldType::Bytes => {
-            schema.push("value_type = String".to_owned());
+            let optional = null || role == Role::Update;
+            let ty = if optional { "Option<String>" } else { "String" };
+            schema.push(format!("value_type = {ty}"));
             schema.push("format = Byte".to_owned());
         }
         _ => {
@@ -218,13 +220,15 @@ fn serde_attribute(field: &Field, role: Role, imports: &mut Imports) -> Vec<Stri
                 format!("default, deserialize_with = \"{path}::deserialize_optional\"")
             }
             (Role::Update, _) if field.nullable => {
-                format!("deserialize_with = \"{path}::deserialize_change\"")
+                format!("default, deserialize_with = \"{path}::deserialize_change\"")
             }
-            (Role::Update, _) => format!("deserialize_with = \"{path}::deserialize_present\""),
+            (Role::Update, _) => {
+                format!("default, deserialize_with = \"{path}::deserialize_present\"")
+            }
         });
     } else if role == Role::Update {
         imports.name("crate::generated::present");
-        serde.push("deserialize_with = \"present\"".to_owned());
+        serde.push("default, deserialize_with = \"present\"".to_owned());
     }
     serde
 }
