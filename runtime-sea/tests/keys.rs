@@ -162,7 +162,7 @@ impl JobHandler for Serial {
 
     fn policy() -> JobPolicy<Input> {
         JobPolicy::<Self::Input>::new()
-            .retry(runtime_sea::Retry::fixed(2, Duration::ZERO))
+            .retry(runtime_sea::Retry::fixed(2, Duration::from_secs(1)))
             .concurrency(Collision::Queue, |input| input.key.clone())
     }
 
@@ -267,14 +267,27 @@ async fn queue_keeps_the_order_of_one_key_and_does_not_hold_up_others(bed: TestB
 
 async fn a_failing_run_keeps_its_key_until_it_is_over(bed: TestBed) {
     let jobs = bed.runtime.jobs();
-    for number in [13, 14] {
-        jobs.start::<Serial>(bed.runtime.db(), input("a", number))
-            .await
-            .unwrap();
-    }
+    let start = async |number| -> RunId {
+        let started = jobs.start::<Serial>(bed.runtime.db(), input("a", number));
+        started.await.unwrap().run_id
+    };
     let serial = Serial::new(10);
     let worker = bed.runtime.worker().job(serial.clone()).build().unwrap();
-    worker.drain_until_idle().await.unwrap();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown).await }
+    });
+    let unlucky = start(13).await;
+    support::until("it has failed once and waits", async || {
+        let run = bed.run(unlucky).await.run;
+        (run.status, run.errors.len()) == (RunStatus::Pending, 1)
+    })
+    .await;
+    let next = start(14).await;
+    bed.until_status(next, RunStatus::Completed).await;
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
     assert_eq!(*serial.order.lock().unwrap(), [13, 13, 14]);
 }
 

@@ -360,6 +360,8 @@ async fn r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat(bed: 
     })
     .await;
     tokio::time::sleep(LEASE * 3).await;
+    // A worker that believed itself cut off would have stopped them and begun anew.
+    assert_eq!(hold.began(), connections);
     for run in bed.runtime.jobs().list(RunFilter::new()).await.unwrap() {
         assert_eq!(
             (run.status, run.recoveries),

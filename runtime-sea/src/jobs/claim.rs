@@ -146,3 +146,6 @@ impl ClaimedRun {
         })
     }
 }
+
+#[cfg(test)]
+mod plan_tests;

@@ -1,0 +1,80 @@
+//! The claim must not slow down with the backlog: it walks its index and sorts nothing.
+
+use codegen_tests::databases;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use sea_orm_migration::SchemaManager;
+use uuid::Uuid;
+
+use super::ready_runs;
+use crate::database::dialect;
+use crate::migration;
+
+async fn migrated(url: &str) -> DatabaseConnection {
+    let db = crate::connect(url).await.unwrap();
+    let manager = SchemaManager::new(&db);
+    migration::events::v1::up(&manager).await.unwrap();
+    migration::jobs::v1::up(&manager).await.unwrap();
+    db
+}
+
+fn claim(db: &DatabaseConnection) -> SelectStatement {
+    let job_types = ["a".to_owned(), "b".to_owned()];
+    ready_runs(
+        dialect(db).unwrap(),
+        Uuid::now_v7(),
+        "batch",
+        &job_types,
+        32,
+    )
+}
+
+/// The lines of a plan, which the two databases put into columns of different names.
+async fn plan(db: &DatabaseConnection, explain: &str, column: &str) -> String {
+    let claim = db.get_database_backend().build(&claim(db));
+    let sql = format!("{explain} {}", claim.sql);
+    let values = claim.values.map(|values| values.0).unwrap_or_default();
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await.unwrap();
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| row.try_get("", column).unwrap())
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn r24_the_claim_walks_its_index_on_sqlite() {
+    let database = databases::sqlite().unwrap();
+    let db = migrated(&database.url).await;
+    let plan = plan(&db, "EXPLAIN QUERY PLAN", "detail").await;
+    assert!(
+        plan.contains("USING INDEX job_run_claim_idx (pool=?)"),
+        "{plan}"
+    );
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn r24_the_claim_walks_its_index_on_postgres() {
+    let Some(database) = databases::postgres().unwrap() else {
+        return;
+    };
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    tokio.block_on(async {
+        let db = migrated(&database.url).await;
+        // A backlog that the statistics know nothing of.
+        let fill = "ALTER TABLE job_run SET (autovacuum_enabled = false); \
+            INSERT INTO job_run (id, root_run_id, job_type, pool, status, readiness, priority, \
+                input, errors, tags, attempt, max_attempts, recoveries, fence) \
+            SELECT id, id, 'a', 'batch', \
+                CASE WHEN n % 10 = 0 THEN 'completed' ELSE 'pending' END, \
+                CASE n % 3 WHEN 0 THEN 'ready' WHEN 1 THEN 'scheduled' ELSE 'blocked' END, \
+                n % 5, '{}', '[]', '[]', 0, 1, 0, 0 \
+            FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 30000) AS n) AS runs";
+        db.execute_unprepared(fill).await.unwrap();
+        let plan = plan(&db, "EXPLAIN", "QUERY PLAN").await;
+        assert!(plan.contains("job_run_claim_idx"), "{plan}");
+        assert!(!plan.contains("Sort"), "{plan}");
+    });
+}
