@@ -7,6 +7,7 @@
 
 mod claim;
 mod dispatch;
+mod handover;
 mod pump;
 mod registration;
 mod settle;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
     QueryFilter, QueryOrder, QuerySelect,
@@ -14,24 +14,14 @@ use super::claim::ClaimedEvent;
 use super::dispatch::{
     Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, HeldByAggregate,
 };
+use super::handover::{deliveries_of, hosted_elsewhere, insert_deliveries};
 use crate::bridge::{self, Firing};
 use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
-use crate::events::entities::{domain_event, event_delivery, event_subscription};
-use crate::events::{ConsumerKind, EventOrdering, Tier};
+use crate::events::entities::{domain_event, event_delivery};
+use crate::events::{ConsumerKind, EventOrdering};
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
-
-/// A consumer that no worker has hosted for so long gets no further events.
-pub(crate) const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// A delivery row to be written.
-struct NewDelivery<'a> {
-    event: &'a ClaimedEvent,
-    kind: ConsumerKind,
-    name: String,
-    failure: Option<&'a Failure>,
-}
 
 /// Which consumers may not get further events of the batch's aggregates on the spot.
 pub(crate) async fn held_consumers(
@@ -283,122 +273,6 @@ pub(crate) async fn lock_events(
             .into_tuple::<i64>()
             .all(tx)
             .await?;
-    }
-    Ok(())
-}
-
-/// The consumers of the batch's event types that other processes host, as (event type, kind, name).
-async fn hosted_elsewhere(
-    tx: &DatabaseTransaction,
-    dialect: &dyn Dialect,
-    consumers: &Consumers,
-    batch: &[DispatchedEvent],
-) -> Result<Vec<(String, ConsumerKind, String)>, DbErr> {
-    let types: HashSet<&str> = batch
-        .iter()
-        .map(|it| it.event.record.event_type.as_str())
-        .collect();
-    let since = dialect.now_plus_seconds(-RETIREMENT.as_secs_f64());
-    let registered = event_subscription::Entity::find()
-        .filter(event_subscription::Column::EventType.is_in(types))
-        .filter(Expr::col(event_subscription::Column::SeenAt).gt(since))
-        .all(tx)
-        .await?;
-    Ok(registered
-        .into_iter()
-        .filter_map(|it| Some((it.event_type, ConsumerKind::from_name(&it.kind)?, it.name)))
-        .filter(|(_, kind, name)| !consumers.hosts(*kind, name))
-        .collect())
-}
-
-fn deliveries_of<'a>(
-    dispatched: &'a DispatchedEvent,
-    elsewhere: &[(String, ConsumerKind, String)],
-) -> Vec<NewDelivery<'a>> {
-    let event = &dispatched.event;
-    let failures = dispatched
-        .failures
-        .iter()
-        .map(|(name, failure)| NewDelivery {
-            event,
-            kind: ConsumerKind::Subscription,
-            name: name.clone(),
-            failure: Some(failure),
-        });
-    let held = dispatched.held.iter().map(|(kind, name)| NewDelivery {
-        event,
-        kind: *kind,
-        name: name.clone(),
-        failure: None,
-    });
-    let elsewhere = elsewhere
-        .iter()
-        .filter(|(event_type, kind, _)| {
-            let may_start_work = event.record.tier == Tier::Domain;
-            *event_type == event.record.event_type
-                && (*kind == ConsumerKind::Subscription || may_start_work)
-        })
-        .map(|(_, kind, name)| NewDelivery {
-            event,
-            kind: *kind,
-            name: name.clone(),
-            failure: None,
-        });
-    failures.chain(held).chain(elsewhere).collect()
-}
-
-async fn insert_deliveries(
-    tx: &DatabaseTransaction,
-    dialect: &dyn Dialect,
-    deliveries: &[NewDelivery<'_>],
-) -> Result<(), DbErr> {
-    const COLUMNS: [D; 12] = [
-        D::EventSeq,
-        D::Kind,
-        D::Subscription,
-        D::EventId,
-        D::AggregateType,
-        D::AggregateId,
-        D::Ordering,
-        D::Status,
-        D::Attempts,
-        D::AvailableAt,
-        D::ProcessedAt,
-        D::Error,
-    ];
-    for chunk in deliveries.chunks(rows_per_statement(dialect, COLUMNS.len() + 1)) {
-        let mut insert = Query::insert();
-        insert.into_table(event_delivery::Entity).columns(COLUMNS);
-        for it in chunk {
-            let record = &it.event.record;
-            let given_up = it.failure.is_some_and(|it| it.retry_after.is_none());
-            let delay = it.failure.and_then(|it| it.retry_after).unwrap_or_default();
-            let values: [SimpleExpr; 12] = [
-                record.seq.into(),
-                it.kind.as_str().into(),
-                it.name.as_str().into(),
-                record.id.as_uuid().into(),
-                record.aggregate_type.clone().into(),
-                record.aggregate_id.clone().into(),
-                it.event.ordering.as_str().into(),
-                if given_up { "failed" } else { "pending" }.into(),
-                i32::from(it.failure.is_some()).into(),
-                now_plus(dialect, delay),
-                if given_up {
-                    dialect.now()
-                } else {
-                    Expr::null()
-                },
-                it.failure.map(|it| it.error.clone()).into(),
-            ];
-            insert.values_panic(values);
-        }
-        insert.on_conflict(
-            OnConflict::columns([D::EventSeq, D::Kind, D::Subscription])
-                .do_nothing()
-                .to_owned(),
-        );
-        tx.execute(&insert).await?;
     }
     Ok(())
 }

@@ -1,0 +1,143 @@
+//! What did not succeed on the spot, as rows for later or for others.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
+
+use super::claim::ClaimedEvent;
+use super::dispatch::{Consumers, DispatchedEvent, Failure};
+use crate::database::{Dialect, now_plus, rows_per_statement};
+use crate::events::entities::event_delivery::{self, Column as D};
+use crate::events::entities::event_subscription;
+use crate::events::{ConsumerKind, Tier};
+
+/// A consumer that no worker has hosted for so long gets no further events.
+pub(crate) const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A delivery row to be written.
+pub(super) struct NewDelivery<'a> {
+    event: &'a ClaimedEvent,
+    kind: ConsumerKind,
+    name: String,
+    pub(super) failure: Option<&'a Failure>,
+}
+
+/// The consumers of the batch's event types that other processes host, as (event type, kind, name).
+pub(super) async fn hosted_elsewhere(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    consumers: &Consumers,
+    batch: &[DispatchedEvent],
+) -> Result<Vec<(String, ConsumerKind, String)>, DbErr> {
+    let types: HashSet<&str> = batch
+        .iter()
+        .map(|it| it.event.record.event_type.as_str())
+        .collect();
+    let since = dialect.now_plus_seconds(-RETIREMENT.as_secs_f64());
+    let registered = event_subscription::Entity::find()
+        .filter(event_subscription::Column::EventType.is_in(types))
+        .filter(Expr::col(event_subscription::Column::SeenAt).gt(since))
+        .all(tx)
+        .await?;
+    Ok(registered
+        .into_iter()
+        .filter_map(|it| Some((it.event_type, ConsumerKind::from_name(&it.kind)?, it.name)))
+        .filter(|(_, kind, name)| !consumers.hosts(*kind, name))
+        .collect())
+}
+
+/// The rows that a dispatched event leaves behind.
+pub(super) fn deliveries_of<'a>(
+    dispatched: &'a DispatchedEvent,
+    elsewhere: &[(String, ConsumerKind, String)],
+) -> Vec<NewDelivery<'a>> {
+    let event = &dispatched.event;
+    let failures = dispatched
+        .failures
+        .iter()
+        .map(|(name, failure)| NewDelivery {
+            event,
+            kind: ConsumerKind::Subscription,
+            name: name.clone(),
+            failure: Some(failure),
+        });
+    let held = dispatched.held.iter().map(|(kind, name)| NewDelivery {
+        event,
+        kind: *kind,
+        name: name.clone(),
+        failure: None,
+    });
+    let elsewhere = elsewhere
+        .iter()
+        .filter(|(event_type, kind, _)| {
+            let may_start_work = event.record.tier == Tier::Domain;
+            *event_type == event.record.event_type
+                && (*kind == ConsumerKind::Subscription || may_start_work)
+        })
+        .map(|(_, kind, name)| NewDelivery {
+            event,
+            kind: *kind,
+            name: name.clone(),
+            failure: None,
+        });
+    failures.chain(held).chain(elsewhere).collect()
+}
+
+/// Writes the rows; those that are there already stay as they are.
+pub(super) async fn insert_deliveries(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    deliveries: &[NewDelivery<'_>],
+) -> Result<(), DbErr> {
+    const COLUMNS: [D; 12] = [
+        D::EventSeq,
+        D::Kind,
+        D::Subscription,
+        D::EventId,
+        D::AggregateType,
+        D::AggregateId,
+        D::Ordering,
+        D::Status,
+        D::Attempts,
+        D::AvailableAt,
+        D::ProcessedAt,
+        D::Error,
+    ];
+    for chunk in deliveries.chunks(rows_per_statement(dialect, COLUMNS.len() + 1)) {
+        let mut insert = Query::insert();
+        insert.into_table(event_delivery::Entity).columns(COLUMNS);
+        for it in chunk {
+            let record = &it.event.record;
+            let given_up = it.failure.is_some_and(|it| it.retry_after.is_none());
+            let delay = it.failure.and_then(|it| it.retry_after).unwrap_or_default();
+            let values: [SimpleExpr; 12] = [
+                record.seq.into(),
+                it.kind.as_str().into(),
+                it.name.as_str().into(),
+                record.id.as_uuid().into(),
+                record.aggregate_type.clone().into(),
+                record.aggregate_id.clone().into(),
+                it.event.ordering.as_str().into(),
+                if given_up { "failed" } else { "pending" }.into(),
+                i32::from(it.failure.is_some()).into(),
+                now_plus(dialect, delay),
+                if given_up {
+                    dialect.now()
+                } else {
+                    Expr::null()
+                },
+                it.failure.map(|it| it.error.clone()).into(),
+            ];
+            insert.values_panic(values);
+        }
+        insert.on_conflict(
+            OnConflict::columns([D::EventSeq, D::Kind, D::Subscription])
+                .do_nothing()
+                .to_owned(),
+        );
+        tx.execute(&insert).await?;
+    }
+    Ok(())
+}
