@@ -245,7 +245,19 @@ fn a_package_is_adopted_without_a_touch_of_main() {
     session.write("src/main.rs", "fn main() {}\n");
     session.run("");
     session.run("init --runtime registry:0.1");
-    session.show("Cargo.toml");
+    let manifest = session.read("Cargo.toml");
+    assert!(
+        manifest.starts_with("# mine\n[package]\nname = \"shop\"\n"),
+        "{manifest}"
+    );
+    assert!(
+        manifest.contains("\nentity = { path = \"entity\" }\n"),
+        "{manifest}"
+    );
+    assert!(
+        manifest.ends_with("\n[workspace]\nmembers = [\"entity\", \"migration\"]\n"),
+        "{manifest}"
+    );
     session.show("codegen.yaml");
     session.show("src/lib.rs");
     session.show("src/main.rs");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::line::{Line, Piece, SETTINGS, Wrong, nearest};
-use crate::definition::{Problem, Span};
+use crate::definition::{FieldKind, Problem, Span};
 
 /// One word of `entity new`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,10 +62,6 @@ pub struct RelationWord {
     pub on_delete: Option<String>,
 }
 
-const TYPES: [&str; 14] = [
-    "string", "text", "integer", "bigint", "decimal", "float", "boolean", "uuid", "date", "time",
-    "datetime", "json", "enum", "bytes",
-];
 const RELATIONS: [&str; 3] = ["belongs_to", "has_many", "has_one"];
 const FLAGS: [&str; 5] = ["optional", "nullable", "required", "unique", "index"];
 
@@ -136,8 +132,9 @@ fn one_word(line: &mut Line, name: &Piece<'_>, rest: &[Piece<'_>]) -> Option<Ent
     if let Some(kind) = RELATIONS.into_iter().find(|it| *it == ty.text) {
         return Some(EntityWord::Relation(relation(line, name, kind, modifiers)));
     }
-    let Some(known) = TYPES.into_iter().find(|it| *it == ty.text) else {
-        line.wrong(unknown_type(ty, TYPES.iter().chain(&RELATIONS).copied()));
+    let types = FieldKind::WORDS.map(|it| it.0);
+    let Some(known) = types.into_iter().find(|it| *it == ty.text) else {
+        line.wrong(unknown_type(ty, types.into_iter().chain(RELATIONS)));
         return None;
     };
     field(line, name, known, ty, modifiers).map(EntityWord::Field)

@@ -1,6 +1,6 @@
 //! The words as a source file of their own, so that a wrong one is underlined like a wrong definition.
 
-use crate::definition::{Problem, SourceId, Sources, Span, Spanned};
+use crate::definition::{self, Problem, SourceId, Sources, Span, Spanned};
 use crate::model::{Name, name};
 
 /// Modifiers of a field or a relation that have a value.
@@ -151,11 +151,6 @@ fn pieces(id: SourceId, start: usize, word: &str) -> Vec<Piece<'_>> {
 
 /// The candidate that a misspelt word was probably meant to be.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|it| (strsim::damerau_levenshtein(&word, it), it))
-        .filter(|(distance, it)| *distance <= 1 + it.len().max(word.len()) / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, it)| it)
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    definition::nearest(word, &candidates)
 }

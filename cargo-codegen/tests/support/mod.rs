@@ -110,9 +110,13 @@ impl Session {
         fs_err::remove_file(self.current.join(path)).expect("removed");
     }
 
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs_err::read_to_string(self.current.join(path)).expect("read")
+    }
+
     /// Writes a file's content down.
     pub(crate) fn show(&mut self, path: &str) {
-        let text = fs_err::read_to_string(self.current.join(path)).expect("read");
+        let text = self.read(path);
         let _ = writeln!(self.transcript, "$ cat {path}\n{text}");
     }
 
