@@ -68,6 +68,7 @@ fn demo(arguments: &Arguments) -> Result<()> {
         "Build",
         "SeaORM and axum take a few minutes the first time",
     );
+    tool::pin_dependencies(&workspace)?;
     let binary = build::app(&workspace, "crm")?;
 
     let database = match arguments.database {
