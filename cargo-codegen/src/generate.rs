@@ -251,6 +251,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     outputs.extend(rendered.outputs);
     let mut edits = addition.edits.clone();
     edits.extend(rendered.edits);
+    let edits = workspace::edit::declared(edits, input.files).map_err(Failure::other)?;
     (input.stage)("formatting and comparing");
     let mut set = changeset::plan(changeset::Request {
         files: input.files,

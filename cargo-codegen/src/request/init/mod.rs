@@ -45,7 +45,6 @@ pub fn init(site: &Site, arguments: &InitArguments) -> Result<Addition, Failure>
     let packages = site.packages();
     let roles = detect::roles(packages, arguments)?;
     detect::check_versions(packages)?;
-    let root_manifest = read("Cargo.toml")?.unwrap_or_default();
     let databases = if arguments.databases.is_empty() {
         vec![Database::Sqlite, Database::Postgres]
     } else {
@@ -63,12 +62,9 @@ pub fn init(site: &Site, arguments: &InitArguments) -> Result<Addition, Failure>
         kind: OutputKind::Owned,
         content: config_text(&scaffold, &roles, state)?,
     });
-    packages::entity(&scaffold, &roles, &root_manifest, &mut addition)?;
-    packages::migration(&scaffold, &roles, &root_manifest, &mut addition)?;
+    packages::entity(&scaffold, &roles, &mut addition)?;
+    packages::migration(&scaffold, &roles, &mut addition)?;
     packages::app_dependencies(&scaffold, &roles, &arguments.runtime, &mut addition)?;
-    if packages::declares_dependencies(&root_manifest) {
-        packages::declare(&mut addition);
-    }
     if let RuntimeSource::Vendored(dir) = &arguments.runtime {
         addition.edits.push(member(dir));
     }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::model::RuntimeSource;
 use crate::render;
 use crate::request::Addition;
-use crate::workspace::{Disk, Files as _, Package, edit};
+use crate::workspace::{Disk, Files as _, Package};
 
 /// What only the scaffolded `main` needs.
 const OF_MAIN: [&str; 3] = ["anyhow", "dotenvy", "tracing-subscriber"];
@@ -95,7 +95,6 @@ fn one_line(spec: &str) -> String {
 pub(super) fn entity(
     scaffold: &Scaffold,
     roles: &Roles<'_>,
-    root_manifest: &str,
     addition: &mut Addition,
 ) -> Result<(), Failure> {
     let dependencies = scaffold.dependencies("entity/Cargo.toml", false)?;
@@ -106,7 +105,7 @@ pub(super) fn entity(
                 .extend(dependencies.iter().map(|it| dependency(package, it, false)));
         }
         None => {
-            new_package(scaffold, "entity", &dependencies, root_manifest, addition)?;
+            new_package(scaffold, "entity", &dependencies, addition);
         }
     }
     Ok(())
@@ -116,7 +115,6 @@ pub(super) fn entity(
 pub(super) fn migration(
     scaffold: &Scaffold,
     roles: &Roles<'_>,
-    root_manifest: &str,
     addition: &mut Addition,
 ) -> Result<(), Failure> {
     let dependencies = scaffold.dependencies("migration/Cargo.toml", false)?;
@@ -131,13 +129,7 @@ pub(super) fn migration(
             );
         }
         None => {
-            new_package(
-                scaffold,
-                "migration",
-                &dependencies,
-                root_manifest,
-                addition,
-            )?;
+            new_package(scaffold, "migration", &dependencies, addition);
         }
     }
     Ok(())
@@ -152,28 +144,24 @@ fn dependency(package: &Package, (name, spec): &(String, String), dev: bool) -> 
     }
 }
 
-/// A package of the scaffold, whose manifest inherits only what the workspace in hand declares.
+/// A package of the scaffold, whose manifest inherits nothing but dependencies.
 fn new_package(
     scaffold: &Scaffold,
     name: &str,
     dependencies: &[(String, String)],
-    root_manifest: &str,
     addition: &mut Addition,
-) -> Result<(), Failure> {
-    let mut manifest = format!(
+) {
+    let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\n"
     );
     let path = Utf8PathBuf::from(format!("{name}/Cargo.toml"));
-    for (dependency, spec) in dependencies {
-        let edit = Edit::Dependency {
-            file: path.clone(),
-            name: dependency.clone(),
-            spec: spec.clone(),
-            dev: false,
-        };
-        let edited = edit::apply(&manifest, &edit, Some(root_manifest)).map_err(Failure::other)?;
-        manifest = edited.unwrap_or(manifest);
-    }
+    let edits = dependencies.iter().map(|(name, spec)| Edit::Dependency {
+        file: path.clone(),
+        name: name.clone(),
+        spec: spec.clone(),
+        dev: false,
+    });
+    addition.edits.extend(edits);
     addition.outputs.push(owned(path, manifest));
     let sources = Utf8PathBuf::from(format!("{name}/src"));
     for (path, content) in &scaffold.files {
@@ -182,7 +170,6 @@ fn new_package(
         }
     }
     addition.edits.push(member(Utf8Path::new(name)));
-    Ok(())
 }
 
 fn owned(path: Utf8PathBuf, content: String) -> Output {
@@ -223,37 +210,6 @@ pub(super) fn app_dependencies(
         addition.edits.push(dependency(app, &entry, false));
     }
     Ok(())
-}
-
-/// Whether the workspace keeps its dependencies in one table.
-pub(super) fn declares_dependencies(root_manifest: &str) -> bool {
-    let document: Option<DocumentMut> = root_manifest.parse().ok();
-    document.is_some_and(|it| {
-        let table = it.get("workspace").and_then(|it| it.get("dependencies"));
-        table.is_some_and(Item::is_table_like)
-    })
-}
-
-/// Puts what the packages depend on into the workspace's table first, from which they then inherit.
-pub(super) fn declare(addition: &mut Addition) {
-    let mut declared = Vec::new();
-    for edit in &addition.edits {
-        let Edit::Dependency {
-            file, name, spec, ..
-        } = edit
-        else {
-            continue;
-        };
-        let dir = file.parent().unwrap_or(Utf8Path::new(""));
-        let up = "../".repeat(dir.components().count());
-        declared.push(Edit::WorkspaceDependency {
-            file: "Cargo.toml".into(),
-            name: name.clone(),
-            spec: spec.replace(&format!("path = \"{up}"), "path = \""),
-        });
-    }
-    declared.append(&mut addition.edits);
-    addition.edits = declared;
 }
 
 /// The modules of the app, with `state` and `context` where they are missing. Gives the state's module.

@@ -4,6 +4,7 @@
 //! ending included, and refuses rather than guesses.
 
 mod config;
+mod declared;
 mod dependency;
 mod lines;
 mod list;
@@ -16,6 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::rust_file::RustFile;
 use super::{FileError, Files};
 use crate::changeset::Edit;
+pub use declared::declared;
 pub(crate) use lines::dominant_ending;
 
 /// The edited text, or `None` if there is nothing to do.
