@@ -60,44 +60,117 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
 
 /// The payload field's value, from a column of the row.
 fn expression(row: &str, payload: &PayloadField, column: &Field) -> String {
-    let path = format!("{row}.{}", column.name.ident);
-    let Some(convert) = conversion(&payload.ty, &column.ty) else {
-        let value = if is_copy(&payload.ty) {
-            path
-        } else {
-            format!("{path}.clone()")
-        };
-        return match (column.nullable, payload.nullable) {
-            (false, true) => format!("Some({value})"),
-            _ => value,
-        };
-    };
-    match (column.nullable, payload.nullable) {
-        (true, _) => format!("{path}.as_ref().map(|it| {})", convert("it", "*it")),
-        (false, true) => format!("Some({})", convert(&path, &path)),
-        (false, false) => convert(&path, &path),
+    let value = format!("{row}.{}", column.name.ident);
+    let convert = conversion(&payload.ty, &column.ty);
+    match (column.nullable, payload.nullable, convert) {
+        (false, false, convert) => convert.apply(&value),
+        (false, true, convert) => format!("Some({})", convert.apply(&value)),
+        // The definitions are refused if the payload of a nullable column is not nullable.
+        (true, _, Convert::Function(function)) => format!("{value}.map({function})"),
+        (true, _, Convert::Method(method)) => format!("{value}.map(|it| it.{method}())"),
+        (true, _, same) => same.apply(&value),
     }
 }
 
-/// From a place and its value to an expression.
-type Convert = fn(&str, &str) -> String;
+/// How a column's value becomes another payload value. Every column type that needs one is `Copy`.
+#[derive(Debug, Clone, Copy)]
+enum Convert {
+    Copy,
+    Clone,
+    Function(&'static str),
+    Method(&'static str),
+}
 
-/// How a column's type becomes another payload type; `None` where the two are the same.
-fn conversion(payload: &PayloadType, column: &FieldType) -> Option<Convert> {
+impl Convert {
+    fn apply(self, value: &str) -> String {
+        match self {
+            Self::Copy => value.to_owned(),
+            Self::Clone => format!("{value}.clone()"),
+            Self::Function(function) => format!("{function}({value})"),
+            Self::Method(method) => format!("{value}.{method}()"),
+        }
+    }
+}
+
+fn conversion(payload: &PayloadType, column: &FieldType) -> Convert {
     match (payload, column) {
-        (PayloadType::String, FieldType::Enum { .. }) => {
-            Some(|place, _| format!("{place}.to_value()"))
-        }
+        (PayloadType::String, FieldType::Enum { .. }) => Convert::Method("to_value"),
         (PayloadType::String, FieldType::Uuid | FieldType::Decimal { .. }) => {
-            Some(|place, _| format!("{place}.to_string()"))
+            Convert::Method("to_string")
         }
-        (PayloadType::Integer, FieldType::Integer) => {
-            Some(|_, value| format!("i64::from({value})"))
-        }
-        (PayloadType::Number, FieldType::Integer) => Some(|_, value| format!("f64::from({value})")),
+        (PayloadType::Integer, FieldType::Integer) => Convert::Function("i64::from"),
+        (PayloadType::Number, FieldType::Integer) => Convert::Function("f64::from"),
         (PayloadType::Decimal, FieldType::Integer | FieldType::BigInt) => {
-            Some(|_, value| format!("{value}.into()"))
+            Convert::Function("rust_decimal::Decimal::from")
         }
-        _ => None,
+        _ if is_copy(payload) => Convert::Copy,
+        _ => Convert::Clone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Constraints, FieldOrigin, Name};
+
+    fn value(column: FieldType, nullable: bool, payload: PayloadType, optional: bool) -> String {
+        let column = Field {
+            name: Name::new("type"),
+            ty: column,
+            nullable,
+            required: !nullable,
+            default: None,
+            unique: false,
+            index: false,
+            constraints: Constraints::default(),
+            description: None,
+            origin: FieldOrigin::Declared,
+        };
+        let payload = PayloadField {
+            name: Name::new("kind"),
+            ty: payload,
+            nullable: optional,
+            description: None,
+        };
+        expression("row", &payload, &column)
+    }
+
+    #[test]
+    fn a_column_becomes_the_payloads_type() {
+        use FieldType::{BigInt, Integer, Text, Uuid};
+        assert_eq!(value(Uuid, false, PayloadType::Uuid, false), "row.r#type");
+        assert_eq!(
+            value(Text, false, PayloadType::String, false),
+            "row.r#type.clone()"
+        );
+        assert_eq!(
+            value(Integer, false, PayloadType::Integer, false),
+            "i64::from(row.r#type)"
+        );
+        assert_eq!(
+            value(BigInt, false, PayloadType::Decimal, false),
+            "rust_decimal::Decimal::from(row.r#type)"
+        );
+    }
+
+    #[test]
+    fn null_stays_null_and_a_value_becomes_some() {
+        use FieldType::{Integer, Text, Uuid};
+        assert_eq!(
+            value(Text, true, PayloadType::String, true),
+            "row.r#type.clone()"
+        );
+        assert_eq!(
+            value(Integer, true, PayloadType::Number, true),
+            "row.r#type.map(f64::from)"
+        );
+        assert_eq!(
+            value(Uuid, true, PayloadType::String, true),
+            "row.r#type.map(|it| it.to_string())"
+        );
+        assert_eq!(
+            value(Uuid, false, PayloadType::String, true),
+            "Some(row.r#type.to_string())"
+        );
     }
 }
