@@ -4,7 +4,7 @@ mod ask;
 mod changes;
 pub mod diagnostics;
 mod human;
-mod json;
+pub mod json;
 mod outcome;
 mod progress;
 mod views;
