@@ -13,13 +13,14 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, SqlErr, Statement,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 use uuid::Uuid;
 
 use crate::database::{Dialect, LockName, begin, dialect, literal};
 
 use super::Collision;
+use super::cancel::request_cancellation;
 use super::complete::cancel_waiting;
 use super::entities::job_run;
 
@@ -76,67 +77,8 @@ pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
     Ok(admitted)
 }
 
-/// Hands a key that its holder has given up in this transaction to the next run that waits for it.
-pub(crate) async fn release(tx: &DatabaseTransaction, key: &str) -> Result<bool, DbErr> {
-    use job_run::Column as C;
-
-    let next = waiting("blocked")
-        .column(C::Id)
-        .and_where(C::ConcurrencyKey.eq(key))
-        .order_by(C::Priority, Order::Desc)
-        .order_by(C::RunAt, Order::Asc)
-        .order_by(C::Id, Order::Asc)
-        .limit(1)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .to_owned();
-    let holder = sea_orm::sea_query::Alias::new("holder");
-    let taken = Query::select()
-        .expr(Expr::val(1))
-        .from_as(job_run::Entity, holder.clone())
-        .and_where(Expr::col((holder, C::ActiveKey)).eq(key))
-        .to_owned();
-    let update = Query::update()
-        .table(job_run::Entity)
-        .value(C::Readiness, "ready")
-        .value(C::ActiveKey, key)
-        .and_where(C::Id.in_subquery(next))
-        .and_where(Expr::exists(taken).not())
-        .to_owned();
-    Ok(tx.execute(&update).await?.rows_affected() > 0)
-}
-
-/// Releases keys that nobody holds though runs wait for them: what a crash between two decisions leaves behind.
-pub(crate) async fn release_orphaned_keys(db: &DatabaseConnection) -> Result<bool, DbErr> {
-    // Steps from key to key through the index, however many runs wait for each.
-    const ORPHANED_KEYS: &str = "\
-        WITH RECURSIVE waiting (concurrency_key) AS ( \
-            SELECT MIN(concurrency_key) FROM job_run \
-            WHERE status = 'pending' AND readiness = 'blocked' \
-            UNION ALL \
-            SELECT (SELECT MIN(run.concurrency_key) FROM job_run AS run \
-                    WHERE run.status = 'pending' AND run.readiness = 'blocked' \
-                      AND run.concurrency_key > waiting.concurrency_key) \
-            FROM waiting WHERE waiting.concurrency_key IS NOT NULL) \
-        SELECT concurrency_key FROM waiting \
-        WHERE concurrency_key IS NOT NULL \
-          AND NOT EXISTS (SELECT 1 FROM job_run WHERE active_key = waiting.concurrency_key)";
-    let rows = db
-        .query_all_raw(Statement::from_string(
-            db.get_database_backend(),
-            ORPHANED_KEYS,
-        ))
-        .await?;
-    let mut any = false;
-    for row in rows {
-        let key: String = row.try_get("", "concurrency_key")?;
-        let tx = begin(db).await?;
-        any |= release(&tx, &key).await?;
-        tx.commit().await?;
-    }
-    Ok(any)
-}
-
-fn waiting(readiness: &'static str) -> SelectStatement {
+/// The pending runs of a readiness.
+pub(super) fn waiting(readiness: &'static str) -> SelectStatement {
     use job_run::Column as C;
 
     Query::select()
@@ -349,30 +291,6 @@ async fn replace(
     }
     cancel_waiting(tx, superseded, &reason).await?;
     Ok(free)
-}
-
-/// Asks the worker of a running run to stop it. Returns whether it was running.
-pub(crate) async fn request_cancellation(
-    conn: &impl ConnectionTrait,
-    id: Uuid,
-    reason: &str,
-) -> Result<bool, DbErr> {
-    use job_run::Column as C;
-
-    let update = Query::update()
-        .table(job_run::Entity)
-        .value(
-            C::CancelRequestedAt,
-            Expr::from(sea_orm::sea_query::Func::coalesce([
-                Expr::col(C::CancelRequestedAt),
-                dialect(conn)?.now(),
-            ])),
-        )
-        .value(C::Error, reason)
-        .and_where(C::Id.eq(id))
-        .and_where(Expr::col(C::Status).eq(literal("running")))
-        .to_owned();
-    Ok(conn.execute(&update).await?.rows_affected() > 0)
 }
 
 async fn set_readiness(

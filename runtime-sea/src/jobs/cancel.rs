@@ -1,13 +1,14 @@
 //! Cancelling a run.
 
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use uuid::Uuid;
 
-use crate::database::{begin, literal};
+use crate::database::{begin, dialect, literal};
 
 use super::complete::cancel_waiting;
 use super::entities::job_run;
-use super::{RunId, RunStatus, admit};
+use super::{RunId, RunStatus, release};
 
 /// What a cancellation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,10 @@ pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancell
         if waits.is_some() {
             let keys = cancel_waiting(&tx, [id.0], REASON).await?;
             for key in &keys {
-                admit::release(&tx, key).await?;
+                release::release(&tx, key).await?;
             }
             tx.commit().await?;
-        } else if admit::request_cancellation(&tx, id.0, REASON).await? {
+        } else if request_cancellation(&tx, id.0, REASON).await? {
             tx.commit().await?;
             return Ok(Cancelled::Requested);
         } else {
@@ -56,4 +57,28 @@ pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancell
             _ => {}
         }
     }
+}
+
+/// Asks the worker of a running run to stop it. Returns whether it was running.
+pub(crate) async fn request_cancellation(
+    conn: &impl ConnectionTrait,
+    id: Uuid,
+    reason: &str,
+) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(
+            C::CancelRequestedAt,
+            Expr::from(Func::coalesce([
+                Expr::col(C::CancelRequestedAt),
+                dialect(conn)?.now(),
+            ])),
+        )
+        .value(C::Error, reason)
+        .and_where(C::Id.eq(id))
+        .and_where(Expr::col(C::Status).eq(literal("running")))
+        .to_owned();
+    Ok(conn.execute(&update).await?.rows_affected() > 0)
 }

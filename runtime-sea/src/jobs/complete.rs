@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::database::{Completion, Dialect, begin, dialect, literal, now_plus};
 
-use super::admit;
 use super::context::Claim;
 use super::entities::job_run;
 use super::record::AttemptError;
+use super::release;
 
 /// The most that an error or a backtrace may take.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -88,7 +88,7 @@ pub(crate) async fn write(
         }
     }
     for key in free_keys {
-        written.released |= admit::release(&tx, &key).await?;
+        written.released |= release::release(&tx, &key).await?;
     }
     tx.commit().await?;
     Ok(written)

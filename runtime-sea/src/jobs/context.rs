@@ -20,7 +20,8 @@ use crate::database::begin;
 
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
-use super::start::{Parent, PreparedRun, storable_json};
+use super::json::storable_json;
+use super::start::{Parent, PreparedRun};
 use super::step::{self, StepResult};
 use super::{JobError, JobHandler, RunId, StartError, StartOptions};
 

@@ -12,7 +12,7 @@ use crate::database::{Dialect, begin, dialect, literal};
 use super::complete::{over, stored};
 use super::entities::{job_run, job_worker};
 use super::record::AttemptError;
-use super::{RunStatus, admit};
+use super::{RunStatus, release};
 
 const BATCH: u64 = 500;
 
@@ -133,7 +133,7 @@ async fn take_over(
         if let Some(row) = tx.query_one(&update).await? {
             let key: Option<String> = row.try_get("", "concurrency_key")?;
             if let Some(key) = key {
-                admit::release(tx, &key).await?;
+                release::release(tx, &key).await?;
             }
         }
         return Ok(false);

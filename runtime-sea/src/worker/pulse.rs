@@ -17,7 +17,7 @@ use crate::Runtime;
 use crate::database::{Dialect, dialect, literal, now_plus};
 use crate::jobs::complete::{self, Ending};
 use crate::jobs::entities::{job_run, job_worker};
-use crate::jobs::{admit, rescue};
+use crate::jobs::{admit, release, rescue};
 
 use super::builder::Settings;
 use super::running::{Running, StopReason};
@@ -207,7 +207,7 @@ async fn maintenance(
         let result = async {
             if with_jobs {
                 let rescued = rescue::rescue(db, settings.max_recoveries).await?;
-                let released = admit::release_orphaned_keys(db).await?;
+                let released = release::release_orphaned_keys(db).await?;
                 if rescued != rescue::Rescued::default() {
                     tracing::warn!(
                         taken_over = rescued.taken_over,
