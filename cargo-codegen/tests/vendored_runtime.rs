@@ -47,7 +47,9 @@ fn vendored_manifest() -> String {
 
     let dependencies = manifest["dependencies"].as_table_mut().unwrap();
     inherit(dependencies, workspace["dependencies"].as_table().unwrap());
-    manifest.remove("dev-dependencies");
+    for tests in ["dev-dependencies", "test", "bench", "example"] {
+        manifest.remove(tests);
+    }
     let mut lints = workspace["lints"].as_table().unwrap().clone();
     for (_, group) in lints.iter_mut() {
         for (mut lint, _) in group.as_table_mut().unwrap().iter_mut() {
