@@ -1,7 +1,73 @@
-//! Durable events and jobs on SeaORM.
+//! Durable events and jobs on SeaORM, in the application's own database.
 //!
-//! [`Runtime`] ties a process's handles together: [`Runtime::jobs`] starts and queries runs, [`Runtime::worker`] builds
-//! the worker that executes them.
+//! [`Runtime`] ties a process's handles together: [`Runtime::events`] publishes and queries events,
+//! [`Runtime::jobs`] starts and queries runs, [`Runtime::worker`] builds the worker that delivers the ones and
+//! executes the others.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use std::time::Duration;
+//!
+//! use runtime_sea::{
+//!     Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, Retry, Runtime, begin, connect,
+//! };
+//! use serde::{Deserialize, Serialize};
+//! use tokio_util::sync::CancellationToken;
+//! use uuid::Uuid;
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct ContactCreated {
+//!     contact_id: Uuid,
+//! }
+//!
+//! impl Event for ContactCreated {
+//!     const TYPE: &'static str = "contact_created";
+//!     const ROUTE: EventRoute = EventRoute::change("contact");
+//! }
+//!
+//! struct Welcome;
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct WelcomeInput {
+//!     contact_id: Uuid,
+//! }
+//!
+//! impl JobHandler for Welcome {
+//!     const TYPE: &'static str = "welcome";
+//!     type Input = WelcomeInput;
+//!     type Output = ();
+//!
+//!     fn policy() -> JobPolicy<WelcomeInput> {
+//!         JobPolicy::<WelcomeInput>::new()
+//!             .retry(Retry::exponential(5, Duration::from_secs(1)))
+//!             .on::<ContactCreated>(|event| {
+//!                 Some(WelcomeInput { contact_id: event.payload.contact_id })
+//!             })
+//!     }
+//!
+//!     async fn run(&self, ctx: &JobContext, input: WelcomeInput) -> JobResult<()> {
+//!         // Not executed again once it has succeeded, whatever happens to this attempt.
+//!         ctx.step("send", async || Ok::<_, Infallible>(input.contact_id)).await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = connect("sqlite://crm.db?mode=rwc").await?;
+//! let runtime = Runtime::new(db.clone());
+//!
+//! let contact_id = Uuid::now_v7();
+//! let tx = begin(&db).await?;
+//! runtime.events().publish(&tx, contact_id, ContactCreated { contact_id }).await?;
+//! tx.commit().await?;
+//!
+//! let worker = runtime.worker().job(Welcome).build()?;
+//! worker.run(CancellationToken::new()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The tables come from [`migration`], which an application's own migrations call.
 
 pub mod bridge;
 #[cfg(feature = "cli")]

@@ -52,15 +52,14 @@ pub fn tour(parent: &Utf8Path) -> Result<()> {
         } else if command == "cargo run -- serve" {
             serve(&dir, &environment)?;
         } else if command.starts_with("cargo install --path") {
-            // The reader's home is not ours to change: the tool is taken from the build directory instead.
-            tool::binary()?;
+            install(&command, &parent.join("tools"))?;
             dir = parent.to_owned();
         } else {
             let (line, next) = match command.split_once(" && cd ") {
                 Some((line, next)) => (line, Some(next)),
                 None => (command.as_str(), None),
             };
-            shell(&dir, line, &environment)?;
+            shell(&dir, line, &parent.join("tools/bin"), &environment)?;
             if let Some(next) = next {
                 dir = dir.join(next);
                 tool::pin_dependencies(&dir)?;
@@ -72,10 +71,25 @@ pub fn tour(parent: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-fn shell(dir: &Utf8Path, line: &str, environment: &[(String, String)]) -> Result<()> {
-    let bin = tool::binary()?
-        .parent()
-        .context("the binary has no directory")?;
+/// The reader's home is not ours to change, and an optimised build is of no use here.
+fn install(command: &str, root: &Utf8Path) -> Result<()> {
+    let words = command.split_whitespace().skip(1);
+    tool::run(
+        tool::cargo()
+            .current_dir(tool::repository())
+            .args(words)
+            .args(["--debug", "--quiet", "--root", root.as_str()])
+            .args(["--target-dir", tool::target_dir().as_str()]),
+    )?;
+    Ok(())
+}
+
+fn shell(
+    dir: &Utf8Path,
+    line: &str,
+    bin: &Utf8Path,
+    environment: &[(String, String)],
+) -> Result<()> {
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
     for attempt in ["first", "second"] {
         tool::run(
