@@ -134,14 +134,21 @@ impl Failure {
         }
     }
 
-    /// The errors below it, outermost first.
+    /// The errors below it, outermost first, without those that the message tells already.
     pub fn causes(&self) -> Vec<String> {
         let Self::Other(error) = self else {
             return Vec::new();
         };
-        std::iter::successors(error.source(), |it| it.source())
-            .map(ToString::to_string)
-            .collect()
+        let mut told = self.to_string();
+        let mut causes = Vec::new();
+        for cause in std::iter::successors(error.source(), |it| it.source()) {
+            let cause = cause.to_string();
+            if !told.contains(&cause) {
+                told.clone_from(&cause);
+                causes.push(cause);
+            }
+        }
+        causes
     }
 }
 
@@ -206,5 +213,28 @@ fn count_files(count: usize, one: &str, many: &str, what: &str) -> String {
     match count {
         1 => format!("1 {one} {what}"),
         n => format!("{n} {many} {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Nested {
+        #[error("cannot run `cargo metadata`: {0}")]
+        Told(#[source] std::io::Error),
+        #[error("cannot run `cargo metadata`")]
+        Untold(#[source] std::io::Error),
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || std::io::Error::other("no such program");
+        assert!(Failure::other(Nested::Told(cause())).causes().is_empty());
+        assert_eq!(
+            Failure::other(Nested::Untold(cause())).causes(),
+            ["no such program"]
+        );
     }
 }
