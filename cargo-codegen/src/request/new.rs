@@ -1,8 +1,10 @@
 //! `new`.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use toml_edit::DocumentMut;
 
 use super::Addition;
+use crate::changeset::Output;
 use crate::failure::Failure;
 use crate::generate::Site;
 use crate::model::{Database, Name, RuntimeSource};
@@ -29,13 +31,26 @@ pub fn new_workspace(
         .map_err(Failure::other)?
         .is_some();
     if !ours && !is_free(site.root())? {
+        let help = if site.root().join("Cargo.toml").is_file() {
+            format!("choose another directory, or adopt it: cd {dir} && cargo codegen init")
+        } else {
+            "choose another directory".to_owned()
+        };
         return Err(Failure::workspace(
             format!("{dir} is there and not empty"),
-            format!("choose another directory, or adopt it: cd {dir} && cargo codegen init"),
+            help,
         ));
     }
     let outputs =
         render::scaffold::new_workspace(&package, databases, runtime).map_err(Failure::other)?;
+    if !ours && declares(&outputs, &package) {
+        return Err(Failure::usage(
+            format!(
+                "`{package}` cannot name the app's package: the app depends on a package of this name"
+            ),
+            "choose another name for the directory",
+        ));
+    }
     let next = if ours {
         Vec::new()
     } else {
@@ -141,6 +156,19 @@ fn is_free(root: &Utf8Path) -> Result<bool, Failure> {
     }
 }
 
+/// Whether the new workspace has a dependency of this name, as Rust code calls it.
+fn declares(outputs: &[Output], package: &str) -> bool {
+    let ident = |name: &str| name.replace('-', "_").to_ascii_lowercase();
+    let manifest = outputs.iter().find(|it| it.path == "Cargo.toml");
+    manifest
+        .and_then(|it| it.content.parse::<DocumentMut>().ok())
+        .and_then(|it| {
+            let table = it.get("workspace")?.get("dependencies")?.as_table_like()?;
+            Some(table.iter().any(|(name, _)| ident(name) == ident(package)))
+        })
+        .unwrap_or_default()
+}
+
 /// The rules of `cargo new`.
 fn package_name(root: &Utf8Path) -> Result<String, Failure> {
     const TAKEN: [&str; 12] = [
@@ -216,6 +244,23 @@ mod tests {
         assert_eq!(relative(from, Utf8Path::new("/home/me/rt")), "../rt");
         assert_eq!(relative(from, Utf8Path::new("/srv/rt")), "../../../srv/rt");
         assert_eq!(relative(from, Utf8Path::new("/home/me/shop/rt")), "rt");
+    }
+
+    #[test]
+    fn g14_a_directory_named_as_a_dependency_is_refused() {
+        let new = |dir: &str| {
+            let dir = Utf8PathBuf::try_from(std::env::temp_dir())
+                .expect("UTF-8")
+                .join(dir);
+            let databases = [Database::Sqlite];
+            let runtime = RuntimeSource::Registry("0.1".to_owned());
+            new_workspace(&dir, &databases, &runtime, true).map(|it| it.1.outputs.len())
+        };
+        for taken in ["tokio", "sea-orm", "Serde_JSON"] {
+            let failure = new(taken).expect_err("not legal");
+            assert_eq!(failure.exit().code(), 2, "{taken}");
+        }
+        assert!(new("no-such-shop").is_ok_and(|it| it > 0));
     }
 
     #[test]
