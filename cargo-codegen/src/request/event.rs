@@ -5,8 +5,8 @@ use super::lookup::known_entity;
 use crate::changeset::{Output, OutputKind};
 use crate::failure::Failure;
 use crate::generate::{self, Site};
-use crate::model::{Direction, Event, EventTier, PayloadType, Subsystem};
-use crate::survey::{direction_name, payload_type_name, tier_name};
+use crate::model::{Direction, Event, EventTier, Model, PayloadType, Subsystem};
+use crate::survey::{Step, direction_name, payload_type_name, tier_name};
 use crate::words::{EventWords, PayloadWord, event_yaml, name_word, payload_words};
 use crate::workspace::Files as _;
 
@@ -55,6 +55,7 @@ pub fn event_new(site: &Site, arguments: EventArguments) -> Result<Addition, Fai
     {
         known_entity(&model, aggregate)?;
     }
+    let next = emits_step(&model, &arguments);
     let path = model.config.events_dir.join(format!("{name}.yaml"));
     if files.read(&path).map_err(Failure::other)?.is_some() {
         return Err(Failure::workspace(
@@ -77,8 +78,35 @@ pub fn event_new(site: &Site, arguments: EventArguments) -> Result<Addition, Fai
             kind: OutputKind::Owned,
             content,
         }],
+        next: next.into_iter().collect(),
         ..Addition::default()
     })
+}
+
+/// A use case publishes what its entity lists.
+fn emits_step(model: &Model, arguments: &EventArguments) -> Option<Step> {
+    let name = arguments.event_type.as_str();
+    let entity = model.entity(arguments.aggregate.as_deref()?)?;
+    let change = match name.strip_prefix(entity.name.snake.as_str())? {
+        "_created" => "creation",
+        "_updated" => "update",
+        "_deleted" => "deletion",
+        _ => return None,
+    };
+    let listed = entity.emits.iter().any(|it| it.event == name);
+    if !entity.writes || listed || arguments.direction != Some(Direction::Change) {
+        return None;
+    }
+    let emits = entity.emits.iter().map(|it| it.event.as_str());
+    let emits: Vec<&str> = emits.chain([name]).collect();
+    Some(Step::new(
+        format!(
+            "write `emits: [{}]` into {} and run `cargo codegen entity new --all`",
+            emits.join(", "),
+            entity.source
+        ),
+        format!("publishes it with every {change}"),
+    ))
 }
 
 fn check_route(arguments: &EventArguments, tier: EventTier) -> Result<(), Failure> {
