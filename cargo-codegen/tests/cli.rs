@@ -264,6 +264,7 @@ fn a_package_is_adopted_without_a_touch_of_main() {
     session.run("init --runtime registry:0.1");
     session.run("entity new product name:string");
     session.run("check");
+    session.run("subsystem install events");
     session.finish();
 }
 

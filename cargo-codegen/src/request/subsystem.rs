@@ -53,11 +53,27 @@ pub fn subsystem_install(
         }
     }
     let now = migration_time(site, &model, now)?;
+    let installs_events = !model.config.has(Subsystem::Events);
     for subsystem in missing.into_iter().chain([wanted]) {
         add(&mut addition, &model, subsystem, now)?;
         model.config.subsystems.push(subsystem);
     }
+    if installs_events && !starts_worker(site, &model)? {
+        addition.notes.push(format!(
+            "nothing is delivered before your `main` starts the worker, such as beside its server:\n\
+             \x20     tokio::spawn({}::generated::work(state.clone()));",
+            model.config.app_crate.ident()
+        ));
+    }
     Ok(addition)
+}
+
+/// Whether the app's `main`, where it has one, names what starts the worker.
+fn starts_worker(site: &Site, model: &Model) -> Result<bool, Failure> {
+    let main = model.config.app_crate.file("src/main.rs");
+    let text = site.files().read(&main).map_err(Failure::other)?;
+    let names = ["{", "Command", "serve", "work"].map(|it| format!("generated::{it}"));
+    Ok(text.is_none_or(|text| names.iter().any(|it| text.contains(it))))
 }
 
 /// When the next migration of the workspace is dated.

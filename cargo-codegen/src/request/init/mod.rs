@@ -111,8 +111,12 @@ fn config_text(scaffold: &Scaffold, roles: &Roles<'_>, state: &str) -> Result<St
 fn mount_note(app: &Package, state: &str) -> String {
     let krate = app.name.replace('-', "_");
     format!(
-        "your own `main` is as it was; mount the generated routes where it builds its router:\n\
+        "your own `main` is as it was; let the generated routes answer what its router does not:\n\
+         \x20     let state = {krate}::{state}::AppState::new(db.clone());\n\
+         \x20     let app = app.fallback_service({krate}::generated::router(state));\n\
+         \x20   or, without a router of your own:\n\
+         \x20     let db = runtime_sea::connect(&std::env::var(\"DATABASE_URL\")?).await?;\n\
          \x20     let state = {krate}::{state}::AppState::new(db);\n\
-         \x20     let app = app.merge({krate}::generated::router(state));"
+         \x20     {krate}::generated::serve(state, ([127, 0, 0, 1], 3000).into()).await?;"
     )
 }
