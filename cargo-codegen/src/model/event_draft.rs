@@ -20,13 +20,16 @@ pub(crate) struct EventDraft<'d> {
 /// File names and types of the generated events module.
 const EVENT_MODULES: [&str; 6] = ["generated", "lib", "main", "mod", "registry", "types"];
 
-/// Rust names that a one-word event would hide in its module.
-const RUST_TYPES: [&str; 31] = [
+/// Rust names that an event would hide in the generated modules.
+const RUST_TYPES: [&str; 41] = [
     "AsRef",
     "Box",
     "Clone",
     "Copy",
+    "DateTime",
     "Debug",
+    "Decimal",
+    "DecodeError",
     "Default",
     "Deserialize",
     "DomainEvent",
@@ -34,15 +37,21 @@ const RUST_TYPES: [&str; 31] = [
     "Eq",
     "Err",
     "Event",
+    "EventRecord",
+    "EventRegistry",
+    "EventRetry",
+    "EventRoute",
     "From",
     "Hash",
     "Into",
     "Iterator",
     "Json",
+    "NaiveDate",
     "None",
     "Ok",
     "Option",
     "Ord",
+    "PartialEq",
     "Result",
     "Self_",
     "Send",
@@ -52,6 +61,7 @@ const RUST_TYPES: [&str; 31] = [
     "Sync",
     "Utc",
     "Uuid",
+    "Value",
     "Vec",
 ];
 
