@@ -110,9 +110,7 @@ impl JobHandler for Fail {
     type Output = ();
 
     fn policy() -> JobPolicy<How> {
-        JobPolicy::new()
-            .retry(Retry::fixed(3, Duration::ZERO))
-            .timeout(Duration::from_secs(2))
+        JobPolicy::new().retry(Retry::fixed(3, Duration::ZERO))
     }
 
     async fn run(&self, ctx: &JobContext, how: How) -> JobResult<()> {
@@ -217,12 +215,43 @@ async fn r04_a_panic_is_a_failed_attempt_with_message_and_backtrace(bed: TestBed
     );
 }
 
+/// Has two seconds.
+#[derive(Clone)]
+struct Hurried(Fail);
+
+impl JobHandler for Hurried {
+    const TYPE: &'static str = "hurried";
+    type Input = How;
+    type Output = ();
+
+    fn policy() -> JobPolicy<How> {
+        JobPolicy::new().timeout(Duration::from_secs(2))
+    }
+
+    async fn run(&self, ctx: &JobContext, how: How) -> JobResult<()> {
+        self.0.run(ctx, how).await
+    }
+}
+
 async fn r07_a_timeout_stops_the_handler_for_good(bed: TestBed) {
     let fail = Fail::default();
-    let deaf = start(&bed, How::Hang).await;
-    let listens = start(&bed, How::HangUntilCancelled).await;
-    drain(&bed, &fail).await;
-    for id in [deaf, listens] {
+    let mut ids = Vec::new();
+    for how in [How::Hang, How::HangUntilCancelled] {
+        let started = bed
+            .runtime
+            .jobs()
+            .start::<Hurried>(bed.runtime.db(), how)
+            .await;
+        ids.push(started.unwrap().run_id);
+    }
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Hurried(fail.clone()))
+        .build()
+        .unwrap();
+    worker.drain_until_idle().await.unwrap();
+    for id in ids {
         let run = bed.run(id).await.run;
         assert_eq!((run.status, run.attempt), (RunStatus::TimedOut, 1));
         assert_eq!(run.errors[0].outcome, "timed_out");

@@ -102,15 +102,21 @@ impl Running {
     }
 }
 
-fn worker(runtime: &runtime_sea::Runtime, wait: &Wait) -> Worker {
+fn builder(runtime: &runtime_sea::Runtime, wait: &Wait) -> runtime_sea::WorkerBuilder {
     runtime
         .worker()
         .job(wait.clone())
-        .lease(LEASE)
         .shutdown_grace(Duration::from_millis(200))
         .concurrency(2)
-        .build()
-        .unwrap()
+}
+
+fn worker(runtime: &runtime_sea::Runtime, wait: &Wait) -> Worker {
+    builder(runtime, wait).build().unwrap()
+}
+
+/// Notices a dead worker soon.
+fn watchful(runtime: &runtime_sea::Runtime, wait: &Wait) -> Worker {
+    builder(runtime, wait).lease(LEASE).build().unwrap()
 }
 
 async fn start(bed: &TestBed) -> RunId {
@@ -209,7 +215,7 @@ async fn r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_att
     as_if_its_worker_had_died(&bed).await;
     let wait = Wait::new();
     wait.go.add_permits(1);
-    let running = Running::start(worker(&bed.runtime, &wait));
+    let running = Running::start(watchful(&bed.runtime, &wait));
     bed.until_status(id, RunStatus::Completed).await;
     running.stop().await;
     let run = bed.run(id).await.run;
@@ -289,7 +295,7 @@ async fn r11_a_run_that_outlives_too_many_workers_is_given_up(bed: TestBed) {
         .await;
     as_if_its_worker_had_died(&bed).await;
     let wait = Wait::new();
-    let running = Running::start(worker(&bed.runtime, &wait));
+    let running = Running::start(watchful(&bed.runtime, &wait));
     bed.until_status(id, RunStatus::Failed).await;
     running.stop().await;
     let run = bed.run(id).await.run;
@@ -382,12 +388,12 @@ async fn r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat(bed: 
 async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBed) {
     let wait = Wait::new();
     let id = start(&bed).await;
-    let busy = Running::start(worker(&bed.runtime, &wait));
+    let busy = Running::start(watchful(&bed.runtime, &wait));
     until("it runs", async || wait.began() == 1).await;
     // As if it had run for a year.
     bed.sql("UPDATE job_run SET claimed_at = '2025-01-01T00:00:00+00:00'")
         .await;
-    let rival = Running::start(worker(&bed.other_process().await, &wait));
+    let rival = Running::start(watchful(&bed.other_process().await, &wait));
     tokio::time::sleep(LEASE * 3).await;
     assert_eq!(wait.began(), 1);
     wait.go.add_permits(1);
@@ -401,7 +407,7 @@ async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBe
 async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed: TestBed) {
     let wait = Wait::new();
     let id = start(&bed).await;
-    let running = Running::start(worker(&bed.runtime, &wait));
+    let running = Running::start(watchful(&bed.runtime, &wait));
     until("it runs", async || wait.began() == 1).await;
     // No heartbeat can be written any more; everything else goes on.
     bed.sql("ALTER TABLE job_worker RENAME TO job_worker_away")
