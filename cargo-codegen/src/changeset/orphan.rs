@@ -59,7 +59,12 @@ pub(super) enum Dangling {
         after: String,
     },
     /// The user has to remove it.
-    Left(String),
+    Left {
+        /// The parent file.
+        file: Utf8PathBuf,
+        /// What to tell the user.
+        note: String,
+    },
 }
 
 /// Looks for the declaration of a deleted Rust file. `read` gives the text of a file that stays.
@@ -93,13 +98,39 @@ pub(super) fn dangling<E>(
                 }));
             }
             Err(Refused { why, .. }) => {
-                return Ok(Some(Dangling::Left(format!(
+                let note = format!(
                     "{file} still declares `mod {module}`, whose file is deleted; remove it by hand ({why})"
-                ))));
+                );
+                return Ok(Some(Dangling::Left { file, note }));
             }
         }
     }
     Ok(None)
+}
+
+/// Where the generated module of an owned `mod.rs` may be.
+pub(super) fn generated_modules(path: &Utf8Path) -> [Utf8PathBuf; 2] {
+    ["generated/mod.rs", "generated.rs"].map(|it| path.with_file_name(it))
+}
+
+/// What to say of an owned file that no definition asks for any more, and whose generated module is gone; `left`
+/// are all such files.
+pub(super) fn leftover(path: &Utf8Path, text: &str, left: &[Utf8PathBuf]) -> Option<String> {
+    let dir = path
+        .parent()
+        .filter(|_| path.file_name() == Some("mod.rs"))?;
+    if matches!(edit::remove_module(text, "generated"), Ok(None)) {
+        return None;
+    }
+    let test = format!("tests/{}.rs", dir.file_name()?);
+    let tests: String = left
+        .iter()
+        .filter(|it| it.ends_with(&test))
+        .map(|it| format!(" and {it}"))
+        .collect();
+    Some(format!(
+        "{path} does not compile without its definition, which is gone; delete {dir}{tests}, and the `mod` line of it, once you need nothing in there"
+    ))
 }
 
 fn candidates(dir: &Utf8Path) -> Vec<Utf8PathBuf> {

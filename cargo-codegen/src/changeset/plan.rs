@@ -218,7 +218,12 @@ impl Planner<'_> {
                     before,
                     after,
                 }) => self.edited(file, before, Some(after)),
-                Some(Dangling::Left(note)) => self.result.notes.push(note),
+                // `leftovers` says more of these, in every run.
+                Some(Dangling::Left { file, .. })
+                    if self.known.owns(&file)
+                        && !wanted.contains(&file)
+                        && orphan::generated_modules(&file).contains(path) => {}
+                Some(Dangling::Left { note, .. }) => self.result.notes.push(note),
                 None => {}
             }
         }
@@ -357,18 +362,41 @@ impl Planner<'_> {
         None
     }
 
+    /// Files of the user's that no definition asks for any more.
+    fn leftovers(&mut self, left: Vec<(Utf8PathBuf, String)>) -> Result<(), PlanError> {
+        let (paths, texts): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+        for (path, text) in paths.iter().zip(&texts) {
+            let mut there = Vec::new();
+            for file in orphan::generated_modules(path) {
+                let change = self.result.changes.iter().find(|it| it.path == file);
+                let stays = match change {
+                    Some(change) => change.after.is_some(),
+                    None => self.files.read(&file)?.is_some(),
+                };
+                there.push(stays);
+            }
+            if !there.contains(&true) {
+                let note = orphan::leftover(path, text, &paths);
+                self.result.notes.extend(note);
+            }
+        }
+        self.lock.owned.extend(paths);
+        Ok(())
+    }
+
     fn finish(mut self, before: Option<String>) -> Result<ChangeSet, PlanError> {
         let mut forgotten = Vec::new();
+        let mut left = Vec::new();
         for path in self.known.owned() {
             if self.lock.owned.contains(path) {
                 continue;
             }
-            if self.files.read(path)?.is_some() {
-                self.lock.owned.insert(path.to_owned());
-            } else {
-                forgotten.push(path.to_owned());
+            match self.files.read(path)? {
+                Some(text) => left.push((path.to_owned(), text)),
+                None => forgotten.push(path.to_owned()),
             }
         }
+        self.leftovers(left)?;
         // That a file of the user's is gone is no reason of its own to touch the lock.
         let mut after = self.lock.render()?;
         if !forgotten.is_empty() && self.result.is_noop() {
