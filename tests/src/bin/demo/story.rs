@@ -78,14 +78,18 @@ pub(crate) fn requests(server: &Server) -> Result<Vec<Request>> {
         201,
         "the account Acme",
     )?;
-    let wrong = json!({ "name": "", "email": "no address", "account_id": account["id"] });
-    send(
+    let wrong = json!({ "name": "A\0da", "account_id": account["id"] });
+    let problem = send(
         "POST",
         "/contacts",
         wrong,
         422,
         "refused, with every wrong field named",
     )?;
+    ensure!(
+        items(&problem["errors"])?.len() == 2,
+        "not both wrong fields are named: {problem}"
+    );
     let ada =
         json!({ "name": "Ada Lovelace", "email": "ada@acme.test", "account_id": account["id"] });
     let contact = send(
