@@ -84,7 +84,7 @@ fn fresh(server: &str) -> Result<TestDatabase> {
     })
 }
 
-/// A fresh database on the PostgreSQL server that `DATABASE_URL` names, else like [`postgres`].
+/// A fresh database on the PostgreSQL server that `DATABASE_URL` names, else like [`postgres()`].
 ///
 /// # Errors
 /// If the server refuses.

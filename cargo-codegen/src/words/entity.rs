@@ -1,9 +1,7 @@
 //! Field words of `entity new`.
 
-use std::collections::HashMap;
-
-use super::line::{Line, Piece, SETTINGS, Wrong, nearest};
-use crate::definition::{FieldKind, Problem, Span};
+use super::line::{Line, Piece, SETTINGS, Wrong, fields, nearest};
+use crate::definition::{FieldKind, Problem};
 
 /// One word of `entity new`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,45 +88,15 @@ const FOREIGN: [(&str, &str); 16] = [
 /// # Errors
 /// Everything that is wrong with them, at once.
 pub fn entity_words(words: &[String]) -> Result<Vec<EntityWord>, Wrong> {
-    let (mut line, split) = Line::new(words);
-    let mut seen: HashMap<String, Span> = HashMap::new();
-    let mut found = Vec::new();
-    for pieces in split {
-        let Some((name, rest)) = pieces.split_first() else {
-            continue;
-        };
-        if !line.check_name("a field", name) {
-            continue;
-        }
-        if let Some(first) = seen.get(name.text) {
-            line.wrong(
-                Problem::error(
-                    "duplicate-field",
-                    format!("`{}` is given twice", name.text),
-                    name.span.clone(),
-                )
-                .also(first.clone(), "first here"),
-            );
-            continue;
-        }
-        seen.insert(name.text.to_owned(), name.span.clone());
-        found.extend(one_word(&mut line, name, rest));
-    }
-    line.finish(found)
+    fields(words, one_word)
 }
 
-fn one_word(line: &mut Line, name: &Piece<'_>, rest: &[Piece<'_>]) -> Option<EntityWord> {
-    let Some((ty, modifiers)) = rest.split_first().filter(|(ty, _)| !ty.text.is_empty()) else {
-        line.wrong(
-            Problem::error(
-                "missing-type",
-                format!("`{}` has no type", name.text),
-                name.span.clone(),
-            )
-            .help(format!("write `{}:string`, or another type", name.text)),
-        );
-        return None;
-    };
+fn one_word(
+    line: &mut Line,
+    name: &Piece<'_>,
+    ty: &Piece<'_>,
+    modifiers: &[Piece<'_>],
+) -> Option<EntityWord> {
     if let Some(kind) = RELATIONS.into_iter().find(|it| *it == ty.text) {
         return Some(EntityWord::Relation(relation(line, name, kind, modifiers)));
     }

@@ -1,5 +1,7 @@
 //! The words as a source file of their own, so that a wrong one is underlined like a wrong definition.
 
+use std::collections::HashMap;
+
 use crate::definition::{self, Problem, SourceId, Sources, Span, Spanned};
 use crate::model::{Name, name};
 
@@ -99,6 +101,51 @@ impl Line {
             }
         }
     }
+}
+
+/// Reads each word `name:type[:more ..]` with `one`, which is given the name, the type and the rest.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub(super) fn fields<T>(
+    words: &[String],
+    one: impl Fn(&mut Line, &Piece<'_>, &Piece<'_>, &[Piece<'_>]) -> Option<T>,
+) -> Result<Vec<T>, Wrong> {
+    let (mut line, split) = Line::new(words);
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut found = Vec::new();
+    for pieces in split {
+        let Some((name, rest)) = pieces.split_first() else {
+            continue;
+        };
+        if !line.check_name("a field", name) {
+            continue;
+        }
+        if let Some(first) = seen.get(name.text) {
+            line.wrong(
+                Problem::error(
+                    "duplicate-field",
+                    format!("`{}` is given twice", name.text),
+                    name.span.clone(),
+                )
+                .also(first.clone(), "first here"),
+            );
+            continue;
+        }
+        seen.insert(name.text.to_owned(), name.span.clone());
+        match rest.split_first().filter(|(ty, _)| !ty.text.is_empty()) {
+            Some((ty, rest)) => found.extend(one(&mut line, name, ty, rest)),
+            None => line.wrong(
+                Problem::error(
+                    "missing-type",
+                    format!("`{}` has no type", name.text),
+                    name.span.clone(),
+                )
+                .help(format!("write `{}:string`, or another type", name.text)),
+            ),
+        }
+    }
+    line.finish(found)
 }
 
 /// Checks the name of a definition or handler given on the command line; `taken` are names of files that the

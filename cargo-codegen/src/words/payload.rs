@@ -1,10 +1,8 @@
 //! Field words of `event new` and `job new`.
 
-use std::collections::HashMap;
-
 use super::entity::unknown_type;
-use super::line::{Line, Piece, Wrong, nearest};
-use crate::definition::{Problem, Span};
+use super::line::{Line, Piece, Wrong, fields, nearest};
+use crate::definition::Problem;
 use crate::model::{Name, PayloadField, PayloadType};
 
 /// One field of an event's payload or a job's input.
@@ -54,46 +52,16 @@ fn scalar(text: &str) -> Option<PayloadType> {
 /// # Errors
 /// Everything that is wrong with them, at once.
 pub fn payload_words(words: &[String]) -> Result<Vec<PayloadWord>, Wrong> {
-    let (mut line, split) = Line::new(words);
-    let mut seen: HashMap<String, Span> = HashMap::new();
-    let mut found = Vec::new();
-    for pieces in split {
-        let Some((name, rest)) = pieces.split_first() else {
-            continue;
-        };
-        if !line.check_name("a field", name) {
-            continue;
-        }
-        if let Some(first) = seen.get(name.text) {
-            line.wrong(
-                Problem::error(
-                    "duplicate-field",
-                    format!("`{}` is given twice", name.text),
-                    name.span.clone(),
-                )
-                .also(first.clone(), "first here"),
-            );
-            continue;
-        }
-        seen.insert(name.text.to_owned(), name.span.clone());
-        found.extend(one_word(&mut line, name, rest));
-    }
-    line.finish(found)
+    fields(words, one_word)
 }
 
-fn one_word(line: &mut Line, name: &Piece<'_>, rest: &[Piece<'_>]) -> Option<PayloadWord> {
+fn one_word(
+    line: &mut Line,
+    name: &Piece<'_>,
+    ty: &Piece<'_>,
+    rest: &[Piece<'_>],
+) -> Option<PayloadWord> {
     let types = || SCALARS.into_iter().chain(["json", "array"]);
-    let Some((ty, rest)) = rest.split_first().filter(|(ty, _)| !ty.text.is_empty()) else {
-        line.wrong(
-            Problem::error(
-                "missing-type",
-                format!("`{}` has no type", name.text),
-                name.span.clone(),
-            )
-            .help(format!("write `{}:string`, or another type", name.text)),
-        );
-        return None;
-    };
     let (ty, rest) = match ty.text {
         "json" => (PayloadType::Json, rest),
         "array" => {
