@@ -60,8 +60,11 @@ pub fn subsystem_install(
     }
     if installs_events && !starts_worker(site, &model)? {
         addition.notes.push(format!(
-            "nothing is delivered before your `main` starts the worker, such as beside its server:\n\
-             \x20     tokio::spawn({}::generated::work(state.clone()));",
+            "nothing is delivered before your `main` runs the worker, such as beside its server; it ends on Ctrl-C and SIGTERM:\n\
+             \x20     tokio::select! {{\n\
+             \x20         served = axum::serve(listener, app) => served?,\n\
+             \x20         worked = {}::generated::work(state) => worked?,\n\
+             \x20     }}",
             model.config.app_crate.ident()
         ));
     }

@@ -113,7 +113,7 @@ fn mount_note(app: &Package, state: &str) -> String {
     format!(
         "your own `main` is as it was; let the generated routes answer what its router does not:\n\
          \x20     let state = {krate}::{state}::AppState::new(db.clone());\n\
-         \x20     let app = app.fallback_service({krate}::generated::router(state));\n\
+         \x20     let app = app.fallback_service({krate}::generated::router(state.clone()));\n\
          \x20   or, without a router of your own:\n\
          \x20     let db = runtime_sea::connect(&std::env::var(\"DATABASE_URL\")?).await?;\n\
          \x20     let state = {krate}::{state}::AppState::new(db);\n\
