@@ -1,6 +1,5 @@
 //! `cargo fixtures`: every fixture workspace is formatted, clean under clippy, passes its tests, and its
-//! migrations go up, down and up again by the real `sea-orm-cli`, on each database; and then a second run of
-//! every command leaves it as it is.
+//! migrations go up, down and up again by the real `sea-orm-cli`, on each database.
 //!
 //! Words name the fixtures to check; without any, all are. `readme` runs the README's tour.
 #![expect(
