@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::database::CENTURY;
 use crate::events::{Event, EventEnvelope, Tier};
 
 use super::trigger::PolicyTrigger;
@@ -98,7 +99,8 @@ impl Retry {
         let factor = self
             .factor
             .saturating_pow(failures.saturating_sub(1).min(31));
-        let wait = self.base.saturating_mul(factor).min(self.max);
+        // Bounded before it is spread: a product beyond the range of durations panics.
+        let wait = self.base.saturating_mul(factor).min(self.max).min(CENTURY);
         wait.mul_f64(1.0 + spread.clamp(-1.0, 1.0) / 4.0)
     }
 }
@@ -267,6 +269,8 @@ mod tests {
             Duration::from_secs(3600)
         );
         assert_eq!(retry.attempts(), i32::MAX);
+        let endless = Retry::fixed(2, Duration::MAX);
+        assert!(endless.wait_after(1, 1.0) > Duration::from_secs(1_000_000));
     }
 
     #[test]
