@@ -31,6 +31,7 @@ on_each_database! {
     a_live_workers_run_is_never_taken_over_however_long_it_runs,
     a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards,
     a_worker_without_tables_says_so,
+    r13_a_claim_whose_answer_was_lost_does_not_keep_its_run,
     a_worker_leaves_the_table_when_it_stops,
     work_of_another_process_is_noticed,
     the_backoff_is_a_time_of_the_databases_clock,
@@ -425,6 +426,29 @@ async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed
         .await;
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+// The statement has committed, then the connection broke: the run is a live worker's that knows nothing of it.
+async fn r13_a_claim_whose_answer_was_lost_does_not_keep_its_run(bed: TestBed) {
+    let wait = Wait::new();
+    let running = Running::start(worker(&bed.runtime, &wait));
+    let known = start(&bed).await;
+    bed.until_status(known, RunStatus::Running).await;
+    bed.runtime.jobs().pause_pool("batch").await.unwrap();
+    let lost = start(&bed).await;
+    bed.sql(
+        "UPDATE job_run SET status = 'running', attempt = 1, fence = 1, claimed_at = created_at, \
+         worker_id = (SELECT id FROM job_worker) WHERE status = 'pending'",
+    )
+    .await;
+    bed.runtime.jobs().resume_pool("batch").await.unwrap();
+    until("the lost run has begun", async || wait.began() == 2).await;
+    wait.go.add_permits(2);
+    bed.until_status(lost, RunStatus::Completed).await;
+    bed.until_status(known, RunStatus::Completed).await;
+    assert_eq!(bed.run(lost).await.run.attempt, 1);
+    assert_eq!(bed.run(known).await.run.attempt, 1);
     running.stop().await;
 }
 

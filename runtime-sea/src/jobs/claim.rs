@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, FromQueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -56,6 +56,41 @@ pub(crate) async fn claim(
         .collect::<Result<Vec<_>, DbErr>>()?;
     runs.sort_by_key(|(priority, run_at, run)| (-i32::from(*priority), *run_at, run.claim.run_id));
     Ok(runs.into_iter().map(|(_, _, run)| run).collect())
+}
+
+/// Hands back the runs of a pool that this worker has claimed and does not know: their claim has committed, and the
+/// answer was lost. Everybody else takes them for executed. `is_known` tells by run and fence; no claim of the pool may
+/// be under way. Returns how many there were.
+pub(crate) async fn hand_back_unknown(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    pool: &str,
+    is_known: impl Fn(Uuid, i64) -> bool,
+) -> Result<u64, DbErr> {
+    use job_run::Column as C;
+
+    let claimed = Query::select()
+        .columns([C::Id, C::Fence])
+        .from(job_run::Entity)
+        .and_where(Expr::col(C::Status).eq(literal("running")))
+        .and_where(C::WorkerId.eq(worker_id))
+        .and_where(C::Pool.eq(pool))
+        .to_owned();
+    let mut handed_back = 0;
+    for row in db.query_all(&claimed).await? {
+        let (id, fence) = (row.try_get("", "id")?, row.try_get("", "fence")?);
+        if is_known(id, fence) {
+            continue;
+        }
+        let mut update = super::complete::hand_back();
+        update
+            .and_where(C::Id.eq(id))
+            .and_where(C::Fence.eq(fence))
+            .and_where(C::WorkerId.eq(worker_id))
+            .and_where(Expr::col(C::Status).eq(literal("running")));
+        handed_back += db.execute(&update).await?.rows_affected();
+    }
+    Ok(handed_back)
 }
 
 fn ready_runs(

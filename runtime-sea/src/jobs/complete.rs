@@ -114,10 +114,8 @@ async fn write_one(
     match &ending.kind {
         EndingKind::Completed(_) => return Ok(OneWritten::Stale),
         EndingKind::HandedBack => {
-            update
-                .value(C::Status, "pending")
-                .value(C::Readiness, "ready")
-                .value(C::Attempt, Expr::col(C::Attempt).sub(1));
+            update = hand_back();
+            update.cond_where(ending.claim.condition());
         }
         EndingKind::Retry { after, error } => {
             let canceled = AttemptError {
@@ -161,6 +159,18 @@ async fn write_one(
     } else {
         OneWritten::Waiting
     })
+}
+
+/// The update that puts a run back as if its attempt had not been; the caller adds which.
+pub(crate) fn hand_back() -> UpdateStatement {
+    use job_run::Column as C;
+
+    Query::update()
+        .table(job_run::Entity)
+        .value(C::Status, "pending")
+        .value(C::Readiness, "ready")
+        .value(C::Attempt, Expr::col(C::Attempt).sub(1))
+        .to_owned()
 }
 
 /// The update that ends a run; the caller adds which. Returns the concurrency keys, which are free afterwards.

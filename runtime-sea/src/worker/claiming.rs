@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::database::{Dialect, dialect};
 use crate::jobs::Registration;
-use crate::jobs::claim::{ClaimedRun, claim};
+use crate::jobs::claim::{ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
 
 use super::executor::Executor;
@@ -22,6 +22,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// How long a stopping worker waits for the answer to a claim.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
+
+/// How often a pool is searched for runs whose claim's answer was lost.
+const SEARCH: Duration = Duration::from_secs(3);
 
 /// One pool of a worker.
 pub(super) struct Lane {
@@ -42,11 +45,17 @@ impl Lane {
         let longest = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
         let mut wake_up = self.executor.runtime.wake_up().subscribe();
         let mut pause = FIRST_PAUSE;
+        let mut searched = Instant::now();
         loop {
+            if searched.elapsed() > SEARCH {
+                stop.run_until_cancelled(self.hand_back_unknown()).await;
+                searched = Instant::now();
+            }
             let first = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 slot = slots.clone().acquire_owned() => slot,
+                () = sleep(SEARCH) => continue,
             };
             // The semaphore is never closed.
             let Ok(mut taken) = first else { return };
@@ -102,6 +111,30 @@ impl Lane {
                 woken = timeout(jittered, wake_up.changed()) => {
                     pause = if woken.is_ok() { FIRST_PAUSE } else { (pause * 2).min(longest) };
                 }
+            }
+        }
+    }
+
+    // Between two claims, so that none is under way.
+    async fn hand_back_unknown(&self) {
+        let found = hand_back_unknown(
+            self.executor.runtime.db(),
+            self.pulse.worker_id,
+            &self.pool,
+            |id, fence| self.pulse.running.contains(id, fence),
+        );
+        match found.await {
+            Ok(0) => {}
+            Ok(runs) => {
+                tracing::warn!(
+                    pool = self.pool,
+                    runs,
+                    "claims without an answer were handed back"
+                );
+                self.executor.runtime.wake_up().wake_here();
+            }
+            Err(error) => {
+                tracing::debug!(pool = self.pool, %error, "claims without an answer are looked for later");
             }
         }
     }

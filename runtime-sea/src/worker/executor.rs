@@ -72,23 +72,28 @@ impl Executor {
                 .unwrap_or_else(Outcome::Panicked);
             ending(&job, &run, &ctx, &stop, outcome)
         };
-        self.running.remove(run.claim.run_id.0, run.claim.fence);
+        let (run_id, fence) = (run.claim.run_id, run.claim.fence);
         match kind {
             Some(kind) => {
                 let ending = Ending {
                     claim: run.claim,
                     kind,
                 };
+                // From here on it is known by its ending, until that is written.
                 if self.endings.send(ending).await.is_err() {
+                    self.running.remove(run_id.0, fence);
                     tracing::debug!(
                         "an attempt ended after its worker; the run will be taken over"
                     );
                 }
             }
-            None => tracing::warn!(
-                run = %run.claim.run_id,
-                "another worker has taken over a run; this one's result is discarded"
-            ),
+            None => {
+                self.running.remove(run_id.0, fence);
+                tracing::warn!(
+                    run = %run_id,
+                    "another worker has taken over a run; this one's result is discarded"
+                );
+            }
         }
     }
 }

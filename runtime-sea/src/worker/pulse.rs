@@ -360,7 +360,10 @@ async fn write_endings(
                 }
             }
         }
-        batch.clear();
+        for ending in batch.drain(..) {
+            let claim = ending.claim;
+            pulse.running.remove(claim.run_id.0, claim.fence);
+        }
         pulse
             .written
             .send_modify(|count| *count = count.wrapping_add(1));

@@ -44,7 +44,7 @@ impl Stop {
     }
 }
 
-/// The attempts that a worker executes, by run. A run is here at most once: its claim is.
+/// The attempts that a worker executes, by run, until their endings are written. A run is here at most once: its claim is.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     attempts: Mutex<HashMap<Uuid, (i64, std::sync::Arc<Stop>)>>,
@@ -80,6 +80,12 @@ impl Running {
         for (_, stop) in self.lock().values() {
             stop.stop(reason);
         }
+    }
+
+    pub(super) fn contains(&self, run_id: Uuid, fence: i64) -> bool {
+        self.lock()
+            .get(&run_id)
+            .is_some_and(|(entry, _)| *entry == fence)
     }
 
     pub(super) fn is_empty(&self) -> bool {
