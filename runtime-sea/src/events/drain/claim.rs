@@ -43,6 +43,13 @@ impl Lane {
     }
 }
 
+/// Where a pump's work comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    Events(Lane),
+    Deliveries(ConsumerKind),
+}
+
 /// What a claim may take.
 #[derive(Debug)]
 pub(crate) struct Claimant<'a> {
@@ -187,13 +194,20 @@ pub(crate) async fn claim_deliveries(
     Ok(deliveries)
 }
 
-/// Gives up the claims of workers whose lease is over, so that others can take them.
-pub(crate) async fn release_dead_claims(db: &DatabaseConnection) -> Result<u64, DbErr> {
+/// Gives up the claims of other workers whose lease is over, so that they can be taken.
+pub(crate) async fn release_dead_claims(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+) -> Result<u64, DbErr> {
     let dialect = database::dialect(db)?;
     let mut released = 0;
     let dead = |claimed_by: SimpleExpr| {
         let lives = live_worker(dialect, claimed_by.clone());
-        claimed_by.is_not_null().and(Expr::exists(lives).not())
+        claimed_by
+            .clone()
+            .is_not_null()
+            .and(claimed_by.ne(worker_id))
+            .and(Expr::exists(lives).not())
     };
     let events = Query::update()
         .table(domain_event::Entity)
@@ -213,6 +227,53 @@ pub(crate) async fn release_dead_claims(db: &DatabaseConnection) -> Result<u64, 
         released += db.execute(&update).await?.rows_affected();
     }
     Ok(released)
+}
+
+/// Hands back what a worker has claimed from a source and does not know by its token: the claim has committed, and its
+/// answer was lost. Everybody else takes it for worked on. No claim of the source may be under way.
+pub(crate) async fn release_unknown_claims(
+    db: &DatabaseConnection,
+    worker_id: Uuid,
+    source: Source,
+    known: &[Uuid],
+) -> Result<u64, DbErr> {
+    let (mut probe, mut update) = (Query::select(), Query::update());
+    let condition = match source {
+        Source::Events(lane) => {
+            probe.from(domain_event::Entity);
+            update
+                .table(domain_event::Entity)
+                .value(E::ClaimedBy, Option::<Uuid>::None)
+                .value(E::ClaimToken, Option::<Uuid>::None)
+                .value(E::Attempts, Expr::col(E::Attempts).sub(1));
+            Condition::all()
+                .add(E::ClaimedBy.eq(worker_id))
+                .add(E::ClaimToken.is_not_in(known.iter().copied()))
+                .add(lane.holds(&Alias::new("domain_events")))
+        }
+        Source::Deliveries(kind) => {
+            probe.from(event_delivery::Entity);
+            update
+                .table(event_delivery::Entity)
+                .value(D::ClaimedBy, Option::<Uuid>::None)
+                .value(D::ClaimToken, Option::<Uuid>::None)
+                .value(D::Attempts, Expr::col(D::Attempts).sub(1));
+            Condition::all()
+                .add(D::ClaimedBy.eq(worker_id))
+                .add(D::ClaimToken.is_not_in(known.iter().copied()))
+                .add(D::Kind.eq(kind.as_str()))
+        }
+    };
+    // There hardly ever is one, and who only looks does not stand in the way of SQLite's one writer.
+    probe
+        .expr(Expr::val(1))
+        .cond_where(condition.clone())
+        .limit(1);
+    if db.query_one(&probe).await?.is_none() {
+        return Ok(0);
+    }
+    update.cond_where(condition);
+    Ok(db.execute(&update).await?.rows_affected())
 }
 
 /// Hands back what a worker has in hand, as if it had never taken it.

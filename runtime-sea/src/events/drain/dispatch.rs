@@ -191,21 +191,23 @@ pub(crate) async fn dispatch_delivery(
     }
 }
 
-async fn call(
+pub(crate) async fn call(
     subscription: &Subscription,
     record: &EventRecord,
     attempt: u32,
     timeout: Duration,
 ) -> Result<(), Failure> {
-    let called =
-        AssertUnwindSafe(async { subscription.call(record, attempt).await }).catch_unwind();
-    let result = match tokio::time::timeout(timeout, called).await {
+    // A handler that is out of time is dropped inside, for it may panic in a destructor.
+    let called = async {
+        tokio::time::timeout(timeout, async { subscription.call(record, attempt).await }).await
+    };
+    let result = match AssertUnwindSafe(called).catch_unwind().await {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(SubscriptionError::new(format_args!(
+        Err(panic) => Err(SubscriptionError::new(format_args!(
             "panicked: {}",
             panic_text(&*panic)
         ))),
-        Err(_) => Err(SubscriptionError::new(format_args!(
+        Ok(Err(_)) => Err(SubscriptionError::new(format_args!(
             "did not finish within {timeout:?}; start a job for work that takes long"
         ))),
     };

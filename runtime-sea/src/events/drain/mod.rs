@@ -15,7 +15,7 @@ mod settle;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
@@ -24,13 +24,16 @@ use uuid::Uuid;
 use super::{ConsumerKind, EventPool, EventRegistry, Subscription};
 use crate::Runtime;
 use crate::jobs::Trigger;
-use claim::{Claimant, Lane};
+use claim::{Claimant, Lane, Source};
 use dispatch::Consumers;
-use pump::{Mode, Source};
+use pump::Mode;
 pub(super) use settle::{end_events, lock_events};
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the claims of silent workers are left alone once the database is back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the hosted consumers are marked as still hosted.
 const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -140,7 +143,7 @@ impl Drainer {
 
     /// Delivers what can be delivered now. Returns how many events and deliveries were settled.
     pub(crate) async fn drain_until_idle(&self) -> Result<usize, DbErr> {
-        claim::release_dead_claims(self.shared.runtime.db()).await?;
+        claim::release_dead_claims(self.shared.runtime.db(), self.shared.worker_id).await?;
         let mut settled = 0;
         loop {
             let mut this_round = 0;
@@ -152,6 +155,15 @@ impl Drainer {
                 return Ok(settled);
             }
         }
+    }
+
+    async fn take_over(&self, patient_until: Instant) -> Result<u64, DbErr> {
+        // The database is asked all the same: it may be away again.
+        let db = self.shared.runtime.db();
+        if Instant::now() < patient_until {
+            return db.ping().await.map(|()| 0);
+        }
+        claim::release_dead_claims(db, self.shared.worker_id).await
     }
 
     fn sources(&self) -> impl Iterator<Item = Source> {
@@ -172,14 +184,15 @@ impl Drainer {
     }
 
     async fn keep(&self) {
-        let db = self.shared.runtime.db();
         let mut take_over = tokio::time::interval(TAKE_OVER_INTERVAL);
         let mut registration = tokio::time::interval(REGISTRATION_INTERVAL);
         // The first tick comes at once, and the worker has just registered.
         registration.tick().await;
+        // After an outage the other workers get time to be heard again before they count as dead.
+        let mut patient_until = Instant::now();
         loop {
             let kept = tokio::select! {
-                _ = take_over.tick() => match claim::release_dead_claims(db).await {
+                _ = take_over.tick() => match self.take_over(patient_until).await {
                     Ok(0) => Ok(()),
                     Ok(released) => {
                         tracing::warn!(released, "took over events from dead workers");
@@ -191,6 +204,7 @@ impl Drainer {
                 _ = registration.tick() => self.register().await,
             };
             if let Err(error) = kept {
+                patient_until = Instant::now() + PATIENCE;
                 tracing::warn!(%error, "the event drain's upkeep failed; it is tried again");
             }
         }

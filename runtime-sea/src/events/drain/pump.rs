@@ -1,23 +1,25 @@
 //! The loop of one lane: claim while there is room, settle what has finished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Shared;
-use super::claim::{ClaimedDelivery, ClaimedEvent, Lane, claim_deliveries, claim_events};
+use super::claim::{
+    ClaimedDelivery, ClaimedEvent, Source, claim_deliveries, claim_events, release_unknown_claims,
+};
 use super::dispatch::{
     DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, Held, dispatch_delivery,
     dispatch_event,
 };
 use super::settle::{held_consumers, postpone_event, settle_deliveries, settle_events};
 use crate::database;
-use crate::events::ConsumerKind;
 
 /// The most that is claimed at a time.
 const BATCH: usize = 256;
@@ -31,15 +33,11 @@ const CONCURRENCY: usize = 32;
 /// How often an event is taken up whose outcome the database refuses to record, before it is given up.
 const MAX_REFUSALS: u32 = 5;
 
+/// How often a source is searched for what was claimed without an answer.
+const SEARCH: Duration = Duration::from_secs(3);
+
 /// The longest pause between two tries while the database is away.
 const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
-
-/// Where a pump's work comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Source {
-    Events(Lane),
-    Deliveries(ConsumerKind),
-}
 
 /// How long a pump goes on.
 #[derive(Debug)]
@@ -80,10 +78,17 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
     let permits = Arc::new(Semaphore::new(CONCURRENCY));
     let mut groups = JoinSet::new();
     let mut in_hand = 0;
+    // How many of each claim, by its token.
+    let mut claims: HashMap<Uuid, usize> = HashMap::new();
+    let mut searched = Instant::now();
     let mut settled = 0;
     let mut look = true;
     let mut failures = 0;
     loop {
+        if !until_idle && !shutdown.is_cancelled() && searched.elapsed() > SEARCH {
+            look |= hand_back_unknown(shared, source, &claims).await;
+            searched = Instant::now();
+        }
         let room = CAPACITY - in_hand;
         if look && room >= BATCH && !shutdown.is_cancelled() {
             match claim(shared, source, in_hand == 0).await {
@@ -92,6 +97,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                     look = batch.len() >= BATCH;
                     in_hand += batch.len();
                     for group in batch.groups {
+                        *claims.entry(group.token()).or_default() += group.len();
                         let (shared, sender) = (Arc::clone(shared), sender.clone());
                         let permits = Arc::clone(&permits);
                         groups.spawn(async move {
@@ -133,7 +139,14 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                 }
                 let taken = batch.len();
                 let ends_group = batch.iter().any(|it| it.ends_group);
+                let tokens: Vec<_> = batch.iter().map(|it| it.outcome.token()).collect();
                 settle(shared, batch, &abort).await;
+                for token in tokens {
+                    if let Some(left) = claims.get_mut(&token) {
+                        *left -= 1;
+                    }
+                }
+                claims.retain(|_, left| *left > 0);
                 in_hand -= taken;
                 settled += taken;
                 look |= ends_group;
@@ -142,6 +155,32 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
             () = shutdown.cancelled(), if in_hand == 0 => {}
             Ok(()) = wake_ups.changed(), if !look => look = true,
             () = tokio::time::sleep(pause), if !look => look = true,
+        }
+    }
+}
+
+impl Outcome {
+    fn token(&self) -> Uuid {
+        match self {
+            Self::Event(it) => it.event.token,
+            Self::Delivery(it) => it.delivery.token,
+        }
+    }
+}
+
+// Between two claims of the source, so that none is under way. Returns whether there is something to claim again.
+async fn hand_back_unknown(shared: &Shared, source: Source, claims: &HashMap<Uuid, usize>) -> bool {
+    let known: Vec<_> = claims.keys().copied().collect();
+    let db = shared.runtime.db();
+    match release_unknown_claims(db, shared.worker_id, source, &known).await {
+        Ok(0) => false,
+        Ok(events) => {
+            tracing::warn!(events, ?source, "claims without an answer were handed back");
+            true
+        }
+        Err(error) => {
+            tracing::debug!(?source, %error, "claims without an answer are looked for later");
+            false
         }
     }
 }
@@ -171,6 +210,15 @@ impl Group {
             Self::Events { events, .. } => events.len(),
             Self::Deliveries(deliveries) => deliveries.len(),
         }
+    }
+
+    /// That of the claim; a group is never empty.
+    fn token(&self) -> Uuid {
+        match self {
+            Self::Events { events, .. } => events.first().map(|it| it.token),
+            Self::Deliveries(deliveries) => deliveries.first().map(|it| it.token),
+        }
+        .unwrap_or_default()
     }
 
     // Nobody listens any more where sending fails, so that nothing can be done about it.
@@ -296,6 +344,8 @@ async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
     if !events.is_empty() {
         match persist(shared, Write::Events(&events), abort).await {
             Ok(runs) => started += runs,
+            // What is in hand is handed back, or taken over where the database is away.
+            Err(_) if abort.is_cancelled() => {}
             Err(_) => {
                 for event in events.chunks(1) {
                     match persist(shared, Write::Events(event), abort).await {
@@ -309,6 +359,7 @@ async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
     if !deliveries.is_empty() {
         match persist(shared, Write::Deliveries(&deliveries), abort).await {
             Ok(runs) => started += runs,
+            Err(_) if abort.is_cancelled() => {}
             Err(_) => {
                 for delivery in deliveries.chunks(1) {
                     match persist(shared, Write::Deliveries(delivery), abort).await {

@@ -206,7 +206,7 @@ async fn r03_a_stale_drainer_starts_no_run(harness: &Harness) {
     }
     assert_eq!(dispatched.len(), 1);
     harness.end_lease(worker_id).await;
-    assert_eq!(release_dead_claims(db).await.unwrap(), 1);
+    assert_eq!(release_dead_claims(db, uuid::Uuid::nil()).await.unwrap(), 1);
     assert_eq!(settle_events(db, &consumers, &dispatched).await.unwrap(), 0);
     assert_eq!(harness.runs().await, 0);
     assert_eq!(ledger::Entity::find().count(db).await.unwrap(), 0);

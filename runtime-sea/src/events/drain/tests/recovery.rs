@@ -1,11 +1,17 @@
 //! Workers that die, stall and stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, ConnectionTrait};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::harness::*;
 use super::on_each_database;
+use crate::events::drain::dispatch::call;
+use crate::events::entities::domain_event;
 use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
 
 on_each_database!(
@@ -16,6 +22,8 @@ on_each_database!(
     r63_a_worker_without_a_lease_claims_nothing,
     r08_what_is_aborted_is_handed_back_without_burning_an_attempt,
     a_shutdown_finishes_what_is_in_hand,
+    r13_a_claim_whose_answer_was_lost_does_not_keep_its_events,
+    a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure,
 );
 
 /// A subscription that says when it begins, and goes on when it may.
@@ -197,4 +205,71 @@ async fn a_shutdown_finishes_what_is_in_hand(harness: &Harness) {
     gate.add_permits(10);
     running.stop().await;
     assert_eq!(harness.status(id).await, EventStatus::Processed);
+}
+
+// The claim has committed, then the connection broke: the event is a live worker's that knows nothing of it.
+async fn r13_a_claim_whose_answer_was_lost_does_not_keep_its_events(harness: &Harness) {
+    let (log, gate) = (Log::default(), Arc::new(Semaphore::new(0)));
+    let (drainer, worker) = harness
+        .drainer_with(|parts| parts.subscriptions = vec![gated(&log, &gate)])
+        .await;
+    let known = harness.change("ada", 1).await;
+    let running = Running::start(drainer);
+    begun(&log, known).await;
+    // Published and claimed at once, so that the drainer cannot be faster.
+    let tx = harness.begin().await;
+    let event = Changed {
+        contact: "bob".to_owned(),
+        n: 1,
+    };
+    let published = harness.runtime.events().publish(&tx, "bob", event).await;
+    let unknown = published.unwrap().id();
+    let claim = Query::update()
+        .table(domain_event::Entity)
+        .value(domain_event::Column::ClaimedBy, worker)
+        .value(domain_event::Column::ClaimToken, Uuid::now_v7())
+        .value(domain_event::Column::Attempts, 1)
+        .and_where(domain_event::Column::Id.eq(unknown.as_uuid()))
+        .to_owned();
+    tx.execute(&claim).await.unwrap();
+    tx.commit().await.unwrap();
+    begun(&log, unknown).await;
+    gate.add_permits(10);
+    running.stop().await;
+    assert_eq!(harness.status(unknown).await, EventStatus::Processed);
+    // What was known was left in peace.
+    let of_known = log
+        .lines()
+        .iter()
+        .filter(|it| **it == known.to_string())
+        .count();
+    assert_eq!(of_known, 1);
+}
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "dropped");
+    }
+}
+
+async fn a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure(harness: &Harness) {
+    let subscription = Subscription::new("s", |_: EventEnvelope<Changed>| async {
+        let _guard = PanicsWhenDropped;
+        std::future::pending::<()>().await;
+        Ok(())
+    });
+    let id = harness.change("ada", 1).await;
+    let record = harness
+        .runtime
+        .events()
+        .show(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .event;
+    let failure = call(&subscription, &record, 3, Duration::from_millis(10)).await;
+    let failure = failure.unwrap_err();
+    assert!(failure.error.contains("panicked: dropped"), "{failure:?}");
 }
