@@ -89,6 +89,9 @@ pub(crate) trait Dialect: Send + Sync {
     /// Must be called on the Tokio runtime that will use it.
     fn dedicated(&self, db: &DatabaseConnection, connections: u32) -> DatabaseConnection;
 
+    /// Ends the transaction when its process falls silent in it for some seconds, where the database can.
+    async fn limit_idle_time(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
+
     /// Keeps every other claim of events out until the transaction ends, so that each claim sees what the ones before
     /// it took.
     async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
@@ -138,6 +141,14 @@ pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr
         ..Default::default()
     })
     .await
+}
+
+/// As [`begin`], for a transaction in which nobody but the database is waited for: a process that is stopped in the
+/// middle of it does not keep its locks for long, where the database can see to that.
+pub(crate) async fn begin_short(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let tx = begin(db).await?;
+    dialect(db)?.limit_idle_time(&tx).await?;
+    Ok(tx)
 }
 
 /// The code of a database's error, where it is one.

@@ -20,6 +20,9 @@ const CHANNEL: &str = "runtime_sea";
 /// The advisory lock of the event claims.
 const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 
+/// The server ends the session of a process that falls silent in a transaction.
+const LIMIT_IDLE_TIME: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 pub(super) struct Postgres;
 
 #[async_trait::async_trait]
@@ -128,11 +131,14 @@ impl Dialect for Postgres {
         )
     }
 
-    // A process that is stopped while it claims must not stop the others: the server ends its session.
+    // Shorter than a lease, so that a stopped worker's rows are free when it counts as dead.
+    async fn limit_idle_time(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        tx.execute_unprepared(LIMIT_IDLE_TIME).await.map(drop)
+    }
+
+    // A process that is stopped while it claims must not stop the others.
     async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
-        let sql = format!(
-            "SET LOCAL idle_in_transaction_session_timeout = '5s'; SELECT pg_advisory_xact_lock({EVENT_CLAIMS})"
-        );
+        let sql = format!("{LIMIT_IDLE_TIME}; SELECT pg_advisory_xact_lock({EVENT_CLAIMS})");
         tx.execute_unprepared(&sql).await.map(drop)
     }
 

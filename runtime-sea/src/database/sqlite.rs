@@ -115,6 +115,11 @@ impl Dialect for Sqlite {
         )
     }
 
+    // The write lock is the operating system's, which gives it back only with the process.
+    async fn limit_idle_time(&self, _tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        Ok(())
+    }
+
     // The transaction holds the database's write lock already.
     async fn serialize_event_claims(&self, _tx: &DatabaseTransaction) -> Result<(), DbErr> {
         Ok(())

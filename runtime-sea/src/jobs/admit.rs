@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, LockName, begin, dialect, literal};
+use crate::database::{Dialect, LockName, begin_short, dialect, literal};
 
 use super::Collision;
 use super::cancel::request_cancellation;
@@ -143,7 +143,7 @@ async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
     if db.query_one(&due_keyed(dialect)).await?.is_none() {
         return Ok(None);
     }
-    let tx = begin(db).await?;
+    let tx = begin_short(db).await?;
     if !dialect.try_lock(&tx, LockName::Admission).await? {
         return Ok(None);
     }

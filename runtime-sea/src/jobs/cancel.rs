@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::database::{begin, dialect, literal};
+use crate::database::{begin_short, dialect, literal};
 
 use super::complete::cancel_waiting;
 use super::entities::job_run;
@@ -26,7 +26,7 @@ pub enum Cancelled {
 pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancelled, DbErr> {
     const REASON: &str = "cancelled on request";
     loop {
-        let tx = begin(db).await?;
+        let tx = begin_short(db).await?;
         let waits = job_run::Entity::find_by_id(id.0)
             .filter(Expr::col(job_run::Column::Status).eq(literal("pending")))
             .one(&tx)

@@ -7,7 +7,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransact
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{Completion, Dialect, begin, dialect, literal, now_plus};
+use crate::database::{
+    Completion, Dialect, begin_short, dialect, literal, now_plus, rows_per_statement,
+};
 
 use super::context::Claim;
 use super::entities::job_run;
@@ -58,7 +60,7 @@ pub(crate) async fn write(
     endings: &[Ending],
 ) -> Result<Written, DbErr> {
     let dialect = dialect(db)?;
-    let tx = begin(db).await?;
+    let tx = begin_short(db).await?;
     let mut written = Written::default();
     let mut free_keys = Vec::new();
     let completions: Vec<_> = endings
@@ -224,22 +226,25 @@ pub(crate) async fn cancel_waiting(
     use job_run::Column as C;
 
     let dialect = dialect(tx)?;
-    let update = Query::update()
-        .table(job_run::Entity)
-        .value(C::Status, "canceled")
-        .value(C::ActiveKey, Option::<String>::None)
-        .value(C::FinishedAt, dialect.now())
-        .value(C::Error, reason)
-        .and_where(C::Id.is_in(ids))
-        .and_where(Expr::col(C::Status).eq(literal("pending")))
-        .returning_col(C::ConcurrencyKey)
-        .to_owned();
-    let rows = tx.query_all(&update).await?;
-    let keys: Result<Vec<Option<String>>, _> = rows
-        .iter()
-        .map(|row| row.try_get("", "concurrency_key"))
-        .collect();
-    Ok(keys?.into_iter().flatten().collect())
+    let ids: Vec<_> = ids.into_iter().collect();
+    let mut keys = Vec::new();
+    // More may wait for one key than a statement takes parameters.
+    for chunk in ids.chunks(rows_per_statement(dialect, 1) / 2) {
+        let update = Query::update()
+            .table(job_run::Entity)
+            .value(C::Status, "canceled")
+            .value(C::ActiveKey, Option::<String>::None)
+            .value(C::FinishedAt, dialect.now())
+            .value(C::Error, reason)
+            .and_where(C::Id.is_in(chunk.iter().copied()))
+            .and_where(Expr::col(C::Status).eq(literal("pending")))
+            .returning_col(C::ConcurrencyKey)
+            .to_owned();
+        for row in tx.query_all(&update).await? {
+            keys.extend(row.try_get::<Option<String>>("", "concurrency_key")?);
+        }
+    }
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -256,5 +261,16 @@ mod tests {
     #[test]
     fn r51_nul_characters_in_errors_are_escaped() {
         assert_eq!(stored_text("a\0b"), "a\\0b");
+    }
+
+    #[tokio::test]
+    async fn any_number_of_waiting_runs_is_cancelled_at_once() {
+        let db = crate::connect("sqlite::memory:").await.unwrap();
+        let manager = sea_orm_migration::SchemaManager::new(&db);
+        crate::migration::jobs::v1::up(&manager).await.unwrap();
+        let tx = begin_short(&db).await.unwrap();
+        let ids = std::iter::repeat_with(Uuid::now_v7).take(40_000);
+        let keys = cancel_waiting(&tx, ids, "replaced").await.unwrap();
+        assert_eq!(keys, Vec::<String>::new());
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::begin;
+use crate::database::begin_short;
 
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
@@ -222,7 +222,7 @@ impl JobContext {
             fence: self.claim.fence,
         });
         let started_at = self.claim.now();
-        let tx = begin(self.db()).await?;
+        let tx = begin_short(self.db()).await?;
         let started = match run.insert(&tx).await {
             Err(StartError::LeaseLost { .. }) => return Err(self.lose()),
             started => started?,

@@ -5,7 +5,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement,
 };
 
-use crate::database::begin;
+use crate::database::begin_short;
 
 use super::admit::waiting;
 use super::entities::job_run;
@@ -63,7 +63,7 @@ pub(crate) async fn release_orphaned_keys(db: &DatabaseConnection) -> Result<boo
     let mut any = false;
     for row in rows {
         let key: String = row.try_get("", "concurrency_key")?;
-        let tx = begin(db).await?;
+        let tx = begin_short(db).await?;
         any |= release(&tx, &key).await?;
         tx.commit().await?;
     }

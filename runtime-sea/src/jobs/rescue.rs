@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin, dialect, literal};
+use crate::database::{Dialect, begin_short, dialect, literal};
 
 use super::complete::{over, stored};
 use super::entities::{job_run, job_worker};
@@ -43,7 +43,7 @@ pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Resu
     let mut rescued = Rescued::default();
     // A cheap look first: on SQLite the transaction takes the write lock.
     while db.query_one(&lost_runs(dialect)).await?.is_some() {
-        let tx = begin(db).await?;
+        let tx = begin_short(db).await?;
         let select = lost_runs(dialect)
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();

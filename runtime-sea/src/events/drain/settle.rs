@@ -72,7 +72,7 @@ pub(crate) async fn settle_events(
     consumers: &Consumers,
     batch: &[DispatchedEvent],
 ) -> Result<usize, DbErr> {
-    let tx = database::begin(db).await?;
+    let tx = database::begin_short(db).await?;
     let dialect = database::dialect(&tx)?;
     let claims: Vec<_> = batch
         .iter()
@@ -133,7 +133,7 @@ pub(crate) async fn settle_deliveries(
     db: &DatabaseConnection,
     batch: &[DispatchedDelivery],
 ) -> Result<usize, DbErr> {
-    let tx = database::begin(db).await?;
+    let tx = database::begin_short(db).await?;
     let dialect = database::dialect(&tx)?;
     let seqs: Vec<i64> = batch.iter().map(|it| it.delivery.row.event_seq).collect();
     // Two transactions that end the last two deliveries of an event must see each other.

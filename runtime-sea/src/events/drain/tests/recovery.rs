@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::harness::*;
 use super::on_each_database;
+use crate::database::{self, LockName};
 use crate::events::drain::dispatch::call;
 use crate::events::entities::domain_event;
 use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
@@ -272,4 +273,26 @@ async fn a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure(harness: &H
     let failure = call(&subscription, &record, 3, Duration::from_millis(10)).await;
     let failure = failure.unwrap_err();
     assert!(failure.error.contains("panicked: dropped"), "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r03_a_process_that_is_stopped_in_a_transaction_does_not_keep_its_locks() {
+    let Some(harness) = Harness::postgres().await else {
+        return;
+    };
+    let db = harness.runtime.db();
+    let dialect = database::dialect(db).unwrap();
+    let stopped = database::begin_short(db).await.unwrap();
+    assert!(
+        dialect
+            .try_lock(&stopped, LockName::Admission)
+            .await
+            .unwrap()
+    );
+    until(async || {
+        let tx = harness.begin().await;
+        dialect.try_lock(&tx, LockName::Admission).await.unwrap()
+    })
+    .await;
+    assert!(stopped.commit().await.is_err());
 }
