@@ -31,6 +31,7 @@ on_each_database! {
     a_live_workers_run_is_never_taken_over_however_long_it_runs,
     a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards,
     a_worker_without_tables_says_so,
+    r58_a_worker_that_overslept_its_lease_stops_its_handlers,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_run,
     a_worker_leaves_the_table_when_it_stops,
     work_of_another_process_is_noticed,
@@ -424,6 +425,23 @@ async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed
     assert_eq!(bed.run(id).await.run.attempt, 0);
     bed.sql("ALTER TABLE job_worker_away RENAME TO job_worker")
         .await;
+    wait.go.add_permits(1);
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+// As when its process or machine was stopped for a while: its own clock need not show it.
+async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) {
+    let wait = Wait::new();
+    let id = start(&bed).await;
+    let running = Running::start(worker(&bed.runtime, &wait));
+    until("it runs", async || wait.began() == 1).await;
+    bed.sql("UPDATE job_worker SET expires_at = '2025-01-01T00:00:00+00:00'")
+        .await;
+    until("the handler is stopped", async || {
+        wait.dropped.load(Ordering::SeqCst) == 1
+    })
+    .await;
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;
     running.stop().await;

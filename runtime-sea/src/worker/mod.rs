@@ -150,7 +150,12 @@ impl Worker {
         loops.close();
         let result = tokio::select! {
             result = until(pulse.clone(), drainer) => result,
-            died = &mut thread => return died.unwrap_or(Err(WorkerError::ThreadDied)).and(Err(WorkerError::ThreadDied)),
+            died = &mut thread => {
+                // Nobody renews the lease any more: others will have the runs and the events soon.
+                abort.cancel();
+                pulse.running.stop_all(StopReason::LeaseExpired);
+                return died.unwrap_or(Err(WorkerError::ThreadDied)).and(Err(WorkerError::ThreadDied));
+            }
         };
 
         stop.cancel();

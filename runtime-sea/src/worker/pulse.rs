@@ -142,6 +142,30 @@ async fn beat(
     db.execute(&upsert).await.map(drop)
 }
 
+// Renews the lease. Returns whether it was still this worker's: a process that was stopped, or whose machine slept, may
+// not have noticed that its time has passed, but the database has.
+async fn renew(
+    db: &DatabaseConnection,
+    dialect: &dyn Dialect,
+    worker_id: Uuid,
+    settings: &Settings,
+) -> Result<bool, DbErr> {
+    use job_worker::Column as C;
+
+    let update = Query::update()
+        .table(job_worker::Entity)
+        .value(C::HeartbeatAt, dialect.now())
+        .value(C::ExpiresAt, now_plus(dialect, settings.lease))
+        .and_where(C::Id.eq(worker_id))
+        .and_where(Expr::col(C::ExpiresAt).gt(dialect.now()))
+        .to_owned();
+    if db.execute(&update).await?.rows_affected() > 0 {
+        return Ok(true);
+    }
+    beat(db, dialect, worker_id, settings).await?;
+    Ok(false)
+}
+
 // The lease counts from before the heartbeat was sent: the database gives at least that much.
 async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) {
     let mut last = Instant::now();
@@ -150,11 +174,17 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
         let Ok(dialect) = dialect(db) else { return };
         let answer = timeout(
             settings.lease / 4,
-            beat(db, dialect, pulse.worker_id, settings),
+            renew(db, dialect, pulse.worker_id, settings),
         )
         .await;
         let failed = match answer {
-            Ok(Ok(())) => None,
+            Ok(Ok(held)) => {
+                if !held {
+                    tracing::warn!("the lease had run out; what was in hand is stopped");
+                    pulse.running.stop_all(StopReason::LeaseExpired);
+                }
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("no answer".to_owned()),
         };
@@ -194,14 +224,14 @@ async fn maintenance(
 ) {
     let longest = longest_pause_between_looks(settings);
     // After an outage the other workers get one lease to be heard again before they count as dead.
-    let mut heard_since = Instant::now() - settings.lease;
+    let mut heard_since: Option<Instant> = None;
     loop {
         sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
         if pulse.beat.borrow().elapsed() > settings.lease / 2 {
-            heard_since = Instant::now();
+            heard_since = Some(Instant::now());
             continue;
         }
-        if heard_since.elapsed() < settings.lease {
+        if heard_since.is_some_and(|since| since.elapsed() < settings.lease) {
             continue;
         }
         let result = async {

@@ -8,8 +8,8 @@ use crate::database::dialect;
 use super::WorkerError;
 use super::pulse::{self, Life};
 
-/// How many connections the pulse has to itself: one per task that must not wait for another.
-const CONNECTIONS: u32 = 5;
+/// How many connections the pulse has to itself: one per task that must not wait for another, the listener included.
+const CONNECTIONS: u32 = 6;
 
 /// Tells how the pulse ended.
 pub(super) type Ended = oneshot::Receiver<Result<(), WorkerError>>;
