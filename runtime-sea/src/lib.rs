@@ -77,6 +77,7 @@ pub mod events;
 pub mod jobs;
 pub mod migration;
 mod runtime;
+mod storable;
 pub mod worker;
 
 pub use bridge::{BridgeRecord, BridgeStatus};

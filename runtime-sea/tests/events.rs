@@ -196,6 +196,12 @@ async fn r51_a_nul_character_is_refused_at_publish(bed: TestBed) {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("`payload.name`"), "{error}");
+    for aggregate in ["a\0b".to_owned(), "x".repeat(300)] {
+        let (_, event) = created("ada");
+        let events = bed.runtime.events();
+        let error = events.publish_detached(aggregate, event).await.unwrap_err();
+        assert!(matches!(error, PublishError::Name { .. }), "{error}");
+    }
     assert!(
         bed.runtime
             .events()

@@ -20,6 +20,7 @@ on_each_database! {
     r03_a_worker_that_lost_its_run_writes_no_step_child_or_result,
     r15_storing_a_step_again_after_a_lost_answer_is_a_success,
     r60_a_step_name_used_twice_is_detected,
+    r51_a_step_whose_name_cannot_be_stored_is_not_executed,
     a_stored_output_that_does_not_fit_its_type_is_an_error_not_a_second_execution,
     a_child_is_spawned_once_however_often_its_parent_is_tried,
     a_deduplicated_child_stays_the_same_on_every_attempt,
@@ -465,4 +466,30 @@ async fn the_idempotency_key_of_a_step_is_the_same_on_every_attempt(bed: TestBed
     let keys = effects.notes();
     assert_eq!(keys[0], keys[1]);
     assert_ne!(keys[1], keys[2]);
+}
+
+struct LongStep(Effects);
+
+impl JobHandler for LongStep {
+    const TYPE: &'static str = "long_step";
+    type Input = String;
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, name: String) -> JobResult<()> {
+        ctx.step(&name, || async {
+            self.0.note("executed");
+            Ok::<_, JobError>(())
+        })
+        .await
+    }
+}
+
+async fn r51_a_step_whose_name_cannot_be_stored_is_not_executed(bed: TestBed) {
+    let effects = Effects::default();
+    let id = start::<LongStep>(&bed, "x".repeat(300)).await;
+    drain(&bed, LongStep(effects.clone())).await;
+    let run = bed.run(id).await.run;
+    assert_eq!(run.status, RunStatus::Failed);
+    assert!(run.error.unwrap().contains("300 characters"));
+    assert_eq!(effects.notes(), Vec::<String>::new());
 }

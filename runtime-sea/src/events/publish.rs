@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::entities::domain_event;
 use super::{AggregateId, Direction, Event, EventId};
 use crate::Runtime;
+use crate::storable::{check_name, find_nul};
 
 /// What became of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,14 @@ pub enum PublishError {
         event_type: &'static str,
         /// Where it stands, such as `payload.lines[2].note`.
         path: String,
+    },
+    /// The aggregate's id or the tenant cannot be stored.
+    #[error("`{event_type}` cannot be published: {reason}")]
+    Name {
+        /// The event's type.
+        event_type: &'static str,
+        /// Which, and what is wrong with it.
+        reason: String,
     },
     /// The database refused.
     #[error("`{event_type}` could not be stored: {source}")]
@@ -242,6 +251,15 @@ fn row_of<E: Event>(
             aggregate,
         });
     }
+    for (what, name) in [
+        ("the aggregate's id", aggregate_id.as_str()),
+        ("the tenant", options.tenant_id.as_deref()),
+    ] {
+        check_name(what, name.unwrap_or_default()).map_err(|reason| PublishError::Name {
+            event_type: E::TYPE,
+            reason,
+        })?;
+    }
     let payload = serde_json::to_value(event).map_err(|source| PublishError::Serialize {
         event_type: E::TYPE,
         source,
@@ -272,41 +290,4 @@ fn row_of<E: Event>(
         // Everything else is the table's defaults: moments come from the database's clock.
         ..Default::default()
     })
-}
-
-// PostgreSQL's JSON holds every character but this one; refusing it everywhere keeps the databases interchangeable.
-fn find_nul(value: &Value, path: &str) -> Option<String> {
-    match value {
-        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| find_nul(item, &format!("{path}[{index}]"))),
-        Value::Object(fields) => fields.iter().find_map(|(key, item)| {
-            let path = format!("{path}.{}", key.escape_debug());
-            if key.contains('\0') {
-                Some(path)
-            } else {
-                find_nul(item, &path)
-            }
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn r51_a_nul_character_is_found_with_its_place() {
-        assert_eq!(find_nul(&json!({"a": [1, {"b": "x"}]}), "payload"), None);
-        assert_eq!(
-            find_nul(&json!({"a": [1, {"b": "x\u{0}"}]}), "payload").as_deref(),
-            Some("payload.a[1].b")
-        );
-        assert!(find_nul(&json!({"k\u{0}": 1}), "payload").is_some());
-    }
 }

@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::Runtime;
 use crate::database::begin_short;
+use crate::storable::{check_name, storable_json};
 
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
-use super::json::storable_json;
 use super::start::{Parent, PreparedRun};
 use super::step::{self, StepResult};
 use super::{JobError, JobHandler, RunId, StartError, StartOptions};
@@ -138,7 +138,7 @@ impl JobContext {
     /// [`idempotency_key`](Self::idempotency_key).
     ///
     /// # Errors
-    /// What `work` fails with; a name that this attempt has used already; an output that cannot be stored; a stored
+    /// What `work` fails with; a name that this attempt has used already, or that is too long; an output that cannot be stored; a stored
     /// output that does not fit `T` any more; the loss of the run to another worker.
     pub async fn step<T, E, F, Fut>(&self, name: &str, work: F) -> Result<T, JobError>
     where
@@ -258,6 +258,7 @@ impl JobContext {
     }
 
     fn use_name(&self, name: &str) -> Result<(), JobError> {
+        check_name("the name", name).map_err(JobError::non_retryable)?;
         let mut used = self
             .used_steps
             .lock()

@@ -10,7 +10,6 @@ mod context;
 mod error;
 mod handler;
 mod id;
-mod json;
 mod orchestrator;
 mod policy;
 mod pools;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::json::storable_json;
+use crate::storable::storable_json;
+
 use super::policy::{RESERVED_POOL_PREFIX, Retry};
 use super::{JobContext, JobError, JobHandler, JobPolicy, Trigger};
 

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::database::{CENTURY, Dialect, dialect, now_plus};
 use crate::events::EventId;
+use crate::storable::{check_name, storable_json};
 
 use super::entities::{job_dedupe, job_run};
-use super::json::storable_json;
 use super::policy::RESERVED_POOL_PREFIX;
 use super::{Collision, JobHandler, RunId, StartError};
 
@@ -138,7 +138,7 @@ impl PreparedRun {
             job_type: J::TYPE.to_owned(),
             reason,
         })?;
-        Ok(Self {
+        let run = Self {
             id: RunId::generate(),
             job_type: J::TYPE,
             pool: policy.pool.clone(),
@@ -162,7 +162,36 @@ impl PreparedRun {
             options,
             parent: None,
             cause: None,
-        })
+        };
+        run.check_names().map_err(|reason| StartError::Policy {
+            job_type: J::TYPE.to_owned(),
+            reason,
+        })?;
+        Ok(run)
+    }
+
+    // A key that the database refuses would fail the whole transaction, which is the caller's or the event drain's.
+    fn check_names(&self) -> Result<(), String> {
+        let names = [
+            ("its pool", Some(self.pool.as_str())),
+            ("its scope", self.scope.as_ref().map(|it| it.1.as_str())),
+            (
+                "its concurrency key",
+                self.concurrency.as_ref().map(|it| it.1.as_str()),
+            ),
+            (
+                "its deduplication key",
+                self.dedupe.as_ref().map(|it| it.1.as_str()),
+            ),
+            ("its tenant", self.options.tenant_id.as_deref()),
+        ];
+        for (what, name) in names {
+            check_name(what, name.unwrap_or_default())?;
+        }
+        self.options
+            .tags
+            .iter()
+            .try_for_each(|tag| check_name("its tag", tag))
     }
 
     /// Inserts the run, or finds the one that stands in its place. The caller announces the work.
@@ -251,6 +280,7 @@ impl PreparedRun {
                 let held = job_run::Entity::find_by_id(parent.run_id.0)
                     .filter(job_run::Column::Fence.eq(parent.fence))
                     .filter(job_run::Column::WorkerId.eq(parent.worker_id))
+                    .filter(job_run::Column::Status.eq("running"))
                     .select_only()
                     .column(job_run::Column::Id)
                     .into_tuple::<Uuid>()

@@ -2,12 +2,11 @@
 
 use sea_orm_migration::prelude::*;
 
-/// The longest name of a type, a pool, a job and the like. A key over two of them still fits into an index of MySQL.
-pub(super) const NAME_LENGTH: u32 = 255;
+use crate::storable::MAX_NAME_LENGTH;
 
-/// A short text that names something.
+/// A short text that names something. A key over two of them still fits into an index of MySQL.
 pub(super) fn name(column: &'static str) -> ColumnDef {
-    ColumnDef::new(column).string_len(NAME_LENGTH).take()
+    ColumnDef::new(column).string_len(MAX_NAME_LENGTH).take()
 }
 
 /// A moment in UTC.

@@ -25,6 +25,7 @@ on_each_database!(
     a_rejected_start_is_on_record,
     a_deduplicated_start_names_the_run,
     a_trigger_of_another_process_is_left_for_it,
+    r37_a_key_that_no_database_can_store_is_on_record_and_spares_the_event,
 );
 
 #[derive(Serialize, Deserialize)]
@@ -316,4 +317,28 @@ async fn a_trigger_of_another_process_is_left_for_it(harness: &Harness) {
     assert_eq!(harness.runs().await, 1);
     assert_eq!(ledger_of(harness, id).await.status, BridgeStatus::Started);
     assert_eq!(harness.status(id).await, EventStatus::Processed);
+}
+
+async fn r37_a_key_that_no_database_can_store_is_on_record_and_spares_the_event(harness: &Harness) {
+    let log = Log::default();
+    let (drainer, _) = harness
+        .drainer_with(|parts| {
+            parts.subscriptions = vec![log.subscription("s")];
+            parts.triggers = triggers_of(Exclusive);
+        })
+        .await;
+    let event = Changed {
+        contact: "a".repeat(300),
+        n: 1,
+    };
+    let events = harness.runtime.events();
+    let published = events.publish_detached("ada", event).await;
+    let id = published.unwrap().id();
+    drainer.drain_until_idle().await.unwrap();
+    assert_eq!(harness.status(id).await, EventStatus::Processed);
+    assert_eq!(log.lines().len(), 1);
+    let row = ledger_of(harness, id).await;
+    assert_eq!(row.status, BridgeStatus::Failed);
+    let reason = row.reason.unwrap_or_default();
+    assert!(reason.contains("its concurrency key"), "{reason}");
 }

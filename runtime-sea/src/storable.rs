@@ -1,0 +1,92 @@
+//! Values and names as every database can store them.
+
+use serde_json::Value;
+
+/// The most that an input, an output or a step's output may take as JSON.
+const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
+
+/// The longest name or key, in characters.
+pub(crate) const MAX_NAME_LENGTH: u32 = 255;
+
+/// A value as JSON that every database can store, or what is wrong with it.
+pub(crate) fn storable_json(value: &impl serde::Serialize) -> Result<Value, String> {
+    let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    let bytes = serde_json::to_string(&json).map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_JSON_BYTES {
+        return Err(format!(
+            "it takes {} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and pass its id",
+            bytes.len()
+        ));
+    }
+    match find_nul(&json, "value") {
+        Some(path) => Err(format!(
+            "`{path}` contains a NUL character, which PostgreSQL cannot store"
+        )),
+        None => Ok(json),
+    }
+}
+
+/// Refuses a name or key that one of the databases cannot store. SQLite would take it; refusing it everywhere, and
+/// before anything is written, keeps the databases interchangeable and transactions whole.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
+    if name.contains('\0') {
+        return Err(format!("{what} has a NUL character; remove it"));
+    }
+    let length = name.chars().count();
+    if length > MAX_NAME_LENGTH as usize {
+        let shown: String = name.chars().take(40).collect();
+        return Err(format!(
+            "{what} `{shown}...` has {length} characters, the limit is {MAX_NAME_LENGTH}; use a hash of it"
+        ));
+    }
+    Ok(())
+}
+
+/// Where the first NUL character stands, which PostgreSQL's JSON cannot hold.
+pub(crate) fn find_nul(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| find_nul(item, &format!("{path}[{index}]"))),
+        Value::Object(fields) => fields.iter().find_map(|(key, item)| {
+            let path = format!("{path}.{}", key.escape_debug());
+            if key.contains('\0') {
+                Some(path)
+            } else {
+                find_nul(item, &path)
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn r51_nul_characters_are_refused_with_their_place() {
+        let error = storable_json(&json!({ "lines": [{ "text": "a\0b" }] })).unwrap_err();
+        assert!(error.contains("`value.lines[0].text`"), "{error}");
+        assert!(storable_json(&json!({ "text": "\\u0000" })).is_ok());
+        assert!(find_nul(&json!({ "k\0": 1 }), "payload").is_some());
+    }
+
+    #[test]
+    fn r50_huge_input_is_refused() {
+        let error = storable_json(&"x".repeat(MAX_JSON_BYTES)).unwrap_err();
+        assert!(error.contains("the limit is"), "{error}");
+    }
+
+    #[test]
+    fn names_are_counted_in_characters() {
+        assert!(check_name("the key", &"ä".repeat(255)).is_ok());
+        let error = check_name("the key", &"ä".repeat(256)).unwrap_err();
+        assert!(error.contains("has 256 characters"), "{error}");
+        assert!(check_name("the key", "a\0").is_err());
+    }
+}
