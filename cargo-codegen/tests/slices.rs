@@ -235,6 +235,36 @@ fn reads_of_a_soft_deleting_entity_start_from_what_is_not_deleted() {
 }
 
 #[test]
+fn a_row_cannot_come_to_refer_to_a_deleted_one() {
+    let files = files(&everything());
+    let checks = |slice: &str| -> usize {
+        let service = &files[&Utf8PathBuf::from(format!("app/src/{slice}/generated/service.rs"))];
+        service.matches("known(PersonRepository.find(db, ").count()
+    };
+    // In `create` and in `update`: two references of a gadget, one of a person to a person, one of a city.
+    assert_eq!(
+        (checks("gadgets"), checks("people"), checks("cities")),
+        (4, 2, 2)
+    );
+}
+
+#[test]
+fn a_soft_deletion_says_who_deleted() {
+    let task = "entity: { name: task }\nfields: { code: { type: string } }\nbehaviors: [soft_delete, user_tracking]";
+    let files = files(&model(&[("task", task)]));
+    let repository = &files[Utf8Path::new("app/src/tasks/generated/repository.rs")];
+    assert!(
+        repository.contains("row.updated_by = Set(actor);"),
+        "{repository}"
+    );
+    let routes = &files[Utf8Path::new("app/src/tasks/generated/routes.rs")];
+    assert!(
+        routes.contains("use_cases::delete(&state, id, context.actor)"),
+        "{routes}"
+    );
+}
+
+#[test]
 fn tables_that_refer_to_each_other_are_created() {
     let rendered = migrations(&everything(), None, &[]);
     assert_eq!(

@@ -133,7 +133,9 @@ fn bounds(field: &Field) -> (Option<String>, Option<String>) {
 /// A number as an expression of the field's type.
 fn number(ty: &FieldType, text: &str) -> Option<String> {
     match ty {
-        FieldType::Integer | FieldType::BigInt => text.parse::<i64>().ok().map(|it| it.to_string()),
+        FieldType::Integer | FieldType::BigInt => {
+            text.parse::<i64>().ok().map(|it| grouped(it.into()))
+        }
         FieldType::Float => text
             .parse::<f64>()
             .ok()
@@ -149,10 +151,28 @@ fn decimal(text: &str) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let scale = fraction.len();
+    let grouped = grouped(digits);
     Some(match i64::try_from(digits) {
-        Ok(digits) => format!("Decimal::new({digits}, {scale})"),
-        Err(_) => format!("Decimal::from_i128_with_scale({digits}, {scale})"),
+        Ok(0) => "Decimal::ZERO".to_owned(),
+        Ok(_) => format!("Decimal::new({grouped}, {scale})"),
+        Err(_) => format!("Decimal::from_i128_with_scale({grouped}, {scale})"),
     })
+}
+
+/// An integer literal with `_` between thousands, from five digits on.
+fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut literal = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len() > 4 && (digits.len() - index).is_multiple_of(3) {
+            literal.push('_');
+        }
+        literal.push(digit);
+    }
+    if number < 0 {
+        literal.insert(0, '-');
+    }
+    literal
 }
 
 #[cfg(test)]
@@ -164,6 +184,11 @@ mod tests {
         assert_eq!(decimal("-10.50").as_deref(), Some("Decimal::new(-1050, 2)"));
         assert_eq!(decimal("-0.5").as_deref(), Some("Decimal::new(-5, 1)"));
         assert_eq!(decimal("7").as_deref(), Some("Decimal::new(7, 0)"));
+        assert_eq!(decimal("0.00").as_deref(), Some("Decimal::ZERO"));
+        assert_eq!(
+            decimal("-123456.7").as_deref(),
+            Some("Decimal::new(-1_234_567, 1)")
+        );
         assert_eq!(decimal("seven"), None);
     }
 

@@ -76,7 +76,14 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
     }
     modules.push(module(
         "mod problem",
-        &["Conflict", "FieldProblem", "Invalid", "NotFound", "Problem"],
+        &[
+            "Conflict",
+            "FieldProblem",
+            "Invalid",
+            "Malformed",
+            "NotFound",
+            "Problem",
+        ],
     ));
     if has_enums(model) {
         modules.push(module("pub mod schema", &[]));

@@ -36,19 +36,17 @@ impl Imports {
         self.taken.iter().any(|it| it == name) || self.paths.iter().any(is_imported)
     }
 
-    /// The `use` lines: other crates first, then this one's.
+    /// The `use` lines: the standard library, then other crates, then this one.
     pub(super) fn lines(&self) -> String {
-        let (own, other): (Vec<_>, Vec<_>) = self
-            .paths
-            .iter()
-            .partition(|(module, _)| matches!(module.split("::").next(), Some("crate" | "super")));
-        let block = |imports: Vec<(&String, &BTreeSet<String>)>| {
-            imports
-                .into_iter()
-                .map(|(module, names)| line(module, names))
-                .collect::<String>()
-        };
-        let blocks = [block(other), block(own)];
+        let mut blocks = [String::new(), String::new(), String::new()];
+        for (module, names) in self.with_modules_merged() {
+            let block = match module.split("::").next() {
+                Some("std") => &mut blocks[0],
+                Some("crate" | "super") => &mut blocks[2],
+                _ => &mut blocks[1],
+            };
+            block.push_str(&line(&module, &names));
+        }
         let blocks: Vec<&str> = blocks
             .iter()
             .map(String::as_str)
@@ -56,10 +54,34 @@ impl Imports {
             .collect();
         blocks.join("\n")
     }
+
+    /// A module that is used itself and for its items too is imported in one line: `entity::contact::{self, Column}`.
+    fn with_modules_merged(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut merged = self.paths.clone();
+        for module in self.paths.keys() {
+            let Some((parent, name)) = module.rsplit_once("::") else {
+                continue;
+            };
+            let Some(names) = merged.get_mut(parent) else {
+                continue;
+            };
+            if !names.remove(name) {
+                continue;
+            }
+            if names.is_empty() {
+                merged.remove(parent);
+            }
+            if let Some(items) = merged.get_mut(module) {
+                items.insert("self".to_owned());
+            }
+        }
+        merged
+    }
 }
 
 fn line(module: &str, names: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_by_key(|it| *it != "self");
     match names.as_slice() {
         [name] => format!("use {module}::{name};\n"),
         names => format!("use {module}::{{{}}};\n", names.join(", ")),
@@ -69,6 +91,23 @@ fn line(module: &str, names: &BTreeSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_and_its_items_share_a_line_and_std_comes_first() {
+        let mut imports = Imports::default();
+        for path in [
+            "entity::contact",
+            "entity::contact::Column",
+            "chrono::Utc",
+            "std::fmt",
+        ] {
+            imports.name(path);
+        }
+        assert_eq!(
+            imports.lines(),
+            "use std::fmt;\n\nuse chrono::Utc;\nuse entity::contact::{self, Column};\n"
+        );
+    }
 
     #[test]
     fn each_path_is_imported_once_and_a_taken_name_never() {

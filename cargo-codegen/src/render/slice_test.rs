@@ -26,6 +26,7 @@ struct SliceTestView<'a> {
     url: &'a str,
     writes: bool,
     key: String,
+    key_is_string: bool,
     parents: Vec<ParentView>,
     body: String,
     total: usize,
@@ -114,6 +115,10 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
         url: &entity.plural.kebab,
         writes: entity.writes,
         key: string_literal(key.map_or("id", |it| &it.name.snake)),
+        key_is_string: !matches!(
+            key.map(|it| &it.ty),
+            Some(FieldType::Integer | FieldType::BigInt | FieldType::Float | FieldType::Boolean)
+        ),
         total: 1 + parents
             .iter()
             .filter(|it| it.path == format!("/{}", entity.plural.kebab))

@@ -40,6 +40,11 @@ impl Slice<'_> {
         imports.name(&self.row_path())
     }
 
+    /// Whether a deletion says who deleted the row: only a row that stays can.
+    fn stamps_delete(&self) -> bool {
+        self.entity.behaviors.soft_delete && self.entity.behaviors.user_tracking
+    }
+
     /// Imports an item of the slice; `item` holds a `*` where the entity's name goes.
     fn import(&self, imports: &mut Imports, item: &str) {
         imports.name(&format!(

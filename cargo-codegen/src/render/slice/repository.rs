@@ -20,6 +20,7 @@ pub(super) struct RepositoryView<'a> {
     queries: Vec<QueryView>,
     writes: bool,
     soft_delete: bool,
+    stamps_delete: bool,
 }
 
 /// The repository of a slice.
@@ -42,6 +43,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RepositoryView<'a> {
         ("sea_orm::QuerySelect", true),
         ("sea_orm::Select", true),
         ("chrono::Utc", writes && soft_delete),
+        ("uuid::Uuid", writes && slice.stamps_delete()),
     ] {
         if used {
             imports.name(path);
@@ -60,6 +62,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RepositoryView<'a> {
         module,
         writes,
         soft_delete,
+        stamps_delete: slice.stamps_delete(),
         imports: imports.lines(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct RoutesView<'a> {
     writes: bool,
     soft_delete: bool,
     user_tracking: bool,
+    stamps_delete: bool,
 }
 
 /// The routes of a slice.
@@ -46,6 +47,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         ("crate::generated::Conflict", writes),
         ("crate::generated::Error", true),
         ("crate::generated::Invalid", true),
+        ("crate::generated::Malformed", true),
         ("crate::generated::NotFound", true),
         ("crate::generated::Page", true),
         ("crate::generated::PageQuery", true),
@@ -80,6 +82,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         writes,
         soft_delete: entity.behaviors.soft_delete,
         user_tracking,
+        stamps_delete: slice.stamps_delete(),
         imports: imports.lines(),
     }
 }

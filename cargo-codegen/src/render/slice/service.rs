@@ -5,7 +5,8 @@ use askama::Template;
 use super::key::{KeyView, key};
 use super::query::{QueryView, queries};
 use super::{Slice, title};
-use crate::render::field::{string_literal, with_article};
+use crate::model::{FieldType, RelationKind};
+use crate::render::field::{is_input, string_literal, with_article};
 use crate::render::imports::Imports;
 use crate::schema;
 
@@ -28,6 +29,14 @@ pub(super) struct ServiceView<'a> {
     writes: bool,
     soft_delete: bool,
     user_tracking: bool,
+    stamps_delete: bool,
+    references: Vec<ReferenceView>,
+}
+
+/// A column that refers to rows which may be deleted although they are still in their table.
+struct ReferenceView {
+    on_create: String,
+    on_update: String,
 }
 
 struct UniqueView {
@@ -65,6 +74,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> ServiceView<'a> {
     }
     slice.import(&mut imports, "repository::*Repository");
     let module = slice.row_module(&mut imports);
+    let references = references(slice, &mut imports);
     ServiceView {
         source: entity.source.as_str(),
         table: &entity.table,
@@ -78,11 +88,68 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> ServiceView<'a> {
         queries: queries(slice, &module, &mut imports),
         unique: unique(slice),
         module,
+        references,
         writes,
         soft_delete: entity.behaviors.soft_delete,
         user_tracking,
+        stamps_delete: slice.stamps_delete(),
         imports: imports.lines(),
     }
+}
+
+/// What foreign keys cannot check: that the row referred to is not marked as deleted.
+fn references(slice: Slice<'_>, imports: &mut Imports) -> Vec<ReferenceView> {
+    let entity = slice.entity;
+    let mut views = Vec::new();
+    for relation in &entity.relations {
+        let (Some(target), Some(field)) = (
+            slice.model.entity(&relation.target),
+            entity.field(&relation.foreign_key.snake),
+        ) else {
+            continue;
+        };
+        if !entity.writes
+            || !is_input(field)
+            || relation.kind != RelationKind::BelongsTo
+            || !target.behaviors.soft_delete
+        {
+            continue;
+        }
+        let repository = format!("{}Repository", target.name.pascal);
+        let repository = if relation.self_reference {
+            repository
+        } else {
+            imports.name(&format!("crate::{}::{repository}", target.plural.ident))
+        };
+        let ident = &field.name.ident;
+        let is_text = matches!(field.ty, FieldType::String | FieldType::Text);
+        let (borrow, id) = if is_text {
+            ("&", "id.clone()")
+        } else {
+            ("", "id")
+        };
+        let check = |pattern: &str| {
+            format!(
+                "if let {pattern} = {borrow}input.{ident} {{ known({repository}.find(db, {id}).await?)?; }}"
+            )
+        };
+        views.push(ReferenceView {
+            on_create: if field.required {
+                format!(
+                    "known({repository}.find(db, input.{ident}{}).await?)?;",
+                    if is_text { ".clone()" } else { "" }
+                )
+            } else {
+                check("Some(id)")
+            },
+            on_update: check(if field.nullable {
+                "Some(Some(id))"
+            } else {
+                "Some(id)"
+            }),
+        });
+    }
+    views
 }
 
 /// What databases say about the unique indexes of the entity's table.

@@ -27,6 +27,7 @@ pub(super) struct UseCasesView<'a> {
     on_update: EmissionView,
     on_delete: EmissionView,
     user_tracking: bool,
+    stamps_delete: bool,
 }
 
 struct EmissionView {
@@ -74,6 +75,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> UseCasesView<'a> {
         on_update,
         on_delete,
         user_tracking,
+        stamps_delete: slice.stamps_delete(),
         imports: imports.lines(),
     }
 }
