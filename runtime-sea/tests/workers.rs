@@ -12,6 +12,7 @@ use runtime_sea::{
     JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus, StartOptions,
     Worker, WorkerError,
 };
+use sea_orm::{ConnectionTrait, Statement};
 use support::{TestBed, until};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -32,6 +33,7 @@ on_each_database! {
     a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards,
     a_worker_without_tables_says_so,
     r58_a_worker_that_overslept_its_lease_stops_its_handlers,
+    closed_deduplication_windows_are_cleared_away,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_run,
     a_worker_leaves_the_table_when_it_stops,
     work_of_another_process_is_noticed,
@@ -445,6 +447,69 @@ async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) 
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;
     running.stop().await;
+}
+
+async fn closed_deduplication_windows_are_cleared_away(bed: TestBed) {
+    let windows = async || {
+        let statement = "SELECT key FROM job_dedupe ORDER BY key";
+        let rows = bed.runtime.db().query_all_raw(Statement::from_string(
+            bed.runtime.db().get_database_backend(),
+            statement,
+        ));
+        let rows = rows.await.unwrap();
+        rows.iter()
+            .map(|row| row.try_get::<String>("", "key").unwrap())
+            .collect::<Vec<_>>()
+    };
+    let id = start(&bed).await;
+    for (key, end) in [("closed", 2025), ("open", 2999)] {
+        bed.sql(&format!(
+            "INSERT INTO job_dedupe (key, run_id, expires_at) \
+             SELECT '{key}', id, '{end}-01-01T00:00:00+00:00' FROM job_run"
+        ))
+        .await;
+    }
+    let wait = Wait::new();
+    let running = Running::start(watchful(&bed.runtime, &wait));
+    until("the closed one is gone", async || {
+        windows().await == ["open"]
+    })
+    .await;
+    wait.go.add_permits(1);
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+struct Echo;
+
+impl JobHandler for Echo {
+    const TYPE: &'static str = "echo";
+    type Input = String;
+    type Output = String;
+
+    async fn run(&self, _ctx: &JobContext, text: String) -> JobResult<String> {
+        Ok(text)
+    }
+}
+
+#[test]
+fn r50_a_result_that_the_database_refuses_fails_its_run_and_holds_up_no_other() {
+    support::on_sqlite(async |bed: TestBed| {
+        bed.sql(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON job_run WHEN NEW.output LIKE '%poison%' \
+             BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
+        )
+        .await;
+        let (db, jobs) = (bed.runtime.db(), bed.runtime.jobs());
+        let poison = jobs.start::<Echo>(db, "poison".to_owned()).await.unwrap();
+        let fine = jobs.start::<Echo>(db, "fine".to_owned()).await.unwrap();
+        let running = Running::start(bed.runtime.worker().job(Echo).build().unwrap());
+        bed.until_status(fine.run_id, RunStatus::Completed).await;
+        bed.until_status(poison.run_id, RunStatus::Failed).await;
+        let error = bed.run(poison.run_id).await.run.error.unwrap();
+        assert!(error.contains("no poison here"), "{error}");
+        running.stop().await;
+    });
 }
 
 // The statement has committed, then the connection broke: the run is a live worker's that knows nothing of it.

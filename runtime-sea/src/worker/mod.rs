@@ -2,6 +2,7 @@
 
 mod builder;
 mod claiming;
+mod endings;
 mod executor;
 mod idle;
 pub(crate) mod panics;

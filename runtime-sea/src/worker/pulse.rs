@@ -15,21 +15,22 @@ use uuid::Uuid;
 
 use crate::Runtime;
 use crate::database::{Dialect, dialect, literal, now_plus};
-use crate::jobs::complete::{self, Ending};
-use crate::jobs::entities::{job_run, job_worker};
+use crate::jobs::complete::Ending;
+use crate::jobs::entities::{job_dedupe, job_run, job_worker};
 use crate::jobs::{admit, release, rescue};
 
 use super::builder::Settings;
+use super::endings::write_endings;
 use super::running::{Running, StopReason};
-
-/// How many endings are written in one transaction.
-const ENDINGS: usize = 256;
 
 /// How long the row of a dead worker is kept for people to see.
 const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
 
+/// How often closed deduplication windows are cleared away.
+const CLEARING: Duration = Duration::from_secs(10 * 60);
+
 /// How long a stopping worker tries to write what is left while the database does not answer.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The state that a worker's tasks share.
 #[derive(Debug)]
@@ -225,6 +226,7 @@ async fn maintenance(
     let longest = longest_pause_between_looks(settings);
     // After an outage the other workers get one lease to be heard again before they count as dead.
     let mut heard_since: Option<Instant> = None;
+    let mut cleared: Option<Instant> = None;
     loop {
         sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
         if pulse.beat.borrow().elapsed() > settings.lease / 2 {
@@ -248,6 +250,10 @@ async fn maintenance(
                 if rescued.taken_over > 0 || released {
                     runtime.wake_up().wake_here();
                 }
+                if cleared.is_none_or(|at| at.elapsed() > CLEARING) {
+                    forget_closed_windows(db).await?;
+                    cleared = Some(Instant::now());
+                }
             }
             forget_dead_workers(db).await
         };
@@ -255,6 +261,15 @@ async fn maintenance(
             tracing::warn!(%error, "maintenance failed and will be tried again");
         }
     }
+}
+
+// A closed window means the same as none, and there may be as many as there were keys.
+async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let delete = Query::delete()
+        .from_table(job_dedupe::Entity)
+        .and_where(Expr::col(job_dedupe::Column::ExpiresAt).lt(dialect(db)?.now()))
+        .to_owned();
+    db.execute(&delete).await.map(drop)
 }
 
 async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
@@ -349,53 +364,5 @@ async fn notifications(runtime: &Runtime, db: &DatabaseConnection) {
             }
         };
         sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-    }
-}
-
-async fn write_endings(
-    runtime: &Runtime,
-    db: &DatabaseConnection,
-    pulse: &Pulse,
-    mut endings: mpsc::Receiver<Ending>,
-    end: &CancellationToken,
-) {
-    let mut batch = Vec::with_capacity(ENDINGS);
-    // Ends when every executor is gone and the channel is empty.
-    while endings.recv_many(&mut batch, ENDINGS).await > 0 {
-        // The same order everywhere keeps two batches from waiting for each other.
-        batch.sort_by_key(|ending| ending.claim.run_id);
-        let mut pause = Duration::from_millis(20);
-        let mut deadline = None;
-        loop {
-            match complete::write(db, pulse.worker_id, &batch).await {
-                Ok(written) => {
-                    if written.stale > 0 {
-                        tracing::warn!(runs = written.stale, "stale results were discarded");
-                    }
-                    if written.released {
-                        runtime.wake_up().wake_here();
-                    }
-                    break;
-                }
-                Err(error) => {
-                    let since = end.is_cancelled().then(Instant::now);
-                    deadline = deadline.or(since);
-                    if deadline.is_some_and(|since: Instant| since.elapsed() > FAREWELL) {
-                        tracing::error!(%error, runs = batch.len(), "results were lost at shutdown; the runs will be taken over");
-                        return;
-                    }
-                    tracing::warn!(%error, "results could not be written and will be tried again");
-                    sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
-                }
-            }
-        }
-        for ending in batch.drain(..) {
-            let claim = ending.claim;
-            pulse.running.remove(claim.run_id.0, claim.fence);
-        }
-        pulse
-            .written
-            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }

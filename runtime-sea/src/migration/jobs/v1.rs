@@ -197,5 +197,11 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for (name, mut index) in indexes {
         create_index(manager, "job_run", name, &mut index).await?;
     }
-    Ok(())
+    create_index(
+        manager,
+        "job_dedupe",
+        "job_dedupe_expires_idx",
+        Index::create().col("expires_at"),
+    )
+    .await
 }
