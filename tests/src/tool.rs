@@ -33,10 +33,11 @@ pub fn cargo() -> Command {
 /// Takes from a command's environment what the cargo around us set, so that a cargo that it starts neither
 /// mixes up packages nor invalidates the user's build.
 pub fn clean(command: &mut Command) -> &mut Command {
+    // What the user chose for every build.
+    let kept = ["CARGO_HOME", "CARGO_INCREMENTAL", "CARGO_NET_OFFLINE"];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let ours =
-            text.starts_with("CARGO_") && text != "CARGO_HOME" && text != "CARGO_NET_OFFLINE";
+        let ours = text.starts_with("CARGO_") && !kept.contains(&&*text);
         if ours || text == "RUSTFLAGS" {
             command.env_remove(&name);
         }
