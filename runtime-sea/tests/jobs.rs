@@ -20,6 +20,7 @@ use support::TestBed;
 use tokio_util::sync::CancellationToken;
 
 on_each_database! {
+    the_errors_of_a_run_that_is_retried_for_ever_are_bounded,
     a_started_run_is_executed_once_and_keeps_its_output,
     a_run_started_in_a_rolled_back_transaction_does_not_exist,
     a_failing_run_is_retried_and_keeps_its_errors,
@@ -563,4 +564,31 @@ async fn a_run_shows_its_scope_tags_and_tenant(bed: TestBed) {
         .await
         .unwrap();
     assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), [id]);
+}
+
+struct Stubborn;
+
+impl JobHandler for Stubborn {
+    const TYPE: &'static str = "stubborn";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().retry(Retry::fixed(103, Duration::ZERO))
+    }
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        Err(JobError::retryable("not yet"))
+    }
+}
+
+async fn the_errors_of_a_run_that_is_retried_for_ever_are_bounded(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Stubborn>(bed.runtime.db(), ()).await.unwrap();
+    let worker = bed.runtime.worker().job(Stubborn).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    let run = bed.run(started.run_id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Failed, 103));
+    assert_eq!(run.errors.len(), 100);
+    assert_eq!((run.errors[0].attempt, run.errors[99].attempt), (4, 103));
 }

@@ -54,7 +54,7 @@ pub(crate) trait Dialect: Send + Sync {
     /// The database's clock, moved by so many milliseconds; NULL for NULL.
     fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr;
 
-    /// A JSON array column with one element more.
+    /// A JSON array column with one element more; of more than [`MAX_ELEMENTS`] the first is dropped.
     fn append_json(&self, column: Expr, element: Value) -> Expr;
 
     /// Takes the lock of that name until the transaction ends, or says at once that another one has it.
@@ -150,6 +150,9 @@ pub(crate) async fn begin_short(db: &DatabaseConnection) -> Result<DatabaseTrans
     dialect(db)?.limit_idle_time(&tx).await?;
     Ok(tx)
 }
+
+/// How much a JSON array column that is appended to holds: a run that is retried for ever must not grow for ever.
+pub(crate) const MAX_ELEMENTS: usize = 100;
 
 /// The code of a database's error, where it is one.
 fn error_code(error: &DbErr) -> Option<String> {

@@ -13,7 +13,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp};
 
 const CHANNEL: &str = "runtime_sea";
 
@@ -47,10 +47,10 @@ impl Dialect for Postgres {
     }
 
     fn append_json(&self, column: Expr, element: Value) -> Expr {
-        Expr::cust_with_exprs(
-            "($1 || jsonb_build_array($2::jsonb))",
-            [column, element.into()],
-        )
+        let sql = format!(
+            "(CASE WHEN jsonb_array_length($1) >= {MAX_ELEMENTS} THEN $1 - 0 ELSE $1 END || jsonb_build_array($2::jsonb))"
+        );
+        Expr::cust_with_exprs(sql, [column, element.into()])
     }
 
     async fn try_lock(&self, tx: &DatabaseTransaction, name: LockName) -> Result<bool, DbErr> {

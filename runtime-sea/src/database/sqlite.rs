@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp};
 
 pub(super) struct Sqlite;
 
@@ -38,7 +38,14 @@ impl Dialect for Sqlite {
     }
 
     fn append_json(&self, column: Expr, element: Value) -> Expr {
-        Expr::cust_with_exprs("json_insert(?, '$[#]', json(?))", [column, element.into()])
+        let sql = format!(
+            "json_insert(CASE WHEN json_array_length(?) >= {MAX_ELEMENTS} THEN json_remove(?, '$[0]') ELSE ? END, \
+             '$[#]', json(?))"
+        );
+        Expr::cust_with_exprs(
+            sql,
+            [column.clone(), column.clone(), column, element.into()],
+        )
     }
 
     // The transaction has the write lock, which is all locks in one.

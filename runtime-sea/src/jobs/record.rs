@@ -114,7 +114,7 @@ pub struct RunRecord {
     pub output: Option<Value>,
     /// The last error.
     pub error: Option<String>,
-    /// Every attempt that did not succeed, oldest first.
+    /// The attempts that did not succeed, oldest first; of more than a hundred the last hundred.
     pub errors: Vec<AttemptError>,
     /// Attempts begun.
     pub attempt: i32,
