@@ -239,7 +239,9 @@ fn a_row_cannot_come_to_refer_to_a_deleted_one() {
     let files = files(&everything());
     let checks = |slice: &str| -> usize {
         let service = &files[&Utf8PathBuf::from(format!("app/src/{slice}/generated/service.rs"))];
-        service.matches("known(PersonRepository.find(db, ").count()
+        service
+            .matches("known(PersonRepository.find_for_share(db, ")
+            .count()
     };
     // In `create` and in `update`: two references of a gadget, one of a person to a person, one of a city.
     assert_eq!(

@@ -130,13 +130,13 @@ fn references(slice: Slice<'_>, imports: &mut Imports) -> Vec<ReferenceView> {
         };
         let check = |pattern: &str| {
             format!(
-                "if let {pattern} = {borrow}input.{ident} {{ known({repository}.find(db, {id}).await?)?; }}"
+                "if let {pattern} = {borrow}input.{ident} {{ known({repository}.find_for_share(db, {id}).await?)?; }}"
             )
         };
         views.push(ReferenceView {
             on_create: if field.required {
                 format!(
-                    "known({repository}.find(db, input.{ident}{}).await?)?;",
+                    "known({repository}.find_for_share(db, input.{ident}{}).await?)?;",
                     if is_text { ".clone()" } else { "" }
                 )
             } else {
