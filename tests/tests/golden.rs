@@ -64,11 +64,22 @@ fn golden_keywords() -> Result<()> {
 }
 
 #[test]
+fn golden_plain() -> Result<()> {
+    golden("plain")
+}
+
+#[test]
 fn every_fixture_has_a_golden_test() -> Result<()> {
     let names: Vec<String> = fixture::all()?.into_iter().map(|it| it.name).collect();
     assert_eq!(
         names,
-        ["adopted-workspace", "crm", "keywords", "new-workspace"]
+        [
+            "adopted-workspace",
+            "crm",
+            "keywords",
+            "new-workspace",
+            "plain"
+        ]
     );
     Ok(())
 }
