@@ -92,5 +92,5 @@ pub use jobs::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, Retry, RunDetails,
     RunFilter, RunId, RunRecord, RunStatus, StartError, StartOptions, Started,
 };
-pub use runtime::Runtime;
+pub use runtime::{Runtime, RuntimeBuilder};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

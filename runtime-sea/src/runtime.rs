@@ -23,13 +23,48 @@ struct Inner {
     wake_up: WakeUp,
 }
 
+/// The settings of a [`Runtime`].
+#[derive(Debug)]
+#[must_use]
+pub struct RuntimeBuilder {
+    db: DatabaseConnection,
+    notifications: bool,
+}
+
+impl RuntimeBuilder {
+    /// Whether processes call each other through the database (`LISTEN` and `NOTIFY` of PostgreSQL); on unless set.
+    /// Turn it off behind a pooler that hands out a connection per transaction, where a subscription cannot last: other
+    /// processes' work is then found by polling, within a second.
+    pub const fn notifications(mut self, notifications: bool) -> Self {
+        self.notifications = notifications;
+        self
+    }
+
+    /// The runtime; nothing is sent to the database yet.
+    #[must_use]
+    pub fn build(self) -> Runtime {
+        let wake_up = WakeUp::new(self.db.clone(), self.notifications);
+        Runtime {
+            inner: Arc::new(Inner {
+                db: self.db,
+                wake_up,
+            }),
+        }
+    }
+}
+
 impl Runtime {
-    /// A runtime on the connection; nothing is sent to the database yet.
+    /// A runtime on the connection with the default settings; nothing is sent to the database yet.
     #[must_use]
     pub fn new(db: DatabaseConnection) -> Self {
-        let wake_up = WakeUp::new(db.clone());
-        Self {
-            inner: Arc::new(Inner { db, wake_up }),
+        Self::builder(db).build()
+    }
+
+    /// A runtime in the making.
+    pub const fn builder(db: DatabaseConnection) -> RuntimeBuilder {
+        RuntimeBuilder {
+            db,
+            notifications: true,
         }
     }
 

@@ -216,14 +216,15 @@ fn moments(details: &RunDetails) -> Vec<(DateTime<Utc>, String)> {
         moments.push((at, format!("attempt {} begins", run.attempt)));
     }
     for step in &details.steps {
-        let took = (step.finished_at - step.started_at)
-            .num_milliseconds()
-            .max(0);
+        let Some(finished_at) = step.finished_at else {
+            continue;
+        };
+        let took = (finished_at - step.started_at).num_milliseconds().max(0);
         let text = match &step.error {
             Some(error) => format!("step `{}` failed: {}", step.name, brief(error)),
             None => format!("step `{}` completed in {took} ms", step.name),
         };
-        moments.push((step.finished_at, text));
+        moments.push((finished_at, text));
     }
     for child in &details.children {
         let name = child.child_name.as_deref().unwrap_or_default();

@@ -25,14 +25,17 @@ const SPACING: Duration = Duration::from_millis(5);
 pub(crate) struct WakeUp {
     here: watch::Sender<u64>,
     db: DatabaseConnection,
+    /// Whether other processes are called, and call.
+    notifications: bool,
     announcer: Arc<Mutex<Option<mpsc::Sender<()>>>>,
 }
 
 impl WakeUp {
-    pub(crate) fn new(db: DatabaseConnection) -> Self {
+    pub(crate) fn new(db: DatabaseConnection, notifications: bool) -> Self {
         Self {
             here: watch::Sender::new(0),
             db,
+            notifications,
             announcer: Arc::default(),
         }
     }
@@ -55,12 +58,17 @@ impl WakeUp {
                 tokio::spawn(announce_in_bursts(
                     requests,
                     self.here.clone(),
-                    self.db.clone(),
+                    self.notifications.then(|| self.db.clone()),
                 ));
                 let _first = sender.try_send(());
                 *announcer = Some(sender);
             }
         }
+    }
+
+    /// Whether other processes are called, and call.
+    pub(crate) fn has_notifications(&self) -> bool {
+        self.notifications
     }
 
     /// Wakes the workers of this process.
@@ -80,7 +88,7 @@ impl WakeUp {
 async fn announce_in_bursts(
     mut requests: mpsc::Receiver<()>,
     here: watch::Sender<u64>,
-    db: DatabaseConnection,
+    others: Option<DatabaseConnection>,
 ) {
     while requests.recv().await.is_some() {
         let mut delays = REPEATS.into_iter();
@@ -99,7 +107,9 @@ async fn announce_in_bursts(
                 delays.next();
             }
             here.send_modify(|count| *count = count.wrapping_add(1));
-            if let Err(error) = notify(&db).await {
+            if let Some(db) = &others
+                && let Err(error) = notify(db).await
+            {
                 tracing::debug!(%error, "work could not be announced; the workers will find it by polling");
             }
             next = delays.next();

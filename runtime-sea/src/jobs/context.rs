@@ -22,7 +22,7 @@ use crate::storable::{check_name, storable_json};
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
 use super::start::{Parent, PreparedRun};
-use super::step::{self, StepResult};
+use super::step::{StepId, StepResult, completed, store};
 use super::{JobError, JobHandler, RunId, StartError, StartOptions};
 
 /// The claim under which a worker executes an attempt; the fence of everything that it writes.
@@ -147,7 +147,11 @@ impl JobContext {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.use_name(name)?;
+        let id = StepId {
+            kind: "step",
+            name,
+            position: self.use_name(name)?,
+        };
         if let Some(done) = self.completed_step(name).await? {
             return serde_json::from_value(done).map_err(|error| {
                 JobError::new(
@@ -166,14 +170,14 @@ impl JobContext {
                         "the output of step `{name}` cannot be stored: {reason}"
                     ))
                 })?;
-                self.store_step(name, StepResult::Completed(stored), started_at)
+                self.store_step(id, StepResult::Completed(stored), started_at)
                     .await?;
                 Ok(output)
             }
             Err(error) => {
                 let error: JobError = error.into();
                 let stored = StepResult::Failed(error.message.clone());
-                if let Err(storing) = self.store_step(name, stored, started_at).await {
+                if let Err(storing) = self.store_step(id, stored, started_at).await {
                     tracing::warn!(run = %self.claim.run_id, step = name, error = %storing, "a step's failure was not recorded");
                 }
                 Err(error.context(&format!("step `{name}`")))
@@ -206,7 +210,11 @@ impl JobContext {
         options: StartOptions,
     ) -> Result<RunId, JobError> {
         let step_name = format!("child:{name}");
-        self.use_name(&step_name)?;
+        let step = StepId {
+            kind: "child",
+            name: &step_name,
+            position: self.use_name(&step_name)?,
+        };
         // Recorded only where deduplication gave an earlier run: its row does not know this parent.
         if let Some(id) = self.completed_step(&step_name).await?
             && let Ok(id) = serde_json::from_value(id)
@@ -229,10 +237,10 @@ impl JobContext {
         };
         if started.deduplicated {
             let id = serde_json::to_value(started.run_id)?;
-            if !step::store(
+            if !store(
                 &tx,
                 &self.claim,
-                &step_name,
+                step,
                 &StepResult::Completed(id),
                 started_at,
             )
@@ -257,14 +265,16 @@ impl JobContext {
         JobError::lease_lost()
     }
 
-    fn use_name(&self, name: &str) -> Result<(), JobError> {
+    /// The place of a step of this name in the attempt.
+    fn use_name(&self, name: &str) -> Result<i32, JobError> {
         check_name("the name", name).map_err(JobError::non_retryable)?;
         let mut used = self
             .used_steps
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let position = i32::try_from(used.len()).unwrap_or(i32::MAX);
         if used.insert(name.to_owned()) {
-            return Ok(());
+            return Ok(position);
         }
         Err(JobError::non_retryable(format!(
             "`{name}` was used twice in one attempt; give every step and child of a run its own name"
@@ -277,7 +287,7 @@ impl JobContext {
         }
         let history = self
             .history
-            .get_or_try_init(|| step::completed(self.db(), self.claim.run_id))
+            .get_or_try_init(|| completed(self.db(), self.claim.run_id))
             .await?;
         Ok(history
             .get(name)
@@ -287,20 +297,20 @@ impl JobContext {
     // The work is done: a hiccup of the database must not make it be done again.
     async fn store_step(
         &self,
-        name: &str,
+        step: StepId<'_>,
         result: StepResult,
         started_at: DateTime<Utc>,
     ) -> Result<(), JobError> {
         let mut pause = Duration::from_millis(20);
         loop {
-            match step::store(self.db(), &self.claim, name, &result, started_at).await {
+            match store(self.db(), &self.claim, step, &result, started_at).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(self.lose()),
                 Err(error) if pause > Duration::from_secs(3) || self.cancelled.is_cancelled() => {
                     return Err(error.into());
                 }
                 Err(error) => {
-                    tracing::debug!(run = %self.claim.run_id, step = name, %error, "a step is stored again");
+                    tracing::debug!(run = %self.claim.run_id, step = step.name, %error, "a step is stored again");
                     tokio::time::sleep(pause).await;
                     pause *= 3;
                 }

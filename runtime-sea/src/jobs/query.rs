@@ -53,7 +53,7 @@ pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<Ru
     };
     let steps = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(id.0))
-        .order_by_asc(job_step::Column::StartedAt)
+        .order_by_asc(job_step::Column::Position)
         .order_by_asc(job_step::Column::Name)
         .all(db)
         .await?;

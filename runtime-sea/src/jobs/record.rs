@@ -215,8 +215,12 @@ pub struct StepRecord {
     pub attempt: i32,
     /// When its last execution began.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub finished_at: DateTime<Utc>,
+    /// When it ended; none while it waits.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// `step`, `child`, `sleep`, `children` or `event`.
+    pub kind: String,
+    /// Its place among the steps of its run, from 0.
+    pub position: i32,
 }
 
 impl From<job_step::Model> for StepRecord {
@@ -230,6 +234,8 @@ impl From<job_step::Model> for StepRecord {
             attempt: row.attempt,
             started_at: row.started_at,
             finished_at: row.finished_at,
+            kind: row.kind,
+            position: row.position,
         }
     }
 }

@@ -13,6 +13,16 @@ use super::RunId;
 use super::context::Claim;
 use super::entities::{job_run, job_step};
 
+/// Which step of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepId<'a> {
+    /// As it stands in `job_step.kind`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
+    /// Its place among the steps of the attempt, from 0.
+    pub(crate) position: i32,
+}
+
 /// How an execution of a step ended.
 pub(crate) enum StepResult {
     Completed(Value),
@@ -40,7 +50,7 @@ pub(crate) async fn completed(
 pub(crate) async fn store(
     db: &impl ConnectionTrait,
     claim: &Claim,
-    name: &str,
+    step: StepId<'_>,
     result: &StepResult,
     started_at: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
@@ -50,9 +60,11 @@ pub(crate) async fn store(
         StepResult::Completed(output) => ("completed", Some(output.clone()), None),
         StepResult::Failed(error) => ("failed", None, Some(super::complete::stored_text(error))),
     };
-    let row: [(C, Expr); 10] = [
+    let row: [(C, Expr); 12] = [
         (C::RunId, claim.run_id.0.into()),
-        (C::Name, name.into()),
+        (C::Name, step.name.into()),
+        (C::Kind, step.kind.into()),
+        (C::Position, step.position.into()),
         (C::Status, status.into()),
         (C::Output, output.into()),
         (C::Error, error.into()),
@@ -97,7 +109,7 @@ pub(crate) async fn store(
     if db.execute(&insert).await?.rows_affected() > 0 {
         return Ok(true);
     }
-    let stored = job_step::Entity::find_by_id((claim.run_id.0, name.to_owned()))
+    let stored = job_step::Entity::find_by_id((claim.run_id.0, step.name.to_owned()))
         .one(db)
         .await?;
     Ok(stored.is_some_and(|row| row.status == "completed" && row.fence == claim.fence))

@@ -354,6 +354,9 @@ async fn notifications(runtime: &Runtime, db: &DatabaseConnection) {
     let Ok(dialect) = dialect(db) else {
         return std::future::pending().await;
     };
+    if !runtime.wake_up().has_notifications() {
+        return std::future::pending().await;
+    }
     loop {
         let pause = match dialect.forward_notifications(db, runtime.wake_up()).await {
             Ok(false) => return std::future::pending().await,

@@ -39,6 +39,10 @@ pub struct Model {
     pub ordering: String,
     /// The tenant.
     pub tenant_id: Option<String>,
+    /// What a run that waits for the event knows it by.
+    pub wait_key: Option<String>,
+    /// The trace that it was published in, as W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// When it happened.
     pub occurred_at: DateTimeUtc,
     /// When it was stored.

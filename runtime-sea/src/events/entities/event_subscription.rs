@@ -18,6 +18,8 @@ pub struct Model {
     pub registered_at: DateTimeUtc,
     /// When a worker that hosts it was last seen.
     pub seen_at: DateTimeUtc,
+    /// When it was retired: it gets no further events.
+    pub retired_at: Option<DateTimeUtc>,
 }
 
 /// Subscriptions are named by text, not referenced.

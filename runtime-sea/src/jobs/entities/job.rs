@@ -14,10 +14,16 @@ pub struct Model {
     /// The policy's plain settings, for people and tools to read.
     #[sea_orm(column_type = "JsonBinary")]
     pub policy: Json,
+    /// The version of the code that was last registered.
+    pub version: i32,
     /// When the type was first registered.
     pub registered_at: DateTimeUtc,
     /// When a worker last registered it.
     pub updated_at: DateTimeUtc,
+    /// When a worker that hosts it was last seen.
+    pub seen_at: DateTimeUtc,
+    /// When it was found that no worker hosts it any more.
+    pub gone_at: Option<DateTimeUtc>,
 }
 
 /// `job` stands alone: a run outlives the registration of its type.

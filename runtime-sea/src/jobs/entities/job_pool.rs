@@ -11,6 +11,8 @@ pub struct Model {
     pub name: String,
     /// Nothing is claimed from a paused pool; what runs already finishes.
     pub paused: bool,
+    /// The most runs of the pool that execute at a time, over all workers.
+    pub run_limit: Option<i32>,
     /// When the row last changed.
     pub updated_at: DateTimeUtc,
 }

@@ -19,6 +19,8 @@ pub struct Model {
     pub id: Uuid,
     /// The job's type.
     pub job_type: String,
+    /// The version of the job that it was started with.
+    pub version: i32,
     /// The pool that it waits in.
     pub pool: String,
     /// See [`RunStatus`](crate::jobs::RunStatus).
@@ -47,6 +49,8 @@ pub struct Model {
     pub max_attempts: i32,
     /// How often the run was taken over from a dead worker.
     pub recoveries: i32,
+    /// How often its handler put it off.
+    pub snoozes: i32,
     /// Grows with every claim; with the worker it is the fence of every write.
     pub fence: i64,
     /// The worker that runs it.
@@ -73,10 +77,18 @@ pub struct Model {
     pub root_run_id: Uuid,
     /// Its name among the parent's children.
     pub child_name: Option<String>,
+    /// What the end of its parent does to it: `terminate`, `cancel` or `abandon`.
+    pub parent_close: String,
     /// The event that caused it.
     pub event_id: Option<Uuid>,
     /// The trigger that turned the event into this run.
     pub trigger_id: Option<String>,
+    /// The schedule that started it.
+    pub schedule: Option<String>,
+    /// The schedule's slot that it was started for; unique per schedule.
+    pub slot: Option<DateTimeUtc>,
+    /// The trace that it was started in, as W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// Free labels, for queries: an array of strings.
     #[sea_orm(column_type = "JsonBinary")]
     pub tags: Json,

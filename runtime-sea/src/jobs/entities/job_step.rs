@@ -12,7 +12,11 @@ pub struct Model {
     /// The step's name, unique in its run.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// `completed` or `failed`; a failed step is executed again by the next attempt.
+    /// `step`, `child`, `sleep`, `children` or `event`.
+    pub kind: String,
+    /// Its place among the steps of its run, from 0.
+    pub position: i32,
+    /// `completed`, `failed` or `waiting`; a failed step is executed again by the next attempt.
     pub status: String,
     /// What the step returned, once completed.
     #[sea_orm(column_type = "JsonBinary", nullable)]
@@ -28,8 +32,14 @@ pub struct Model {
     pub fence: i64,
     /// When the last execution began.
     pub started_at: DateTimeUtc,
-    /// When the last execution ended.
-    pub finished_at: DateTimeUtc,
+    /// When the last execution ended; none while it waits.
+    pub finished_at: Option<DateTimeUtc>,
+    /// When a wait ends at the latest.
+    pub wake_at: Option<DateTimeUtc>,
+    /// The type of event that a wait is for.
+    pub event_type: Option<String>,
+    /// The key of the event that a wait is for.
+    pub event_key: Option<String>,
 }
 
 /// A step belongs to its run.

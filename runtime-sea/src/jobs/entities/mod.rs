@@ -6,5 +6,6 @@ pub mod job;
 pub mod job_dedupe;
 pub mod job_pool;
 pub mod job_run;
+pub mod job_schedule;
 pub mod job_step;
 pub mod job_worker;

@@ -14,6 +14,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut event_subscription(manager)?).await?;
     create_table(manager, &mut event_delivery(manager)?).await?;
     create_table(manager, &mut job_worker(manager)?).await?;
+    create_table(manager, &mut job_pool(manager)?).await?;
     create_indexes(manager).await
 }
 
@@ -30,6 +31,7 @@ pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             "event_subscription",
             "domain_events",
             "job_worker",
+            "job_pool",
         ],
     )
     .await
@@ -67,6 +69,9 @@ fn domain_events(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, Db
         .col(ColumnDef::new("version").integer().not_null())
         .col(ColumnDef::new("ordering").string_len(16).not_null())
         .col(name("tenant_id"))
+        // What a run that waits for the event knows it by: the aggregate's id unless the publisher says otherwise.
+        .col(name("wait_key"))
+        .col(ColumnDef::new("traceparent").string_len(64))
         .col(moment_now(manager, "occurred_at")?)
         .col(moment_now(manager, "created_at")?)
         .col(
@@ -96,6 +101,7 @@ fn event_subscription(manager: &SchemaManager<'_>) -> Result<TableCreateStatemen
         .col(name("event_type").not_null())
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "seen_at")?)
+        .col(moment("retired_at"))
         .primary_key(Index::create().col("kind").col("name"))
         .take())
 }
@@ -151,6 +157,17 @@ fn job_worker(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr
         .take())
 }
 
+fn job_pool(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_pool")
+        .col(name("name").not_null().primary_key())
+        .col(ColumnDef::new("paused").boolean().not_null().default(false))
+        // The most runs of the pool that execute at a time, over all workers.
+        .col(ColumnDef::new("run_limit").integer())
+        .col(moment_now(manager, "updated_at")?)
+        .take())
+}
+
 async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let undispatched = || {
         Expr::col("status")
@@ -202,6 +219,20 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         "domain_events",
         "domain_events_aggregate_idx",
         Index::create().col("aggregate_id").col("seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_wait_idx",
+        Index::create().col("wait_key").col("type").col("seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "domain_events",
+        "domain_events_type_idx",
+        Index::create().col("type").col("seq"),
     )
     .await?;
     create_index(

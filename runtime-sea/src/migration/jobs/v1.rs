@@ -14,7 +14,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut job_run(manager)?).await?;
     create_table(manager, &mut job_step(manager)?).await?;
     create_table(manager, &mut job_dedupe()).await?;
-    create_table(manager, &mut job_pool(manager)?).await?;
+    create_table(manager, &mut job_schedule(manager)?).await?;
     create_indexes(manager).await
 }
 
@@ -26,7 +26,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     drop_tables(
         manager,
-        &["job_pool", "job_dedupe", "job_step", "job_run", "job"],
+        &["job_schedule", "job_dedupe", "job_step", "job_run", "job"],
     )
     .await
 }
@@ -37,8 +37,11 @@ fn job(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(name("type").not_null().primary_key())
         .col(name("pool").not_null())
         .col(ColumnDef::new("policy").json_binary().not_null())
+        .col(ColumnDef::new("version").integer().not_null().default(1))
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "updated_at")?)
+        .col(moment_now(manager, "seen_at")?)
+        .col(moment("gone_at"))
         .take())
 }
 
@@ -47,6 +50,7 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .table("job_run")
         .col(ColumnDef::new("id").uuid().not_null().primary_key())
         .col(name("job_type").not_null())
+        .col(ColumnDef::new("version").integer().not_null().default(1))
         .col(name("pool").not_null())
         .col(ColumnDef::new("status").string_len(16).not_null())
         .col(ColumnDef::new("readiness").string_len(16).not_null())
@@ -59,6 +63,7 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(ColumnDef::new("attempt").integer().not_null().default(0))
         .col(ColumnDef::new("max_attempts").integer().not_null())
         .col(ColumnDef::new("recoveries").integer().not_null().default(0))
+        .col(ColumnDef::new("snoozes").integer().not_null().default(0))
         .col(ColumnDef::new("fence").big_integer().not_null().default(0))
         .col(ColumnDef::new("worker_id").uuid())
         .col(ColumnDef::new("timeout_ms").big_integer())
@@ -72,8 +77,17 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(ColumnDef::new("parent_run_id").uuid())
         .col(ColumnDef::new("root_run_id").uuid().not_null())
         .col(name("child_name"))
+        .col(
+            ColumnDef::new("parent_close")
+                .string_len(16)
+                .not_null()
+                .default("terminate"),
+        )
         .col(ColumnDef::new("event_id").uuid())
         .col(name("trigger_id"))
+        .col(name("schedule"))
+        .col(moment("slot"))
+        .col(ColumnDef::new("traceparent").string_len(64))
         .col(ColumnDef::new("tags").json_binary().not_null())
         .col(name("tenant_id"))
         .col(moment_now(manager, "created_at")?)
@@ -89,6 +103,8 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .table("job_step")
         .col(ColumnDef::new("run_id").uuid().not_null())
         .col(name("name").not_null())
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(ColumnDef::new("position").integer().not_null())
         .col(ColumnDef::new("status").string_len(16).not_null())
         .col(ColumnDef::new("output").json_binary())
         .col(ColumnDef::new("error").text())
@@ -96,7 +112,10 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .col(ColumnDef::new("attempt").integer().not_null())
         .col(ColumnDef::new("fence").big_integer().not_null())
         .col(moment_now(manager, "started_at")?)
-        .col(moment_now(manager, "finished_at")?)
+        .col(moment("finished_at"))
+        .col(moment("wake_at"))
+        .col(name("event_type"))
+        .col(name("event_key"))
         .primary_key(Index::create().col("run_id").col("name"))
         .foreign_key(
             ForeignKey::create()
@@ -117,12 +136,22 @@ fn job_dedupe() -> TableCreateStatement {
         .take()
 }
 
-fn job_pool(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
     Ok(Table::create()
-        .table("job_pool")
+        .table("job_schedule")
         .col(name("name").not_null().primary_key())
+        // What a slot makes: a `job`'s run, or an `event`.
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(name("target").not_null())
+        .col(name("cron").not_null())
+        .col(ColumnDef::new("timezone").string_len(64).not_null())
+        .col(ColumnDef::new("misfire").string_len(16).not_null())
         .col(ColumnDef::new("paused").boolean().not_null().default(false))
+        .col(moment("next_slot_at"))
+        .col(moment("last_slot_at"))
+        .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "updated_at")?)
+        .col(moment_now(manager, "seen_at")?)
         .take())
 }
 
@@ -132,7 +161,7 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .eq("pending")
             .and(Expr::col("readiness").eq(readiness))
     };
-    let indexes: [(&'static str, IndexCreateStatement); 10] = [
+    let indexes: [(&'static str, IndexCreateStatement); 14] = [
         (
             "job_run_claim_idx",
             Index::create()
@@ -193,10 +222,58 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             Index::create().col("root_run_id").take(),
         ),
         ("job_run_event_idx", Index::create().col("event_id").take()),
+        (
+            "job_run_slot_idx",
+            Index::create().col("schedule").col("slot").unique().take(),
+        ),
+        (
+            "job_run_scope_idx",
+            Index::create()
+                .col("scope_id")
+                .col("scope_type")
+                .col("created_at")
+                .take(),
+        ),
+        (
+            "job_run_finished_idx",
+            Index::create()
+                .col("finished_at")
+                .cond_where(Expr::col("finished_at").is_not_null())
+                .take(),
+        ),
+        (
+            "job_run_tenant_idx",
+            Index::create().col("tenant_id").col("created_at").take(),
+        ),
     ];
     for (name, mut index) in indexes {
         create_index(manager, "job_run", name, &mut index).await?;
     }
+    let waits = || Expr::col("status").eq("waiting");
+    create_index(
+        manager,
+        "job_step",
+        "job_step_wake_idx",
+        Index::create().col("wake_at").cond_where(waits()),
+    )
+    .await?;
+    create_index(
+        manager,
+        "job_step",
+        "job_step_event_idx",
+        Index::create()
+            .col("event_type")
+            .col("event_key")
+            .cond_where(waits()),
+    )
+    .await?;
+    create_index(
+        manager,
+        "job_schedule",
+        "job_schedule_next_idx",
+        Index::create().col("next_slot_at"),
+    )
+    .await?;
     create_index(
         manager,
         "job_dedupe",

@@ -1,13 +1,10 @@
 //! Starting, executing and retrying runs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::TestBed;
 use chrono::{TimeDelta, Utc};
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::worker::BuildError;
@@ -16,10 +13,9 @@ use runtime_sea::{
     StartOptions,
 };
 use serde::{Deserialize, Serialize};
-use support::TestBed;
 use tokio_util::sync::CancellationToken;
 
-on_each_database! {
+crate::on_each_database! {
     the_errors_of_a_run_that_is_retried_for_ever_are_bounded,
     a_started_run_is_executed_once_and_keeps_its_output,
     a_run_started_in_a_rolled_back_transaction_does_not_exist,

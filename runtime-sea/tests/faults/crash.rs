@@ -1,19 +1,15 @@
 //! Real worker processes, killed with SIGKILL.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{TestBed, until};
 use runtime_sea::{JobContext, JobError, JobHandler, JobResult, RunId, RunStatus};
-use support::{TestBed, until};
 use tokio_util::sync::CancellationToken;
 
-on_each_database! {
+crate::on_each_database! {
     r01_a_worker_killed_in_the_middle_of_a_step_loses_nothing_and_repeats_no_finished_step,
     r11_a_run_that_kills_its_worker_every_time_is_given_up,
 }
@@ -122,7 +118,7 @@ fn worker_process() {
 
 fn spawn_worker(bed: &TestBed, notes: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "worker_process", "--nocapture"])
+        .args(["--exact", "crash::worker_process", "--nocapture"])
         .env(URL, &bed.url)
         .env(NOTES, notes)
         .stdout(Stdio::null())

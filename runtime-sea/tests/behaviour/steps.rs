@@ -1,20 +1,16 @@
 //! Steps and children of a run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::TestBed;
 use runtime_sea::{
     JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus,
 };
 use sea_orm::ConnectionTrait;
-use support::TestBed;
 
-on_each_database! {
+crate::on_each_database! {
     a_completed_step_is_not_executed_again,
     a_failed_step_is_executed_again_and_remembered,
     r03_a_worker_that_lost_its_run_writes_no_step_child_or_result,
@@ -174,7 +170,7 @@ async fn r03_a_worker_that_lost_its_run_writes_no_step_child_or_result(bed: Test
             let shutdown = shutdown.clone();
             async move { worker.run(shutdown).await }
         });
-        support::until("the usurpation", async || {
+        crate::support::until("the usurpation", async || {
             bed.run(id).await.run.recoveries == 1
         })
         .await;
@@ -214,7 +210,7 @@ async fn drain_lost<J: JobHandler>(bed: &TestBed, job: J) {
         let shutdown = shutdown.clone();
         async move { worker.run(shutdown).await }
     });
-    support::until("every run is over", async || {
+    crate::support::until("every run is over", async || {
         let runs = bed.runtime.jobs().list(RunFilter::new()).await.unwrap();
         runs.iter().all(|run| run.status.is_final())
     })
@@ -235,8 +231,8 @@ impl JobHandler for Unanswered {
         ctx.step("once", || async {
             ctx.db()
                 .execute_unprepared(
-                    "INSERT INTO job_step (run_id, name, status, output, executions, attempt, fence, started_at, finished_at) \
-                     SELECT id, 'once', 'completed', '7', 1, 1, fence, claimed_at, claimed_at FROM job_run",
+                    "INSERT INTO job_step (run_id, name, kind, position, status, output, executions, attempt, fence, started_at, finished_at) \
+                     SELECT id, 'once', 'step', 0, 'completed', '7', 1, 1, fence, claimed_at, claimed_at FROM job_run",
                 )
                 .await?;
             Ok::<_, JobError>(7)

@@ -1,24 +1,20 @@
 //! Deduplication and concurrency keys, under races.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::TestBed;
 use futures::future::join_all;
 use runtime_sea::{
     Collision, JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunId, RunStatus,
     StartError, begin,
 };
 use serde::{Deserialize, Serialize};
-use support::TestBed;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-on_each_database! {
+crate::on_each_database! {
     r39_starts_that_race_for_a_deduplication_key_give_one_run,
     r39_a_deduplicated_start_that_rolls_back_leaves_the_key_to_the_next,
     a_deduplication_window_ends,
@@ -204,7 +200,7 @@ async fn queue_never_runs_two_of_one_key_whatever_the_number_of_workers(bed: Tes
             .await
             .unwrap();
     }
-    support::until("every run is completed", async || {
+    crate::support::until("every run is completed", async || {
         let completed = RunFilter::new().status(RunStatus::Completed);
         bed.runtime.jobs().list(completed).await.unwrap().len() == 60
     })
@@ -242,13 +238,13 @@ async fn queue_keeps_the_order_of_one_key_and_does_not_hold_up_others(bed: TestB
         let shutdown = shutdown.clone();
         async move { worker.run(shutdown).await }
     });
-    support::until("both keys run", async || {
+    crate::support::until("both keys run", async || {
         serial.order.lock().unwrap().len() == 2
     })
     .await;
     assert_eq!(bed.status(other.run_id).await, RunStatus::Running);
     serial.go.add_permits(51);
-    support::until("every run is executed", async || {
+    crate::support::until("every run is executed", async || {
         serial.order.lock().unwrap().len() == 51
     })
     .await;
@@ -279,7 +275,7 @@ async fn a_failing_run_keeps_its_key_until_it_is_over(bed: TestBed) {
         async move { worker.run(shutdown).await }
     });
     let unlucky = start(13).await;
-    support::until("it has failed once and waits", async || {
+    crate::support::until("it has failed once and waits", async || {
         let run = bed.run(unlucky).await.run;
         (run.status, run.errors.len()) == (RunStatus::Pending, 1)
     })

@@ -1,15 +1,11 @@
 //! The runtime's tables: made, dropped and made again, and what they refuse.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
+use crate::support::TestBed;
 use runtime_sea::{Runtime, migration};
 use sea_orm::{ConnectionTrait, EntityTrait};
 use sea_orm_migration::SchemaManager;
-use support::TestBed;
 
-on_each_database!(
+crate::on_each_database!(
     up_and_down_can_be_repeated,
     a_half_done_step_is_finished,
     every_entity_fits_its_table,
@@ -17,7 +13,7 @@ on_each_database!(
     a_step_leaves_what_is_there_alone,
 );
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "domain_events",
     "event_subscription",
     "event_delivery",
@@ -26,6 +22,7 @@ const TABLES: [&str; 10] = [
     "job_run",
     "job_step",
     "job_dedupe",
+    "job_schedule",
     "job_pool",
     "bridge_delivery",
 ];
@@ -96,6 +93,7 @@ async fn every_entity_fits_its_table(bed: TestBed) {
     reads::<jobs::job::Entity>(&bed.runtime).await;
     reads::<jobs::job_dedupe::Entity>(&bed.runtime).await;
     reads::<jobs::job_pool::Entity>(&bed.runtime).await;
+    reads::<jobs::job_schedule::Entity>(&bed.runtime).await;
     reads::<jobs::job_run::Entity>(&bed.runtime).await;
     reads::<jobs::job_step::Entity>(&bed.runtime).await;
     reads::<jobs::job_worker::Entity>(&bed.runtime).await;

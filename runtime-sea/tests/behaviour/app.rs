@@ -1,11 +1,8 @@
 //! Events and jobs together, as an app hosts them, and what its command line shows of them.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::support::TestBed;
 use clap::Parser;
 use runtime_sea::cli::{CliError, EventsCommand, JobsCommand};
 use runtime_sea::worker::BuildError;
@@ -14,11 +11,10 @@ use runtime_sea::{
     JobPolicy, JobResult, RunFilter, RunStatus, begin,
 };
 use serde::{Deserialize, Serialize};
-use support::TestBed;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-on_each_database! {
+crate::on_each_database! {
     an_event_reaches_its_subscription_and_starts_its_run,
     a_running_worker_delivers_what_is_published_while_it_runs,
     a_worker_for_events_only_needs_no_job_tables,
@@ -176,12 +172,12 @@ async fn a_running_worker_delivers_what_is_published_while_it_runs(bed: TestBed)
     for name in ["Ada", "Grace"] {
         publish(&bed, name).await;
     }
-    support::until("both are welcomed and counted", async || {
+    crate::support::until("both are welcomed and counted", async || {
         let completed = RunFilter::new().status(RunStatus::Completed);
         bed.runtime.jobs().list(completed).await.unwrap().len() == 4
     })
     .await;
-    support::until("both are seen", async || names.lock().unwrap().len() == 2).await;
+    crate::support::until("both are seen", async || names.lock().unwrap().len() == 2).await;
     shutdown.cancel();
     running.await.unwrap().unwrap();
 }
@@ -311,7 +307,7 @@ async fn the_command_line_shows_the_timeline_of_a_run(bed: TestBed) {
 
 async fn step_took(bed: &TestBed, id: runtime_sea::RunId) -> i64 {
     let step = bed.run(id).await.steps.remove(0);
-    (step.finished_at - step.started_at)
+    (step.finished_at.unwrap() - step.started_at)
         .num_milliseconds()
         .max(0)
 }

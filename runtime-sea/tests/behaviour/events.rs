@@ -1,12 +1,9 @@
 //! Events as a program sees them: publishing, and workers that deliver.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{TestBed, until};
 use runtime_sea::{
     AggregateId, Event, EventEnvelope, EventFilter, EventId, EventRetry, EventRoute, EventStatus,
     JobContext, JobHandler, JobPolicy, JobResult, NoAggregate, PublishError, PublishOptions,
@@ -14,10 +11,9 @@ use runtime_sea::{
 };
 use sea_orm::TransactionTrait;
 use serde::{Deserialize, Serialize};
-use support::{TestBed, until};
 use tokio_util::sync::CancellationToken;
 
-on_each_database!(
+crate::on_each_database!(
     r28_an_event_exists_if_and_only_if_its_transaction_committed,
     the_same_id_twice_is_one_event,
     a_duplicate_of_an_event_that_was_rolled_back_is_new,

@@ -1,24 +1,20 @@
 //! Shutting down, dying, and being cut off.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::support::{TestBed, until};
 use runtime_sea::{
     JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus, StartOptions,
     Worker, WorkerError,
 };
 use sea_orm::{ConnectionTrait, Statement};
-use support::{TestBed, until};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-on_each_database! {
+crate::on_each_database! {
     r08_a_shutdown_lets_handlers_finish_and_claims_nothing_more,
     r08_a_shutdown_hands_back_what_does_not_finish_without_burning_an_attempt,
     r08_a_shutdown_hands_back_only_its_own_runs,
@@ -494,7 +490,7 @@ impl JobHandler for Echo {
 
 #[test]
 fn r50_a_result_that_the_database_refuses_fails_its_run_and_holds_up_no_other() {
-    support::on_sqlite(async |bed: TestBed| {
+    crate::support::on_sqlite(async |bed: TestBed| {
         bed.sql(
             "CREATE TRIGGER refuse BEFORE UPDATE ON job_run WHEN NEW.output LIKE '%poison%' \
              BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
@@ -655,7 +651,7 @@ async fn r05_a_panic_while_a_handler_is_dropped_ends_its_run_like_any_other(bed:
 
 #[test]
 fn r13_a_worker_survives_the_loss_of_every_connection() {
-    support::on_postgres(async |bed| {
+    crate::support::on_postgres(async |bed| {
         let wait = Wait::new();
         wait.go.add_permits(3);
         let running = Running::start(worker(&bed.runtime, &wait));
@@ -689,7 +685,7 @@ fn r13_a_worker_survives_the_loss_of_every_connection() {
 fn r22_a_start_announces_itself_to_other_processes_from_outside_its_transaction() {
     use sea_orm::sqlx::postgres::PgListener;
 
-    support::on_postgres(async |bed| {
+    crate::support::on_postgres(async |bed| {
         let mut listener = PgListener::connect(&bed.url).await.unwrap();
         listener.listen("runtime_sea").await.unwrap();
         let tx = runtime_sea::begin(bed.runtime.db()).await.unwrap();

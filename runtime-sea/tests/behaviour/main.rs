@@ -1,0 +1,13 @@
+//! What the runtime promises, on every database.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[cfg(feature = "cli")]
+mod app;
+mod events;
+mod jobs;
+mod keys;
+mod migrations;
+mod steps;
+mod support;
+mod workers;
