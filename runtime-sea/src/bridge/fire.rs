@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
 use super::BridgeStatus;
 use super::ledger::{self, Column as L};
-use crate::database::{self, rows_per_statement};
+use crate::database::insert_new;
 use crate::events::EventId;
 use crate::jobs::{PreparedRun, StartError};
 
@@ -69,44 +69,35 @@ async fn insert(
         L::RunId,
         L::Reason,
     ];
-    let dialect = database::dialect(tx)?;
-    let mut fresh = HashSet::new();
-    for chunk in firings.chunks(rows_per_statement(dialect, COLUMNS.len())) {
-        let mut insert = Query::insert();
-        insert.into_table(ledger::Entity).columns(COLUMNS);
-        for firing in chunk {
-            let (status, run_id, reason) = match &firing.run {
-                Ok(Some(run)) => (BridgeStatus::Started, Some(run.id.0), None),
-                Ok(None) => (
-                    BridgeStatus::Skipped,
-                    None,
-                    Some("the trigger passed the event over".to_owned()),
-                ),
-                Err(reason) => (BridgeStatus::Failed, None, Some(reason.clone())),
-            };
-            let values: [SimpleExpr; 7] = [
-                firing.event_id.as_uuid().into(),
-                firing.trigger_id.as_str().into(),
-                firing.event_type.as_str().into(),
-                firing.job_type.into(),
-                status.as_str().into(),
-                run_id.into(),
-                reason.into(),
-            ];
-            insert.values_panic(values);
-        }
-        insert
-            .on_conflict(
-                OnConflict::columns([L::EventId, L::TriggerId])
-                    .do_nothing()
-                    .to_owned(),
-            )
-            .returning(Query::returning().columns([L::EventId, L::TriggerId]));
-        for row in tx.query_all(&insert).await? {
-            fresh.insert((row.try_get("", "event_id")?, row.try_get("", "trigger_id")?));
-        }
-    }
-    Ok(fresh)
+    let insert = Query::insert()
+        .into_table(ledger::Entity)
+        .columns(COLUMNS)
+        .to_owned();
+    let rows = firings.iter().map(|firing| {
+        let (status, run_id, reason) = match &firing.run {
+            Ok(Some(run)) => (BridgeStatus::Started, Some(run.id.0), None),
+            Ok(None) => (
+                BridgeStatus::Skipped,
+                None,
+                Some("the trigger passed the event over".to_owned()),
+            ),
+            Err(reason) => (BridgeStatus::Failed, None, Some(reason.clone())),
+        };
+        let values = vec![
+            firing.event_id.as_uuid().into(),
+            firing.trigger_id.as_str().into(),
+            firing.event_type.as_str().into(),
+            firing.job_type.into(),
+            status.as_str().into(),
+            run_id.into(),
+            reason.into(),
+        ];
+        (
+            (firing.event_id.as_uuid(), firing.trigger_id.clone()),
+            values,
+        )
+    });
+    insert_new(tx, &insert, &["event_id", "trigger_id"], rows.collect()).await
 }
 
 async fn correct(

@@ -4,12 +4,12 @@ mod connect;
 mod postgres;
 mod sqlite;
 mod wake_up;
+mod without_returning;
+mod write;
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{
-    CommonTableExpression, Expr, ExprTrait, Query, SelectStatement, UpdateStatement, WithClause,
-};
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
     RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 pub use connect::{ConnectError, connect};
 pub(crate) use wake_up::WakeUp;
+pub(crate) use write::{
+    insert_if_new, insert_new, update_chosen, update_picked, update_picked_in, update_returning,
+};
 
 /// What a lock is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +63,18 @@ pub(crate) trait Dialect: Send + Sync {
     /// Takes the lock of that name until the transaction ends, or says at once that another one has it.
     async fn try_lock(&self, tx: &DatabaseTransaction, name: LockName) -> Result<bool, DbErr>;
 
-    /// Runs `update` on the rows whose ids `picked` selects, and returns the rows: atomically, skipping rows that
-    /// another worker is taking.
-    async fn update_picked(
-        &self,
-        db: &DatabaseConnection,
-        picked: SelectStatement,
-        update: UpdateStatement,
-    ) -> Result<Vec<QueryResult>, DbErr>;
+    /// Whether a write can return the rows that it changed.
+    fn has_returning(&self) -> bool;
+
+    /// Whether rows are best picked and changed by one statement without a transaction around it.
+    fn updates_in_one_statement(&self) -> bool;
+
+    /// Whether an index can be over some of a table's rows.
+    fn has_partial_indexes(&self) -> bool;
+
+    /// Makes a look at a row that was in the way of a write see that row, where the snapshot of the caller's
+    /// transaction may be older than it.
+    fn see_committed(&self, select: &mut SelectStatement);
 
     /// Completes the runs that are still under their claim's fence, in as few statements as the database allows, and
     /// returns which they were.
@@ -192,22 +199,6 @@ pub(crate) fn literal(text: &'static str) -> Expr {
 /// How many rows of so many columns fit into one statement.
 pub(crate) fn rows_per_statement(dialect: &dyn Dialect, columns: usize) -> usize {
     (dialect.max_parameters() / columns.max(1)).max(1)
-}
-
-// `WITH picked AS (..) UPDATE .. WHERE id IN (SELECT id FROM picked) RETURNING *`: as a CTE the selection happens once,
-// where a plain subquery may be evaluated anew for every row and take more than its limit.
-fn with_picked(picked: SelectStatement, mut update: UpdateStatement) -> UpdateStatement {
-    let table = CommonTableExpression::new()
-        .query(picked)
-        .column("id")
-        .table_name("picked")
-        .to_owned();
-    let ids = Query::select().column("id").from("picked").to_owned();
-    update
-        .and_where(Expr::col("id").in_subquery(ids))
-        .with_cte(WithClause::new().cte(table).to_owned())
-        .returning_all()
-        .to_owned()
 }
 
 fn completed_run(row: &QueryResult) -> Result<CompletedRun, DbErr> {

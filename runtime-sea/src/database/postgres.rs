@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{
-    ArrayType, Expr, LockBehavior, LockType, SelectStatement, UpdateStatement,
-};
+use sea_orm::sea_query::{ArrayType, Expr, SelectStatement};
 use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
-    RuntimeErr, SqlxPostgresConnector, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqlxPostgresConnector, Statement,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -67,15 +65,19 @@ impl Dialect for Postgres {
         row.map_or(Ok(false), |row| row.try_get("", "taken"))
     }
 
-    async fn update_picked(
-        &self,
-        db: &DatabaseConnection,
-        mut picked: SelectStatement,
-        update: UpdateStatement,
-    ) -> Result<Vec<QueryResult>, DbErr> {
-        picked.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-        db.query_all(&super::with_picked(picked, update)).await
+    fn has_returning(&self) -> bool {
+        true
     }
+
+    fn updates_in_one_statement(&self) -> bool {
+        true
+    }
+
+    fn has_partial_indexes(&self) -> bool {
+        true
+    }
+
+    fn see_committed(&self, _select: &mut SelectStatement) {}
 
     async fn complete_runs(
         &self,

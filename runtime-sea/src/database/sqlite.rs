@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, SelectStatement, UpdateStatement};
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqlxSqliteConnector, Statement,
 };
 use serde_json::Value;
@@ -53,21 +53,19 @@ impl Dialect for Sqlite {
         Ok(true)
     }
 
-    async fn update_picked(
-        &self,
-        db: &DatabaseConnection,
-        picked: SelectStatement,
-        update: UpdateStatement,
-    ) -> Result<Vec<QueryResult>, DbErr> {
-        // Who finds nothing to take must not stand in the way of the one writer.
-        if db.query_one(&picked).await?.is_none() {
-            return Ok(Vec::new());
-        }
-        let tx = super::begin(db).await?;
-        let rows = tx.query_all(&super::with_picked(picked, update)).await?;
-        tx.commit().await?;
-        Ok(rows)
+    fn has_returning(&self) -> bool {
+        true
     }
+
+    fn updates_in_one_statement(&self) -> bool {
+        false
+    }
+
+    fn has_partial_indexes(&self) -> bool {
+        true
+    }
+
+    fn see_committed(&self, _select: &mut SelectStatement) {}
 
     // There is no wire in between, so that a statement per run costs little.
     async fn complete_runs(

@@ -1,12 +1,13 @@
 //! Writing events to the outbox.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue, DatabaseTransaction, DbErr, EntityTrait, Set, TryInsertResult};
+use sea_orm::{ActiveValue, DatabaseTransaction, DbErr, EntityTrait, QueryTrait, Set};
 use serde_json::{Map, Value};
 
 use super::entities::domain_event;
 use super::{AggregateId, Direction, Event, EventId};
 use crate::Runtime;
+use crate::database::insert_if_new;
 use crate::storable::{check_name, find_nul};
 
 /// What became of a publish.
@@ -179,20 +180,19 @@ impl Events {
     ) -> Result<Published, PublishError> {
         let id = options.id.unwrap_or_else(EventId::generate);
         let row = row_of(id, aggregate_id.into(), &event, options)?;
-        let inserted = domain_event::Entity::insert(row)
-            .on_conflict_do_nothing_on([domain_event::Column::Id])
-            .exec_without_returning(tx)
-            .await
-            .map_err(|source| PublishError::Database {
-                event_type: E::TYPE,
-                source,
-            })?;
-        match inserted {
-            TryInsertResult::Inserted(1..) => {
-                self.runtime.wake_up().announce();
-                Ok(Published::New(id))
-            }
-            _ => Ok(Published::Duplicate(id)),
+        let insert = domain_event::Entity::insert(row).into_query();
+        let inserted =
+            insert_if_new(tx, &insert)
+                .await
+                .map_err(|source| PublishError::Database {
+                    event_type: E::TYPE,
+                    source,
+                })?;
+        if inserted {
+            self.runtime.wake_up().announce();
+            Ok(Published::New(id))
+        } else {
+            Ok(Published::Duplicate(id))
         }
     }
 

@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, LockName, begin_short, dialect, literal};
+use crate::database::{Dialect, LockName, begin_short, dialect, literal, update_picked};
 
 use super::Collision;
 use super::cancel::request_cancellation;
@@ -102,16 +102,16 @@ async fn admit_without_decision(db: &DatabaseConnection) -> Result<bool, DbErr> 
                 .add(C::ActiveKey.is_not_null()),
         )
         .order_by(C::RunAt, Order::Asc)
-        .limit(BATCH)
         .to_owned();
-    if db.query_one(&due).await?.is_none() {
+    if db.query_one(due.clone().limit(1)).await?.is_none() {
         return Ok(false);
     }
     let update = Query::update()
         .table(job_run::Entity)
         .value(C::Readiness, "ready")
         .to_owned();
-    Ok(!dialect.update_picked(db, due, update).await?.is_empty())
+    let admitted = update_picked::<job_run::Entity>(db, &due, BATCH, update, [C::Id]).await?;
+    Ok(!admitted.is_empty())
 }
 
 #[derive(Debug, Clone, FromQueryResult)]

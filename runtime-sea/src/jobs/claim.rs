@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Iterable};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{Dialect, dialect, literal};
+use crate::database::{Dialect, dialect, literal, update_picked};
 
 use super::RunId;
 use super::context::Claim;
@@ -38,10 +38,15 @@ pub(crate) async fn claim(
     limit: usize,
 ) -> Result<Vec<ClaimedRun>, DbErr> {
     let dialect = dialect(db)?;
-    let picked = ready_runs(dialect, worker_id, pool, job_types, limit);
-    let rows = dialect
-        .update_picked(db, picked, take(dialect, worker_id))
-        .await?;
+    let picked = ready_runs(dialect, worker_id, pool, job_types);
+    let rows = update_picked::<job_run::Entity>(
+        db,
+        &picked,
+        u64::try_from(limit).unwrap_or(u64::MAX),
+        take(dialect, worker_id),
+        job_run::Column::iter(),
+    )
+    .await?;
     let arrived = Instant::now();
     let mut runs = rows
         .iter()
@@ -98,7 +103,6 @@ fn ready_runs(
     worker_id: Uuid,
     pool: &str,
     job_types: &[String],
-    limit: usize,
 ) -> SelectStatement {
     use job_run::Column as C;
     use job_worker::Column as W;
@@ -127,7 +131,6 @@ fn ready_runs(
         .order_by(C::Priority, Order::Desc)
         .order_by(C::RunAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
-        .limit(u64::try_from(limit).unwrap_or(u64::MAX))
         .to_owned()
 }
 

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::database::{
     Completion, Dialect, begin_short, dialect, literal, now_plus, rows_per_statement,
+    update_returning,
 };
 
 use super::context::Claim;
@@ -124,12 +127,13 @@ async fn write_one(
                 outcome: "canceled".to_owned(),
                 ..error.clone()
             };
-            let mut cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
-            cancel
-                .cond_where(ending.claim.condition())
-                .and_where(C::CancelRequestedAt.is_not_null());
-            if let Some(row) = tx.query_one(&cancel).await? {
-                return Ok(OneWritten::Over(row.try_get("", "concurrency_key")?));
+            let asked_for = ending
+                .claim
+                .condition()
+                .add(C::CancelRequestedAt.is_not_null());
+            let cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
+            if let Some(key) = end(tx, cancel, asked_for).await? {
+                return Ok(OneWritten::Over(key));
             }
             let readiness = if after.is_zero() {
                 "ready"
@@ -147,12 +151,9 @@ async fn write_one(
                 );
         }
         EndingKind::Over { status, error } => {
-            let mut update = over(dialect, *status, error)?;
-            update.cond_where(ending.claim.condition());
-            return Ok(match tx.query_one(&update).await? {
-                Some(row) => OneWritten::Over(row.try_get("", "concurrency_key")?),
-                None => OneWritten::Stale,
-            });
+            let update = over(dialect, *status, error)?;
+            let ended = end(tx, update, ending.claim.condition()).await?;
+            return Ok(ended.map_or(OneWritten::Stale, OneWritten::Over));
         }
     }
     let changed = tx.execute(&update).await?.rows_affected();
@@ -175,7 +176,20 @@ pub(crate) fn hand_back() -> UpdateStatement {
         .to_owned()
 }
 
-/// The update that ends a run; the caller adds which. Returns the concurrency keys, which are free afterwards.
+/// Ends the run for which `condition` holds by an update of [`over`]. Returns its concurrency key, which is free then.
+pub(crate) async fn end(
+    tx: &DatabaseTransaction,
+    over: UpdateStatement,
+    condition: Condition,
+) -> Result<Option<Option<String>>, DbErr> {
+    let columns = [job_run::Column::ConcurrencyKey];
+    let rows = update_returning::<job_run::Entity>(tx, over, condition, columns).await?;
+    rows.first()
+        .map(|row| row.try_get("", "concurrency_key"))
+        .transpose()
+}
+
+/// The update that ends a run, for [`end`].
 pub(crate) fn over(
     dialect: &dyn Dialect,
     status: super::RunStatus,
@@ -193,7 +207,6 @@ pub(crate) fn over(
             C::Errors,
             dialect.append_json(Expr::col(C::Errors), stored(error)?),
         )
-        .returning_col(C::ConcurrencyKey)
         .to_owned())
 }
 
@@ -236,11 +249,12 @@ pub(crate) async fn cancel_waiting(
             .value(C::ActiveKey, Option::<String>::None)
             .value(C::FinishedAt, dialect.now())
             .value(C::Error, reason)
-            .and_where(C::Id.is_in(chunk.iter().copied()))
-            .and_where(Expr::col(C::Status).eq(literal("pending")))
-            .returning_col(C::ConcurrencyKey)
             .to_owned();
-        for row in tx.query_all(&update).await? {
+        let waiting = Condition::all()
+            .add(C::Id.is_in(chunk.iter().copied()))
+            .add(Expr::col(C::Status).eq(literal("pending")));
+        let columns = [C::ConcurrencyKey];
+        for row in update_returning::<job_run::Entity>(tx, update, waiting, columns).await? {
             keys.extend(row.try_get::<Option<String>>("", "concurrency_key")?);
         }
     }

@@ -1,11 +1,11 @@
 //! Handing a concurrency key on to the next run.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, LockBehavior, LockType, Order, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement,
 };
 
-use crate::database::begin_short;
+use crate::database::{begin_short, update_picked_in};
 
 use super::admit::waiting;
 use super::entities::job_run;
@@ -14,29 +14,27 @@ use super::entities::job_run;
 pub(crate) async fn release(tx: &DatabaseTransaction, key: &str) -> Result<bool, DbErr> {
     use job_run::Column as C;
 
-    let next = waiting("blocked")
-        .column(C::Id)
-        .and_where(C::ConcurrencyKey.eq(key))
-        .order_by(C::Priority, Order::Desc)
-        .order_by(C::RunAt, Order::Asc)
-        .order_by(C::Id, Order::Asc)
-        .limit(1)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .to_owned();
     let holder = Alias::new("holder");
     let taken = Query::select()
         .expr(Expr::val(1))
         .from_as(job_run::Entity, holder.clone())
         .and_where(Expr::col((holder, C::ActiveKey)).eq(key))
         .to_owned();
+    let next = waiting("blocked")
+        .column(C::Id)
+        .and_where(C::ConcurrencyKey.eq(key))
+        .and_where(Expr::exists(taken).not())
+        .order_by(C::Priority, Order::Desc)
+        .order_by(C::RunAt, Order::Asc)
+        .order_by(C::Id, Order::Asc)
+        .to_owned();
     let update = Query::update()
         .table(job_run::Entity)
         .value(C::Readiness, "ready")
         .value(C::ActiveKey, key)
-        .and_where(C::Id.in_subquery(next))
-        .and_where(Expr::exists(taken).not())
         .to_owned();
-    Ok(tx.execute(&update).await?.rows_affected() > 0)
+    let released = update_picked_in::<job_run::Entity>(tx, &next, 1, update, [C::Id]).await?;
+    Ok(!released.is_empty())
 }
 
 /// Releases keys that nobody holds though runs wait for them: what a crash between two decisions leaves behind.

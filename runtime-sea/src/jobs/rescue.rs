@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    FromQueryResult,
 };
 use uuid::Uuid;
 
 use crate::database::{Dialect, begin_short, dialect, literal};
 
-use super::complete::{over, stored};
+use super::complete::{end, over, stored};
 use super::entities::{job_run, job_worker};
 use super::record::AttemptError;
 use super::{RunStatus, release};
@@ -126,15 +127,12 @@ async fn take_over(
             RunStatus::Failed
         };
         let mut update = over(dialect, status, &error)?;
-        update
-            .value(C::Recoveries, Expr::col(C::Recoveries).add(1))
-            .and_where(C::Id.eq(run.id))
-            .and_where(C::Fence.eq(run.fence));
-        if let Some(row) = tx.query_one(&update).await? {
-            let key: Option<String> = row.try_get("", "concurrency_key")?;
-            if let Some(key) = key {
-                release::release(tx, &key).await?;
-            }
+        update.value(C::Recoveries, Expr::col(C::Recoveries).add(1));
+        let held = Condition::all()
+            .add(C::Id.eq(run.id))
+            .add(C::Fence.eq(run.fence));
+        if let Some(Some(key)) = end(tx, update, held).await? {
+            release::release(tx, &key).await?;
         }
         return Ok(false);
     }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, TransactionSession,
-    TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    TransactionSession, TransactionTrait,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{CENTURY, Dialect, dialect, now_plus};
+use crate::database::{CENTURY, Dialect, dialect, insert_if_new, now_plus};
 use crate::events::EventId;
 use crate::storable::{check_name, storable_json};
 
@@ -93,6 +93,18 @@ pub(crate) struct Parent {
     pub(crate) child_name: String,
     pub(crate) worker_id: Uuid,
     pub(crate) fence: i64,
+}
+
+impl Parent {
+    /// Holds while the parent is still the claim's.
+    fn condition(&self) -> Condition {
+        use job_run::Column as C;
+        Condition::all()
+            .add(C::Id.eq(self.run_id.0))
+            .add(C::Fence.eq(self.fence))
+            .add(C::WorkerId.eq(self.worker_id))
+            .add(C::Status.eq("running"))
+    }
 }
 
 /// The event that a run is started for.
@@ -223,30 +235,30 @@ impl PreparedRun {
         window: Duration,
         key: &str,
     ) -> Result<Option<RunId>, StartError> {
+        use job_dedupe::Column as D;
+
         let dialect = dialect(conn)?;
+        let ends = || now_plus(dialect, window);
         let open = Query::insert()
             .into_table(job_dedupe::Entity)
-            .columns([
-                job_dedupe::Column::Key,
-                job_dedupe::Column::RunId,
-                job_dedupe::Column::ExpiresAt,
-            ])
-            .values_panic([key.into(), self.id.0.into(), now_plus(dialect, window)])
-            .on_conflict(
-                OnConflict::column(job_dedupe::Column::Key)
-                    .update_columns([job_dedupe::Column::RunId, job_dedupe::Column::ExpiresAt])
-                    .action_and_where(
-                        Expr::col((job_dedupe::Entity, job_dedupe::Column::ExpiresAt))
-                            .lte(dialect.now()),
-                    )
-                    .to_owned(),
-            )
+            .columns([D::Key, D::RunId, D::ExpiresAt])
+            .values_panic([key.into(), self.id.0.into(), ends()])
+            .to_owned();
+        let reopen = Query::update()
+            .table(job_dedupe::Entity)
+            .value(D::RunId, self.id.0)
+            .value(D::ExpiresAt, ends())
+            .and_where(D::Key.eq(key))
+            .and_where(Expr::col(D::ExpiresAt).lte(dialect.now()))
             .to_owned();
         for _ in 0..DECISIONS {
-            if conn.execute(&open).await?.rows_affected() > 0 {
+            if insert_if_new(conn, &open).await? || conn.execute(&reopen).await?.rows_affected() > 0
+            {
                 return Ok(None);
             }
-            if let Some(existing) = job_dedupe::Entity::find_by_id(key).one(conn).await? {
+            let mut standing = job_dedupe::Entity::find_by_id(key);
+            dialect.see_committed(QueryTrait::query(&mut standing));
+            if let Some(existing) = standing.one(conn).await? {
                 return Ok(Some(RunId(existing.run_id)));
             }
         }
@@ -254,39 +266,35 @@ impl PreparedRun {
     }
 
     async fn insert_run(&self, conn: &impl ConnectionTrait) -> Result<Started, StartError> {
-        let insert = self.statement(dialect(conn)?);
+        let dialect = dialect(conn)?;
+        let insert = self.statement(dialect);
+        // What was in the way, as far as it has been committed.
+        let find = |condition: Condition| {
+            let mut select = job_run::Entity::find()
+                .select_only()
+                .column(job_run::Column::Id)
+                .filter(condition);
+            dialect.see_committed(QueryTrait::query(&mut select));
+            select.into_tuple::<Uuid>()
+        };
         for _ in 0..DECISIONS {
-            if conn.execute(&insert).await?.rows_affected() > 0 {
+            if insert_if_new(conn, &insert).await? {
                 return Ok(Started {
                     run_id: self.id,
                     deduplicated: false,
                 });
             }
             if let Some(parent) = &self.parent {
-                let child = job_run::Entity::find()
-                    .select_only()
-                    .column(job_run::Column::Id)
-                    .filter(job_run::Column::ParentRunId.eq(parent.run_id.0))
-                    .filter(job_run::Column::ChildName.eq(&parent.child_name))
-                    .into_tuple::<Uuid>()
-                    .one(conn)
-                    .await?;
-                if let Some(id) = child {
+                let child = Condition::all()
+                    .add(job_run::Column::ParentRunId.eq(parent.run_id.0))
+                    .add(job_run::Column::ChildName.eq(&parent.child_name));
+                if let Some(id) = find(child).one(conn).await? {
                     return Ok(Started {
                         run_id: RunId(id),
                         deduplicated: false,
                     });
                 }
-                let held = job_run::Entity::find_by_id(parent.run_id.0)
-                    .filter(job_run::Column::Fence.eq(parent.fence))
-                    .filter(job_run::Column::WorkerId.eq(parent.worker_id))
-                    .filter(job_run::Column::Status.eq("running"))
-                    .select_only()
-                    .column(job_run::Column::Id)
-                    .into_tuple::<Uuid>()
-                    .one(conn)
-                    .await?;
-                if held.is_none() {
+                if find(parent.condition()).one(conn).await?.is_none() {
                     return Err(StartError::LeaseLost {
                         parent: parent.run_id,
                         name: parent.child_name.clone(),
@@ -296,14 +304,8 @@ impl PreparedRun {
             let Some((_, key)) = &self.concurrency else {
                 continue;
             };
-            let incumbent = job_run::Entity::find()
-                .select_only()
-                .column(job_run::Column::Id)
-                .filter(job_run::Column::ActiveKey.eq(key))
-                .into_tuple::<Uuid>()
-                .one(conn)
-                .await?;
-            if let Some(incumbent) = incumbent {
+            let holder = Condition::all().add(job_run::Column::ActiveKey.eq(key));
+            if let Some(incumbent) = find(holder).one(conn).await? {
                 return Err(StartError::Rejected {
                     job_type: self.job_type.to_owned(),
                     key: key.clone(),
@@ -329,18 +331,13 @@ impl PreparedRun {
                 let mut held = Query::select();
                 held.exprs(values)
                     .from(job_run::Entity)
-                    .and_where(Expr::col(job_run::Column::Id).eq(parent.run_id.0))
-                    .and_where(Expr::col(job_run::Column::Fence).eq(parent.fence))
-                    .and_where(Expr::col(job_run::Column::WorkerId).eq(parent.worker_id))
-                    .and_where(Expr::col(job_run::Column::Status).eq("running"))
+                    .cond_where(parent.condition())
                     .lock(LockType::Share);
                 // The numbers of columns and values are equal by construction.
                 let _same = insert.select_from(held);
             }
         }
         insert
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .to_owned()
     }
 
     fn row(&self, dialect: &dyn Dialect) -> Vec<(job_run::Column, Expr)> {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use serde_json::Value;
 
-use crate::database::dialect;
+use crate::database::{dialect, insert_if_new};
 
 use super::RunId;
 use super::context::Claim;
@@ -60,53 +60,49 @@ pub(crate) async fn store(
         StepResult::Completed(output) => ("completed", Some(output.clone()), None),
         StepResult::Failed(error) => ("failed", None, Some(super::complete::stored_text(error))),
     };
-    let row: [(C, Expr); 12] = [
-        (C::RunId, claim.run_id.0.into()),
-        (C::Name, step.name.into()),
-        (C::Kind, step.kind.into()),
-        (C::Position, step.position.into()),
+    let written: [(C, Expr); 7] = [
         (C::Status, status.into()),
         (C::Output, output.into()),
         (C::Error, error.into()),
-        (C::Executions, 1.into()),
         (C::Attempt, claim.attempt.into()),
         (C::Fence, claim.fence.into()),
         (C::StartedAt, started_at.into()),
         (C::FinishedAt, dialect(db)?.now()),
     ];
-    let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
-    // The row comes from the run's, so that it is written only under the fence; the lock keeps a take-over out until
-    // this has committed.
-    let mut held = Query::select();
-    held.exprs(values)
-        .from(job_run::Entity)
-        .cond_where(claim.condition())
-        .lock(LockType::Share);
+    let once: [(C, Expr); 5] = [
+        (C::RunId, claim.run_id.0.into()),
+        (C::Name, step.name.into()),
+        (C::Kind, step.kind.into()),
+        (C::Position, step.position.into()),
+        (C::Executions, 1.into()),
+    ];
+    let (columns, values): (Vec<_>, Vec<_>) = once.into_iter().chain(written.clone()).unzip();
+    // Both writes happen only under the fence; the lock keeps a take-over out until they have committed.
+    let held = |values: Vec<Expr>| {
+        Query::select()
+            .exprs(values)
+            .from(job_run::Entity)
+            .cond_where(claim.condition())
+            .lock(LockType::Share)
+            .to_owned()
+    };
     let mut insert = Query::insert();
-    insert
-        .into_table(job_step::Entity)
-        .columns(columns)
-        .on_conflict(
-            OnConflict::columns([C::RunId, C::Name])
-                .update_columns([
-                    C::Status,
-                    C::Output,
-                    C::Error,
-                    C::Attempt,
-                    C::Fence,
-                    C::StartedAt,
-                    C::FinishedAt,
-                ])
-                .value(
-                    C::Executions,
-                    Expr::col((job_step::Entity, C::Executions)).add(1),
-                )
-                .action_and_where(Expr::col((job_step::Entity, C::Status)).ne("completed"))
-                .to_owned(),
-        );
+    insert.into_table(job_step::Entity).columns(columns);
     // The numbers of columns and values are equal by construction.
-    let _same = insert.select_from(held);
-    if db.execute(&insert).await?.rows_affected() > 0 {
+    let _same = insert.select_from(held(values));
+    if insert_if_new(db, &insert).await? {
+        return Ok(true);
+    }
+    let update = Query::update()
+        .table(job_step::Entity)
+        .values(written)
+        .value(C::Executions, Expr::col(C::Executions).add(1))
+        .and_where(C::RunId.eq(claim.run_id.0))
+        .and_where(C::Name.eq(step.name))
+        .and_where(C::Status.ne("completed"))
+        .and_where(Expr::exists(held(vec![Expr::val(1)])))
+        .to_owned();
+    if db.execute(&update).await?.rows_affected() > 0 {
         return Ok(true);
     }
     let stored = job_step::Entity::find_by_id((claim.run_id.0, step.name.to_owned()))

@@ -31,6 +31,41 @@ pub(super) async fn create_table(
     manager.create_table(table.if_not_exists().take()).await
 }
 
+/// Which rows a partial index has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Only {
+    /// Those in which the column has this value.
+    Equal(&'static str, &'static str),
+    /// Those in which the column is null.
+    Null(&'static str),
+    /// Those in which the column is not null.
+    NotNull(&'static str),
+}
+
+/// The beginning of an index over some of the rows. Where a database has no such indexes it is over all of them, with
+/// the columns that tell them apart first.
+pub(super) fn partial_index(
+    manager: &SchemaManager<'_>,
+    only: &[Only],
+) -> Result<IndexCreateStatement, DbErr> {
+    let is_partial = crate::database::dialect(manager.get_connection())?.has_partial_indexes();
+    let mut index = Index::create();
+    for only in only {
+        let (column, condition) = match *only {
+            Only::Equal(column, value) => (Some(column), Expr::col(column).eq(value)),
+            Only::Null(column) => (Some(column), Expr::col(column).is_null()),
+            // It would be a range, behind which no other column is of use.
+            Only::NotNull(column) => (None, Expr::col(column).is_not_null()),
+        };
+        if is_partial {
+            index.and_where(condition);
+        } else if let Some(column) = column {
+            index.col(column);
+        }
+    }
+    Ok(index)
+}
+
 /// Makes an index where it is not there yet; not by `IF NOT EXISTS`, which not every database has.
 pub(super) async fn create_index(
     manager: &SchemaManager<'_>,

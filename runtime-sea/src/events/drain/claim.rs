@@ -6,11 +6,11 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult,
-    QueryFilter,
+    Iterable, QueryFilter,
 };
 use uuid::Uuid;
 
-use crate::database::{self, Dialect, literal};
+use crate::database::{self, Dialect, literal, update_chosen};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
 use crate::jobs::entities::job_worker;
@@ -112,9 +112,10 @@ pub(crate) async fn claim_events(
         .table(domain_event::Entity)
         .value(E::ClaimedBy, claimant.worker_id)
         .value(E::ClaimToken, token)
-        .value(E::Attempts, Expr::col(E::Attempts).add(1))
-        .and_where(Expr::col(E::Seq).in_subquery(claimable_events(dialect, claimant, lane, limit)));
-    let rows = claim::<domain_event::Model>(db, dialect, claimant.worker_id, update).await?;
+        .value(E::Attempts, Expr::col(E::Attempts).add(1));
+    let chosen = claimable_events(dialect, claimant, lane, limit);
+    let rows =
+        claim::<domain_event::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
     let mut events: Vec<_> = rows
         .into_iter()
         .map(|row| ClaimedEvent {
@@ -163,12 +164,9 @@ pub(crate) async fn claim_deliveries(
         .table(event_delivery::Entity)
         .value(D::ClaimedBy, claimant.worker_id)
         .value(D::ClaimToken, token)
-        .value(D::Attempts, Expr::col(D::Attempts).add(1))
-        .and_where(Expr::col(D::Kind).eq(kind.as_str()))
-        .and_where(
-            Expr::tuple([Expr::col(D::EventSeq), Expr::col(D::Subscription)]).in_subquery(chosen),
-        );
-    let rows = claim::<event_delivery::Model>(db, dialect, claimant.worker_id, update).await?;
+        .value(D::Attempts, Expr::col(D::Attempts).add(1));
+    let rows =
+        claim::<event_delivery::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
     let seqs: Vec<i64> = rows.iter().map(|it| it.event_seq).collect();
     let mut events = std::collections::HashMap::new();
     for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {
@@ -302,21 +300,20 @@ pub(crate) async fn release_own_claims(
 }
 
 // The claim's own transaction. A worker whose lease is over gets nothing, even where it does not know yet.
-async fn claim<M: FromQueryResult>(
+async fn claim<E: EntityTrait>(
     db: &DatabaseConnection,
     dialect: &dyn Dialect,
     worker_id: Uuid,
-    mut update: UpdateStatement,
-) -> Result<Vec<M>, DbErr> {
-    update
-        .and_where(Expr::exists(live_worker(dialect, worker_id.into())))
-        .returning_all();
+    mut chosen: SelectStatement,
+    update: UpdateStatement,
+) -> Result<Vec<E::Model>, DbErr> {
+    chosen.and_where(Expr::exists(live_worker(dialect, worker_id.into())));
     let tx = database::begin(db).await?;
     dialect.serialize_event_claims(&tx).await?;
-    let rows = tx.query_all(&update).await?;
+    let rows = update_chosen::<E>(&tx, chosen, update, E::Column::iter()).await?;
     tx.commit().await?;
     rows.iter()
-        .map(|row| M::from_query_result(row, ""))
+        .map(|row| E::Model::from_query_result(row, ""))
         .collect()
 }
 
@@ -424,6 +421,7 @@ fn claimable_deliveries(
         .to_owned();
     Query::select()
         .column((delivery.clone(), D::EventSeq))
+        .column((delivery.clone(), D::Kind))
         .column((delivery.clone(), D::Subscription))
         .from_as(event_delivery::Entity, delivery.clone())
         .and_where(Expr::col((delivery.clone(), D::Status)).eq(literal("pending")))

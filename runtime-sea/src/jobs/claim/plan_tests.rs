@@ -20,13 +20,9 @@ async fn migrated(url: &str) -> DatabaseConnection {
 
 fn claim(db: &DatabaseConnection) -> SelectStatement {
     let job_types = ["a".to_owned(), "b".to_owned()];
-    ready_runs(
-        dialect(db).unwrap(),
-        Uuid::now_v7(),
-        "batch",
-        &job_types,
-        32,
-    )
+    ready_runs(dialect(db).unwrap(), Uuid::now_v7(), "batch", &job_types)
+        .limit(32)
+        .to_owned()
 }
 
 /// The lines of a plan, which the two databases put into columns of different names.

@@ -2,7 +2,9 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::migration::steps::{create_index, create_table, drop_tables, moment, moment_now, name};
+use crate::migration::steps::{
+    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index,
+};
 
 /// Makes the tables and indexes; what is there already is left alone.
 ///
@@ -170,47 +172,42 @@ fn job_pool(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
 
 async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let undispatched = || {
-        Expr::col("status")
-            .eq("pending")
-            .and(Expr::col("dispatched_at").is_null())
+        let only = [
+            Only::Equal("status", "pending"),
+            Only::Null("dispatched_at"),
+        ];
+        partial_index(manager, &only)
     };
+    let claimed = || partial_index(manager, &[Only::NotNull("claimed_by")]);
     create_index(
         manager,
         "domain_events",
         "domain_events_claim_idx",
-        Index::create()
-            .col("pool")
-            .col("seq")
-            .cond_where(undispatched()),
+        undispatched()?.col("pool").col("seq"),
     )
     .await?;
     create_index(
         manager,
         "domain_events",
         "domain_events_order_idx",
-        Index::create()
+        undispatched()?
             .col("aggregate_id")
             .col("aggregate_type")
-            .col("seq")
-            .cond_where(undispatched()),
+            .col("seq"),
     )
     .await?;
     create_index(
         manager,
         "domain_events",
         "domain_events_claimed_idx",
-        Index::create()
-            .col("claimed_by")
-            .cond_where(Expr::col("claimed_by").is_not_null()),
+        claimed()?.col("claimed_by"),
     )
     .await?;
     create_index(
         manager,
         "domain_events",
         "domain_events_failed_idx",
-        Index::create()
-            .col("seq")
-            .cond_where(Expr::col("status").eq("failed")),
+        partial_index(manager, &[Only::Equal("status", "failed")])?.col("seq"),
     )
     .await?;
     // Narrower than the index of the order, so that SQLite does not take it for as good.
@@ -246,21 +243,18 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         manager,
         "event_delivery",
         "event_delivery_claim_idx",
-        Index::create()
+        partial_index(manager, &[Only::Equal("status", "pending")])?
             .col("kind")
             .col("subscription")
             .col("aggregate_id")
-            .col("event_seq")
-            .cond_where(Expr::col("status").eq("pending")),
+            .col("event_seq"),
     )
     .await?;
     create_index(
         manager,
         "event_delivery",
         "event_delivery_claimed_idx",
-        Index::create()
-            .col("claimed_by")
-            .cond_where(Expr::col("claimed_by").is_not_null()),
+        claimed()?.col("claimed_by"),
     )
     .await
 }

@@ -2,7 +2,9 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::migration::steps::{create_index, create_table, drop_tables, moment, moment_now, name};
+use crate::migration::steps::{
+    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index,
+};
 
 /// Makes the tables and indexes; what is there already is left alone.
 ///
@@ -157,44 +159,39 @@ fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbE
 
 async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let waiting = |readiness: &'static str| {
-        Expr::col("status")
-            .eq("pending")
-            .and(Expr::col("readiness").eq(readiness))
+        let only = [
+            Only::Equal("status", "pending"),
+            Only::Equal("readiness", readiness),
+        ];
+        partial_index(manager, &only)
     };
     let indexes: [(&'static str, IndexCreateStatement); 14] = [
         (
             "job_run_claim_idx",
-            Index::create()
+            waiting("ready")?
                 .col("pool")
                 .col(("priority", IndexOrder::Desc))
                 .col("run_at")
                 .col("id")
-                .cond_where(waiting("ready"))
                 .take(),
         ),
         (
             "job_run_due_idx",
-            Index::create()
-                .col("run_at")
-                .col("id")
-                .cond_where(waiting("scheduled"))
-                .take(),
+            waiting("scheduled")?.col("run_at").col("id").take(),
         ),
         (
             "job_run_blocked_idx",
-            Index::create()
+            waiting("blocked")?
                 .col("concurrency_key")
                 .col(("priority", IndexOrder::Desc))
                 .col("run_at")
                 .col("id")
-                .cond_where(waiting("blocked"))
                 .take(),
         ),
         (
             "job_run_worker_idx",
-            Index::create()
+            partial_index(manager, &[Only::Equal("status", "running")])?
                 .col("worker_id")
-                .cond_where(Expr::col("status").eq("running"))
                 .take(),
         ),
         (
@@ -236,9 +233,8 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ),
         (
             "job_run_finished_idx",
-            Index::create()
+            partial_index(manager, &[Only::NotNull("finished_at")])?
                 .col("finished_at")
-                .cond_where(Expr::col("finished_at").is_not_null())
                 .take(),
         ),
         (
@@ -249,22 +245,19 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for (name, mut index) in indexes {
         create_index(manager, "job_run", name, &mut index).await?;
     }
-    let waits = || Expr::col("status").eq("waiting");
+    let waits = || partial_index(manager, &[Only::Equal("status", "waiting")]);
     create_index(
         manager,
         "job_step",
         "job_step_wake_idx",
-        Index::create().col("wake_at").cond_where(waits()),
+        waits()?.col("wake_at"),
     )
     .await?;
     create_index(
         manager,
         "job_step",
         "job_step_event_idx",
-        Index::create()
-            .col("event_type")
-            .col("event_key")
-            .cond_where(waits()),
+        waits()?.col("event_type").col("event_key"),
     )
     .await?;
     create_index(
