@@ -2,6 +2,8 @@
 
 mod stages;
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
@@ -11,7 +13,8 @@ use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
 use crate::request::Addition;
 use crate::workspace::{
-    self, DiscoverError, Disk, Files, Overlay, Package, Workspace, handlers::Handlers,
+    self, DiscoverError, Disk, Files, Overlay, Package, Workspace, consumers::EventUses,
+    handlers::Handlers,
 };
 
 /// A directory that commands work in.
@@ -182,6 +185,22 @@ pub fn handlers(files: &dyn Files, model: &Model) -> Result<Handlers, Failure> {
     }
     let dir = model.config.app_crate.file("src/jobs");
     workspace::handlers::scan(files, &dir).map_err(Failure::other)
+}
+
+/// Where the code of the app, and of every other package that uses the runtime, publishes and consumes events.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn event_uses(site: &Site, model: &Model) -> Result<EventUses, Failure> {
+    let app = &model.config.app_crate;
+    let packages = site.packages().iter();
+    let users = packages.filter(|it| it.dir == app.dir || it.depends_on("runtime-sea"));
+    let roots = users.flat_map(|it| it.lib.iter().chain(&it.bins));
+    let dirs: BTreeSet<_> = roots.filter_map(|it| it.parent()).collect();
+    let dirs: Vec<_> = dirs.into_iter().map(Utf8Path::to_owned).collect();
+    let events = model.events.iter();
+    let known = events.map(|it| (it.name.pascal.as_str(), it.name.snake.as_str()));
+    workspace::consumers::scan(&site.files(), &dirs, known).map_err(Failure::other)
 }
 
 /// The date of new migrations: now, or the RFC 3339 time in `CARGO_CODEGEN_NOW`, which makes runs repeatable.

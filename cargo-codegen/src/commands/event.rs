@@ -9,7 +9,7 @@ use crate::generate;
 use crate::model::{Direction, EventTier};
 use crate::report::Outcome;
 use crate::request::{self, EventArguments};
-use crate::survey::{self, EventDetails, EventRow, View};
+use crate::survey::{self, Consumers, EventDetails, EventRow, View};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -19,6 +19,11 @@ pub(super) enum Command {
     List,
     /// One event: route, payload, who emits it
     Show {
+        /// Its type
+        name: String,
+    },
+    /// What the code does with an event: subscriptions, triggers, starts, waits, and who publishes it
+    Consumers {
         /// Its type
         name: String,
     },
@@ -74,6 +79,7 @@ impl Command {
             Self::New(_) => "event new",
             Self::List => "event list",
             Self::Show { .. } => "event show",
+            Self::Consumers { .. } => "event consumers",
         }
     }
 }
@@ -83,6 +89,7 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
         Command::New(arguments) => new(arguments, context),
         Command::List => list(context),
         Command::Show { name } => show(name, context),
+        Command::Consumers { name } => consumers(name, context),
     }
 }
 
@@ -122,7 +129,21 @@ pub(super) fn noun(context: &Context) -> Result<Outcome, Failure> {
 }
 
 fn show(name: &str, context: &Context) -> Result<Outcome, Failure> {
-    let loaded = generate::load(&context.site()?.files())?;
-    let details = EventDetails::new(request::known_event(&loaded.model, name)?, &loaded.model);
+    let site = context.site()?;
+    let loaded = generate::load(&site.files())?;
+    let event = request::known_event(&loaded.model, name)?;
+    let uses = generate::event_uses(&site, &loaded.model)?;
+    let details = EventDetails::new(event, &loaded.model, &uses);
     Ok(answer(loaded, View::Event(details)))
+}
+
+fn consumers(name: &str, context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let loaded = generate::load(&site.files())?;
+    let uses = generate::event_uses(&site, &loaded.model)?;
+    request::known_event_type(&loaded.model, &uses.implemented, name)?;
+    let consumers = Consumers::new(name, &uses);
+    let next = survey::consumer_steps(&loaded.model, &consumers);
+    let outcome = answer(loaded, View::EventConsumers(consumers));
+    Ok(Outcome { next, ..outcome })
 }

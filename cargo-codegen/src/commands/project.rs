@@ -68,8 +68,9 @@ fn databases(names: &[DatabaseName]) -> Vec<Database> {
 pub(super) fn overview(context: &Context) -> Result<Outcome, Failure> {
     let site = context.site()?;
     let plan = context.plan(&site, &request::Addition::default(), false)?;
+    let uses = generate::event_uses(&site, &plan.loaded.model)?;
     let next = survey::next_steps(&plan);
-    let view = View::Overview(survey::overview(site.root(), &plan));
+    let view = View::Overview(survey::overview(site.root(), &plan, &uses));
     Ok(Outcome {
         view: Some(view),
         sources: plan.loaded.sources,

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::Options;
-use crate::survey::{EntityDetails, EventDetails, FieldRow, Overview, SubsystemRow, View};
+use crate::survey::{
+    Consumers, EntityDetails, EventDetails, FieldRow, Overview, SubsystemRow, View,
+};
 
 pub(super) fn render(view: &View, options: Options) -> String {
     match view {
@@ -61,6 +63,7 @@ pub(super) fn render(view: &View, options: Options) -> String {
             list("no events", &header, &rows.collect::<Vec<_>>())
         }
         View::Event(event) => render_event(event),
+        View::EventConsumers(consumers) => render_consumers(consumers),
         View::Jobs { jobs } => {
             let rows = jobs.iter().map(|it| {
                 vec![
@@ -120,6 +123,13 @@ fn render_overview(overview: &Overview, options: Options) -> String {
     names("entities", &overview.entities);
     names("events", &overview.events);
     names("jobs", &overview.jobs);
+    if overview.consumers > 0 {
+        let _ = writeln!(
+            text,
+            "  {:<11} {:>3}  of events",
+            "consumers", overview.consumers
+        );
+    }
     let picked = |installed: bool| -> Vec<&str> {
         let rows = overview.subsystems.iter();
         rows.filter(|it: &&SubsystemRow| it.installed == installed)
@@ -273,6 +283,7 @@ fn render_event(event: &EventDetails) -> String {
             "emitted by",
             (!event.emitted_by.is_empty()).then(|| event.emitted_by.join(", ")),
         ),
+        ("consumers", Some(event.consumers.to_string())),
     ];
     for (label, value) in facts {
         if let Some(value) = value {
@@ -286,6 +297,35 @@ fn render_event(event: &EventDetails) -> String {
             vec![it.name.clone(), it.r#type.clone(), null.to_owned()]
         });
         text += &list("", &["payload", "type", ""], &rows.collect::<Vec<_>>());
+    }
+    text
+}
+
+fn render_consumers(found: &Consumers) -> String {
+    let rows = found.consumers.iter().map(|it| {
+        let name = it.name.clone().unwrap_or_else(|| "-".to_owned());
+        let every = if it.every_event { "every event" } else { "" };
+        vec![
+            it.kind.to_owned(),
+            name,
+            it.place.to_string(),
+            every.to_owned(),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    let empty = format!("nothing is known to consume {}", found.event);
+    let mut text = list(&empty, &["consumer", "name", "place", ""], &rows);
+    if !found.publishers.is_empty() {
+        text.push('\n');
+        let rows = found.publishers.iter().map(|it| vec![it.to_string()]);
+        text += &list("", &["published"], &rows.collect::<Vec<_>>());
+    }
+    if !found.unknown.is_empty() {
+        text.push('\n');
+        let rows = found.unknown.iter();
+        let rows = rows.map(|it| vec![it.what.clone(), it.place.to_string(), it.why.clone()]);
+        let header = ["may be this event too", "place", "because"];
+        text += &list("", &header, &rows.collect::<Vec<_>>());
     }
     text
 }

@@ -26,6 +26,28 @@ pub fn known_event<'a>(model: &'a Model, event_type: &str) -> Result<&'a Event, 
         .ok_or_else(|| unknown("event", event_type, names, "cargo codegen event list"))
 }
 
+/// An event of the definitions, or one that the code implements by hand.
+///
+/// # Errors
+/// If there is none; names the nearest.
+pub fn known_event_type(
+    model: &Model,
+    implemented: &[String],
+    event_type: &str,
+) -> Result<(), Failure> {
+    if implemented.iter().any(|it| it == event_type) || model.event(event_type).is_some() {
+        return Ok(());
+    }
+    let defined = model.events.iter().map(|it| it.name.snake.as_str());
+    let names = defined.chain(implemented.iter().map(String::as_str));
+    Err(unknown(
+        "event",
+        event_type,
+        names,
+        "cargo codegen event list",
+    ))
+}
+
 fn unknown<'a>(
     what: &str,
     name: &str,

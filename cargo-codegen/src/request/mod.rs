@@ -12,7 +12,7 @@ pub use entity::entity_new;
 pub use event::{EventArguments, event_new};
 pub use init::{InitArguments, init};
 pub use job::{JobArguments, job_new};
-pub use lookup::{known_entity, known_event};
+pub use lookup::{known_entity, known_event, known_event_type};
 pub use new::{new_workspace, runtime_source};
 pub use subsystem::subsystem_install;
 

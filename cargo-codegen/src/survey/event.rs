@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::model::{
     Backoff, Direction, Entity, Event, EventTier, Model, Ordering, PayloadField, PayloadType,
 };
+use crate::workspace::consumers::EventUses;
 
 /// One line of `event list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,6 +68,8 @@ pub struct EventDetails {
     pub payload: Vec<PayloadRow>,
     /// Entities whose `emits` name it.
     pub emitted_by: Vec<String>,
+    /// How many subscriptions, triggers, starts and waits name it in the code; `event consumers` lists them.
+    pub consumers: usize,
     /// The definition, relative to the workspace root.
     pub source: String,
 }
@@ -84,7 +87,7 @@ pub struct PayloadRow {
 
 impl EventDetails {
     /// Everything about an event.
-    pub fn new(event: &Event, model: &Model) -> Self {
+    pub fn new(event: &Event, model: &Model, uses: &EventUses) -> Self {
         let emits = |it: &&Entity| it.emits.iter().any(|it| it.event == event.name.snake);
         Self {
             r#type: event.name.snake.clone(),
@@ -113,6 +116,7 @@ impl EventDetails {
                 .filter(emits)
                 .map(|it| it.name.snake.clone())
                 .collect(),
+            consumers: uses.consumers(&event.name.snake).count(),
             source: event.source.to_string(),
         }
     }

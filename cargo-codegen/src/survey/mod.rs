@@ -2,6 +2,7 @@
 //!
 //! Every type here is also part of the `--json` output: its keys are stable.
 
+mod consumers;
 mod entity;
 mod event;
 mod steps;
@@ -9,16 +10,21 @@ mod steps;
 use camino::Utf8Path;
 use serde::Serialize;
 
+pub use consumers::{ConsumerRow, Consumers, PlaceRow, UnknownRow};
 pub use entity::{
     EntityDetails, EntityRow, FieldRow, QueryRow, RelationRow, default_text, on_delete_name,
     relation_name, type_name,
 };
 pub use event::{EventDetails, EventRow, PayloadRow, direction_name, payload_type_name, tier_name};
-pub use steps::{after_writing, entity_steps, event_steps, job_steps, next_steps, subsystem_steps};
+pub use steps::{
+    after_writing, consumer_steps, entity_steps, event_steps, job_steps, next_steps,
+    subsystem_steps,
+};
 
 use crate::changeset::Action;
 use crate::generate::Plan;
 use crate::model::{Config, Subsystem};
+use crate::workspace::consumers::EventUses;
 use crate::workspace::handlers::FoundHandler;
 
 /// What a command was asked to show; `kind` names it in JSON.
@@ -48,6 +54,8 @@ pub enum View {
     },
     /// `event show`.
     Event(EventDetails),
+    /// `event consumers`.
+    EventConsumers(Consumers),
     /// `job list`.
     Jobs {
         /// Sorted by type.
@@ -76,6 +84,8 @@ pub struct Overview {
     pub events: Vec<String>,
     /// Types of the jobs.
     pub jobs: Vec<String>,
+    /// How many subscriptions, triggers, starts and waits the code has.
+    pub consumers: usize,
     /// All subsystems.
     pub subsystems: Vec<SubsystemRow>,
     /// Files that a run would create, update, edit or delete.
@@ -85,7 +95,7 @@ pub struct Overview {
 }
 
 /// The state of a workspace, and what a run would do to it.
-pub fn overview(root: &Utf8Path, plan: &Plan) -> Overview {
+pub fn overview(root: &Utf8Path, plan: &Plan, uses: &EventUses) -> Overview {
     let model = &plan.loaded.model;
     let pending = plan
         .set
@@ -110,6 +120,7 @@ pub fn overview(root: &Utf8Path, plan: &Plan) -> Overview {
             .iter()
             .map(|it| it.job_type.clone())
             .collect(),
+        consumers: uses.count_consumers(),
         subsystems: subsystems(&model.config),
         pending: pending.map(|it| it.path.to_string()).collect(),
         edited_by_hand: plan

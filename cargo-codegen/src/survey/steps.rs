@@ -1,6 +1,6 @@
 //! What the user will probably do next.
 
-use super::Step;
+use super::{Consumers, Step};
 use crate::changeset::Action;
 use crate::generate::Plan;
 use crate::model::{EventTier, Model, Subsystem};
@@ -71,6 +71,20 @@ pub fn event_steps(model: &Model) -> Vec<Step> {
             "cargo codegen event new {entity}_created {entity}_id:uuid --direction change --aggregate {entity}"
         ),
         "",
+    )]
+}
+
+/// The next step with an event that nobody consumes.
+pub fn consumer_steps(model: &Model, consumers: &Consumers) -> Vec<Step> {
+    let event = model.event(&consumers.event);
+    let can_start_jobs = event.is_some_and(|it| it.tier == EventTier::Domain);
+    if !can_start_jobs || !consumers.consumers.is_empty() || !model.config.has(Subsystem::Bridge) {
+        return Vec::new();
+    }
+    let event = &consumers.event;
+    vec![Step::new(
+        format!("cargo codegen job new handle_{event} --on {event}"),
+        "a handler that the event starts",
     )]
 }
 

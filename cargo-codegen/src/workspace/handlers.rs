@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use syn::{Attribute, Expr, GenericArgument, ImplItem, Item, ItemImpl, Lit, PathArguments, Type};
+use syn::{GenericArgument, ImplItem, Item, ItemImpl, PathArguments, Type};
 
 use super::rust_file::{self, RustFile};
 use super::{FileError, Files};
@@ -122,10 +122,10 @@ impl Search {
     ) -> Result<(), HandlerError> {
         for item in items {
             match item {
-                Item::Impl(item) if !is_test(&item.attrs) => {
+                Item::Impl(item) if !rust_file::is_test(&item.attrs) => {
                     self.implementation(path, file, module, item)?;
                 }
-                Item::Mod(inner) if !is_test(&inner.attrs) => {
+                Item::Mod(inner) if !rust_file::is_test(&inner.attrs) => {
                     if let Some((_, items)) = &inner.content {
                         self.items(path, file, &join(module, &inner.ident), items)?;
                     }
@@ -221,10 +221,10 @@ fn module_paths(
             if declared.content.is_some() {
                 continue;
             }
-            let explicit = path_attribute(&declared.attrs)
+            let explicit = rust_file::path_attribute(&declared.attrs)
                 .and_then(|it| path.parent().map(|dir| dir.join(it)));
             let module = join(&parent, &declared.ident);
-            if is_test(&declared.attrs) {
+            if rust_file::is_test(&declared.attrs) {
                 modules.retain(|file, found| Some(file) != explicit.as_ref() && *found != module);
             } else if let Some(target) = explicit
                 && let Some(found) = modules.get_mut(&target)
@@ -269,22 +269,6 @@ fn spelled(module: &str) -> String {
     module.split("::").map(spell).collect::<Vec<_>>().join("::")
 }
 
-fn path_attribute(attributes: &[Attribute]) -> Option<String> {
-    attributes.iter().find_map(|it| match &it.meta {
-        syn::Meta::NameValue(pair) if pair.path.is_ident("path") => string(&pair.value),
-        _ => None,
-    })
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|it| {
-        it.path().is_ident("cfg")
-            && it
-                .parse_args::<syn::Path>()
-                .is_ok_and(|it| it.is_ident("test"))
-    })
-}
-
 fn type_name(ty: &Type) -> Option<String> {
     match ty {
         Type::Path(path) => path.path.segments.last().map(|it| it.ident.to_string()),
@@ -306,17 +290,7 @@ fn takes_reference(arguments: &PathArguments) -> bool {
 
 fn literal_type(item: &ItemImpl) -> Option<String> {
     item.items.iter().find_map(|it| match it {
-        ImplItem::Const(constant) if constant.ident == "TYPE" => string(&constant.expr),
+        ImplItem::Const(constant) if constant.ident == "TYPE" => rust_file::string(&constant.expr),
         _ => None,
     })
-}
-
-fn string(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Lit(literal) => match &literal.lit {
-            Lit::Str(text) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    }
 }

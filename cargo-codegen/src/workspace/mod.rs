@@ -2,6 +2,7 @@
 
 pub mod edit;
 
+pub mod consumers;
 mod discover;
 mod files;
 pub mod handlers;
