@@ -74,6 +74,11 @@ pub mod bridge;
 pub mod cli;
 pub(crate) mod database;
 pub mod events;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 pub mod jobs;
 pub mod migration;
 mod runtime;

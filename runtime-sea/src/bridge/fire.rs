@@ -10,6 +10,7 @@ use super::BridgeStatus;
 use super::ledger::{self, Column as L};
 use crate::database::insert_new;
 use crate::events::EventId;
+use crate::failpoint;
 use crate::jobs::{PreparedRun, StartError};
 
 /// What a trigger made of an event, not yet recorded.
@@ -26,6 +27,10 @@ pub(crate) struct Firing {
 /// Records what triggers made of events and starts the runs, in the one transaction. What is on record already is left
 /// alone, and starts nothing. Returns how many runs were started.
 pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Result<usize, DbErr> {
+    if firings.is_empty() {
+        return Ok(0);
+    }
+    failpoint::before("bridge.fire");
     let fresh = insert(tx, firings).await?;
     let mut started = 0;
     for firing in firings {
@@ -52,6 +57,7 @@ pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Res
             }
         }
     }
+    failpoint::after("bridge.fire");
     Ok(started)
 }
 

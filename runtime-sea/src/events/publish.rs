@@ -8,6 +8,7 @@ use super::entities::domain_event;
 use super::{AggregateId, Direction, Event, EventId};
 use crate::Runtime;
 use crate::database::insert_if_new;
+use crate::failpoint;
 use crate::storable::{check_name, find_nul};
 
 /// What became of a publish.
@@ -228,7 +229,9 @@ impl Events {
         };
         let tx = crate::begin(self.runtime.db()).await.map_err(database)?;
         let published = self.publish_with(&tx, aggregate_id, event, options).await?;
+        failpoint::before("events.publish_detached");
         tx.commit().await.map_err(database)?;
+        failpoint::after("events.publish_detached");
         self.runtime.wake_up().announce();
         Ok(published)
     }

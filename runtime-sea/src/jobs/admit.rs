@@ -18,6 +18,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::database::{Dialect, LockName, begin_short, dialect, literal, update_picked};
+use crate::failpoint;
 
 use super::Collision;
 use super::cancel::request_cancellation;
@@ -110,7 +111,9 @@ async fn admit_without_decision(db: &DatabaseConnection) -> Result<bool, DbErr> 
         .table(job_run::Entity)
         .value(C::Readiness, "ready")
         .to_owned();
+    failpoint::before("jobs.admit");
     let admitted = update_picked::<job_run::Entity>(db, &due, BATCH, update, [C::Id]).await?;
+    failpoint::after("jobs.admit");
     Ok(!admitted.is_empty())
 }
 
@@ -195,7 +198,9 @@ async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
     batch.admitted = !ready.is_empty();
     set_readiness(&tx, ready, "ready").await?;
     set_readiness(&tx, blocked, "blocked").await?;
+    failpoint::before("jobs.admit_keyed");
     tx.commit().await?;
+    failpoint::after("jobs.admit_keyed");
     Ok(Some(batch))
 }
 

@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTra
 use uuid::Uuid;
 
 use crate::database::{begin_short, dialect, literal};
+use crate::failpoint;
 
 use super::complete::cancel_waiting;
 use super::entities::job_run;
@@ -36,9 +37,13 @@ pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancell
             for key in &keys {
                 release::release(&tx, key).await?;
             }
+            failpoint::before("jobs.cancel_waiting");
             tx.commit().await?;
+            failpoint::after("jobs.cancel_waiting");
         } else if request_cancellation(&tx, id.0, REASON).await? {
+            failpoint::before("jobs.cancel_running");
             tx.commit().await?;
+            failpoint::after("jobs.cancel_running");
             return Ok(Cancelled::Requested);
         } else {
             tx.rollback().await?;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::database::{Dialect, dialect, literal, update_picked};
+use crate::failpoint;
 
 use super::RunId;
 use super::context::Claim;
@@ -39,6 +40,7 @@ pub(crate) async fn claim(
 ) -> Result<Vec<ClaimedRun>, DbErr> {
     let dialect = dialect(db)?;
     let picked = ready_runs(dialect, worker_id, pool, job_types);
+    failpoint::before("jobs.claim");
     let rows = update_picked::<job_run::Entity>(
         db,
         &picked,
@@ -47,6 +49,9 @@ pub(crate) async fn claim(
         job_run::Column::iter(),
     )
     .await?;
+    if !rows.is_empty() {
+        failpoint::after("jobs.claim");
+    }
     let arrived = Instant::now();
     let mut runs = rows
         .iter()

@@ -13,6 +13,7 @@ use crate::database::{
     Completion, Dialect, begin_short, dialect, literal, now_plus, rows_per_statement,
     update_returning,
 };
+use crate::failpoint;
 
 use super::context::Claim;
 use super::entities::job_run;
@@ -95,7 +96,9 @@ pub(crate) async fn write(
     for key in free_keys {
         written.released |= release::release(&tx, &key).await?;
     }
+    failpoint::before("jobs.end");
     tx.commit().await?;
+    failpoint::after("jobs.end");
     Ok(written)
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::Runtime;
 use crate::database::begin_short;
+use crate::failpoint;
 use crate::storable::{check_name, storable_json};
 
 use super::entities::{job_run, job_step};
@@ -249,7 +250,9 @@ impl JobContext {
                 return Err(self.lose());
             }
         }
+        failpoint::before("jobs.spawn_child");
         tx.commit().await?;
+        failpoint::after("jobs.spawn_child");
         self.runtime.wake_up().announce();
         Ok(started.run_id)
     }
@@ -303,7 +306,10 @@ impl JobContext {
     ) -> Result<(), JobError> {
         let mut pause = Duration::from_millis(20);
         loop {
-            match store(self.db(), &self.claim, step, &result, started_at).await {
+            failpoint::before("jobs.step");
+            let stored = store(self.db(), &self.claim, step, &result, started_at).await;
+            failpoint::after("jobs.step");
+            match stored {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(self.lose()),
                 Err(error) if pause > Duration::from_secs(3) || self.cancelled.is_cancelled() => {

@@ -3,6 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
 
 use crate::Runtime;
+use crate::failpoint;
 
 use super::start::PreparedRun;
 
@@ -45,7 +46,10 @@ impl Jobs {
         input: J::Input,
         options: StartOptions,
     ) -> Result<Started, StartError> {
-        let started = PreparedRun::new::<J>(&input, options)?.insert(conn).await?;
+        let run = PreparedRun::new::<J>(&input, options)?;
+        failpoint::before("jobs.start");
+        let started = run.insert(conn).await?;
+        failpoint::after("jobs.start");
         self.runtime.wake_up().announce();
         Ok(started)
     }

@@ -9,6 +9,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::database::{Dialect, begin_short, dialect, literal};
+use crate::failpoint;
 
 use super::complete::{end, over, stored};
 use super::entities::{job_run, job_worker};
@@ -64,7 +65,9 @@ pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Resu
                 rescued.given_up += 1;
             }
         }
+        failpoint::before("jobs.take_over");
         tx.commit().await?;
+        failpoint::after("jobs.take_over");
     }
     Ok(rescued)
 }

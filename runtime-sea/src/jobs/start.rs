@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::database::{CENTURY, Dialect, dialect, insert_if_new, now_plus};
 use crate::events::EventId;
+use crate::failpoint;
 use crate::storable::{check_name, storable_json};
 
 use super::entities::{job_dedupe, job_run};
@@ -223,7 +224,9 @@ impl PreparedRun {
             },
             None => self.insert_run(&tx).await?,
         };
+        failpoint::before("jobs.start_deduplicated");
         tx.commit().await?;
+        failpoint::after("jobs.start_deduplicated");
         Ok(started)
     }
 

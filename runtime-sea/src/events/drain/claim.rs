@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::database::{self, Dialect, literal, update_chosen};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
+use crate::failpoint;
 use crate::jobs::entities::job_worker;
 
 use domain_event::Column as E;
@@ -222,7 +223,12 @@ pub(crate) async fn release_dead_claims(
         .and_where(dead(Expr::col((event_delivery::Entity, D::ClaimedBy))))
         .to_owned();
     for update in [events, deliveries] {
-        released += db.execute(&update).await?.rows_affected();
+        failpoint::before("events.take_over");
+        let rows = db.execute(&update).await?.rows_affected();
+        if rows > 0 {
+            failpoint::after("events.take_over");
+        }
+        released += rows;
     }
     Ok(released)
 }
@@ -311,7 +317,9 @@ async fn claim<E: EntityTrait>(
     let tx = database::begin(db).await?;
     dialect.serialize_event_claims(&tx).await?;
     let rows = update_chosen::<E>(&tx, chosen, update, E::Column::iter()).await?;
+    failpoint::before("events.claim");
     tx.commit().await?;
+    failpoint::after("events.claim");
     rows.iter()
         .map(|row| E::Model::from_query_result(row, ""))
         .collect()

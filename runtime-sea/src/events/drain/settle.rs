@@ -19,6 +19,7 @@ use crate::bridge::{self, Firing};
 use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
 use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{ConsumerKind, EventOrdering};
+use crate::failpoint;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -117,7 +118,9 @@ pub(crate) async fn settle_events(
         .flat_map(|it| &it.firings)
         .collect();
     let started = bridge::record(&tx, &firings).await?;
+    failpoint::before("events.settle");
     tx.commit().await?;
+    failpoint::after("events.settle");
     if owned.len() < batch.len() {
         tracing::warn!(
             lost = batch.len() - owned.len(),
@@ -197,7 +200,9 @@ pub(crate) async fn settle_deliveries(
     }
     let started = bridge::record(&tx, &firings).await?;
     end_events(&tx, dialect, &seqs).await?;
+    failpoint::before("events.settle_deliveries");
     tx.commit().await?;
+    failpoint::after("events.settle_deliveries");
     Ok(started)
 }
 
