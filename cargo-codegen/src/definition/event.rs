@@ -5,6 +5,7 @@ use super::node::Node;
 use super::payload::{self, PayloadDefinition};
 use super::problem::Problem;
 use super::reader::{Block, Reader, not_yet};
+use super::schedule::{self, ScheduleDefinition};
 use super::source::{SourceId, Span, Spanned};
 
 /// One event definition.
@@ -41,7 +42,7 @@ pub struct EventDefinition {
     /// `ordering`.
     pub ordering: Option<Spanned<OrderingWord>>,
     /// `schedule`.
-    pub schedule: Option<Spanned<String>>,
+    pub schedule: Option<Spanned<ScheduleDefinition>>,
 }
 
 /// `direction` of an event.
@@ -220,7 +221,9 @@ fn rest(
     payload: Vec<PayloadDefinition>,
 ) -> Option<EventDefinition> {
     let tier = reader.word_of(block, "tier", &[("domain", false), ("audit", true)]);
-    let schedule = reader.text_of(block, "schedule");
+    let schedule = block
+        .get("schedule")
+        .and_then(|it| schedule::decode(reader, it));
     if let Some(schedule) = &schedule {
         reader.report(not_yet("`schedule`", schedule.span.clone()));
     }

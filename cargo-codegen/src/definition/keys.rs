@@ -241,6 +241,12 @@ pub(crate) const RETRY: Keys = Keys {
     other: &[],
 };
 
+pub(crate) const SCHEDULE: Keys = Keys {
+    of: "`schedule`",
+    read: &["cron", "timezone", "misfire"],
+    other: &[],
+};
+
 pub(crate) const CONFIG: Keys = Keys {
     of: "`codegen.yaml`",
     read: &[

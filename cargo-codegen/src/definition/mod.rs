@@ -14,6 +14,7 @@ mod problem;
 mod query;
 mod reader;
 mod relation;
+mod schedule;
 mod source;
 mod words;
 
@@ -31,6 +32,7 @@ pub use payload::{PayloadDefinition, PayloadKind, PayloadWord};
 pub use problem::{Label, Problem, Severity};
 pub use query::QueryDefinition;
 pub use relation::{OnDeleteWord, RelationDefinition, RelationType};
+pub use schedule::{MisfireWord, ScheduleDefinition};
 pub use source::{Source, SourceId, Sources, Span, Spanned};
 pub(crate) use words::{nearest, whole_number};
 

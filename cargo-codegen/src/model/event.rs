@@ -51,6 +51,28 @@ pub struct Retry {
     pub backoff: Backoff,
 }
 
+/// What becomes of a slot that passed while no worker ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfire {
+    /// Nothing.
+    Skip,
+    /// The latest of them is made up for.
+    Last,
+    /// Each of them is made up for.
+    All,
+}
+
+/// When an event is published by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Cron expression.
+    pub cron: String,
+    /// Name in the time zone database; `None` is UTC.
+    pub timezone: Option<String>,
+    /// What becomes of missed slots.
+    pub misfire: Misfire,
+}
+
 /// One event type.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -76,8 +98,8 @@ pub struct Event {
     pub retry: Option<Retry>,
     /// Order of delivery.
     pub ordering: Ordering,
-    /// Cron expression, as written.
-    pub schedule: Option<String>,
+    /// When it is published by itself.
+    pub schedule: Option<Schedule>,
     /// The definition, relative to the workspace root: the event's own file, or its entity's.
     pub source: Utf8PathBuf,
 }

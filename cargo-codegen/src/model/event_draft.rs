@@ -4,6 +4,7 @@ use super::draft::Draft;
 use super::relation::unknown_entity;
 use super::{
     Backoff, Direction, Event, EventTier, Name, Ordering, PayloadField, PayloadType, Retry, name,
+    schedule,
 };
 use crate::definition::{
     BackoffWord, Definitions, DirectionWord, EventDefinition, OrderingWord, PayloadDefinition,
@@ -165,7 +166,7 @@ fn event(
                 BackoffWord::Exponential => Backoff::Exponential,
             },
         }),
-        schedule: definition.schedule.as_ref().map(|it| it.value.clone()),
+        schedule: schedule::resolve(definition, direction, problems),
         source,
         name,
     }

@@ -15,6 +15,7 @@ mod query;
 mod reference;
 mod relation;
 mod resolve;
+mod schedule;
 mod value;
 
 pub use config::{Config, CrateLocation, Database, RuntimeSource, Subsystem};
@@ -22,7 +23,10 @@ pub use entity::{
     Behaviors, Constraints, DefaultValue, Emission, EmitOn, Entity, Field, FieldOrigin, FieldType,
     OnDelete, Query, Relation, RelationKind, SortOrder,
 };
-pub use event::{Backoff, Direction, Event, EventTier, Ordering, PayloadField, PayloadType, Retry};
+pub use event::{
+    Backoff, Direction, Event, EventTier, Misfire, Ordering, PayloadField, PayloadType, Retry,
+    Schedule,
+};
 pub use name::Name;
 pub use resolve::resolve;
 

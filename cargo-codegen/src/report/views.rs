@@ -280,6 +280,13 @@ fn render_event(event: &EventDetails) -> String {
         ("ordering", Some(event.ordering.to_owned())),
         ("retry", event.retry.clone()),
         (
+            "schedule",
+            event
+                .schedule
+                .as_ref()
+                .map(|it| format!("{}, {}; missed slots: {}", it.cron, it.timezone, it.misfire)),
+        ),
+        (
             "emitted by",
             (!event.emitted_by.is_empty()).then(|| event.emitted_by.join(", ")),
         ),

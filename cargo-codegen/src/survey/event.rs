@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    Backoff, Direction, Entity, Event, EventTier, Model, Ordering, PayloadField, PayloadType,
+    Backoff, Direction, Entity, Event, EventTier, Misfire, Model, Ordering, PayloadField,
+    PayloadType, Schedule,
 };
 use crate::workspace::consumers::EventUses;
 
@@ -64,6 +65,8 @@ pub struct EventDetails {
     pub ordering: &'static str,
     /// Delivery attempts and backoff; `None` is the runtime's default.
     pub retry: Option<String>,
+    /// When it is published by itself.
+    pub schedule: Option<ScheduleRow>,
     /// In the order of the definition.
     pub payload: Vec<PayloadRow>,
     /// Entities whose `emits` name it.
@@ -72,6 +75,17 @@ pub struct EventDetails {
     pub consumers: usize,
     /// The definition, relative to the workspace root.
     pub source: String,
+}
+
+/// When an event is published by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScheduleRow {
+    /// Cron expression.
+    pub cron: String,
+    /// Name in the time zone database.
+    pub timezone: String,
+    /// What becomes of missed slots: `skip`, `last` or `all`.
+    pub misfire: &'static str,
 }
 
 /// One payload field.
@@ -109,6 +123,7 @@ impl EventDetails {
                 };
                 format!("{} attempts, {backoff}", it.attempts)
             }),
+            schedule: event.schedule.as_ref().map(ScheduleRow::new),
             payload: event.payload.iter().map(PayloadRow::new).collect(),
             emitted_by: model
                 .entities
@@ -118,6 +133,23 @@ impl EventDetails {
                 .collect(),
             consumers: uses.consumers(&event.name.snake).count(),
             source: event.source.to_string(),
+        }
+    }
+}
+
+impl ScheduleRow {
+    fn new(schedule: &Schedule) -> Self {
+        Self {
+            cron: schedule.cron.clone(),
+            timezone: schedule
+                .timezone
+                .clone()
+                .unwrap_or_else(|| "UTC".to_owned()),
+            misfire: match schedule.misfire {
+                Misfire::Skip => "skip",
+                Misfire::Last => "last",
+                Misfire::All => "all",
+            },
         }
     }
 }

@@ -15,7 +15,9 @@ pub use entity::{
     EntityDetails, EntityRow, FieldRow, QueryRow, RelationRow, default_text, on_delete_name,
     relation_name, type_name,
 };
-pub use event::{EventDetails, EventRow, PayloadRow, direction_name, payload_type_name, tier_name};
+pub use event::{
+    EventDetails, EventRow, PayloadRow, ScheduleRow, direction_name, payload_type_name, tier_name,
+};
 pub use steps::{
     after_writing, consumer_steps, entity_steps, event_steps, job_steps, next_steps,
     subsystem_steps,
