@@ -83,6 +83,7 @@ pub mod jobs;
 pub mod migration;
 mod runtime;
 mod storable;
+pub mod trace;
 pub mod worker;
 
 pub use bridge::{BridgeRecord, BridgeStatus};

@@ -8,6 +8,7 @@ use sea_orm::DatabaseConnection;
 use crate::database::WakeUp;
 use crate::events::Events;
 use crate::jobs::Jobs;
+use crate::trace::{TraceContext, Traces};
 use crate::worker::WorkerBuilder;
 
 /// What one process shares: the database and the signal that new work is there. Cloning is cheap.
@@ -21,6 +22,7 @@ pub struct Runtime {
 struct Inner {
     db: DatabaseConnection,
     wake_up: WakeUp,
+    traces: Traces,
 }
 
 /// The settings of a [`Runtime`].
@@ -29,6 +31,7 @@ struct Inner {
 pub struct RuntimeBuilder {
     db: DatabaseConnection,
     notifications: bool,
+    traces: Traces,
 }
 
 impl RuntimeBuilder {
@@ -40,6 +43,13 @@ impl RuntimeBuilder {
         self
     }
 
+    /// The program's tracing system, which links the spans of events and runs with those of the requests that caused
+    /// them; none unless set. See [`trace`](crate::trace).
+    pub fn trace(mut self, context: impl TraceContext) -> Self {
+        self.traces = Traces::new(context);
+        self
+    }
+
     /// The runtime; nothing is sent to the database yet.
     #[must_use]
     pub fn build(self) -> Runtime {
@@ -48,6 +58,7 @@ impl RuntimeBuilder {
             inner: Arc::new(Inner {
                 db: self.db,
                 wake_up,
+                traces: self.traces,
             }),
         }
     }
@@ -65,6 +76,7 @@ impl Runtime {
         RuntimeBuilder {
             db,
             notifications: true,
+            traces: Traces::NONE,
         }
     }
 
@@ -93,6 +105,10 @@ impl Runtime {
 
     pub(crate) fn wake_up(&self) -> &WakeUp {
         &self.inner.wake_up
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.inner.traces
     }
 }
 

@@ -50,6 +50,8 @@ pub struct EventEnvelope<E> {
     pub version: u32,
     /// The tenant that it belongs to.
     pub tenant_id: Option<String>,
+    /// The trace that it was published in, as W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// What the publisher added beside the payload; an object.
     pub metadata: Value,
     /// The number of this delivery, counting from 1.
@@ -68,6 +70,7 @@ impl<E: Event> EventEnvelope<E> {
             occurred_at: Utc::now(),
             version: E::VERSION,
             tenant_id: None,
+            traceparent: None,
             metadata: Value::Object(serde_json::Map::new()),
             attempt: 1,
         }

@@ -92,6 +92,7 @@ pub struct PublishOptions {
     pub(super) tenant_id: Option<String>,
     pub(super) occurred_at: Option<DateTime<Utc>>,
     pub(super) metadata: Map<String, Value>,
+    pub(super) traceparent: Option<String>,
 }
 
 impl PublishOptions {
@@ -119,6 +120,14 @@ impl PublishOptions {
     #[must_use]
     pub const fn occurred_at(mut self, moment: DateTime<Utc>) -> Self {
         self.occurred_at = Some(moment);
+        self
+    }
+
+    /// The W3C `traceparent` of the trace that the event belongs to, where it is not the [current](crate::trace) one. One
+    /// that is not well-formed is passed over.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: Option<impl Into<String>>) -> Self {
+        self.traceparent = traceparent.map(Into::into);
         self
     }
 
@@ -180,7 +189,12 @@ impl Events {
         options: PublishOptions,
     ) -> Result<Published, PublishError> {
         let id = options.id.unwrap_or_else(EventId::generate);
-        let row = row_of(id, aggregate_id.into(), &event, options)?;
+        let trace = self
+            .runtime
+            .traces()
+            .current(options.traceparent.as_deref());
+        let mut row = row_of(id, aggregate_id.into(), &event, options)?;
+        row.traceparent = Set(trace.map(|it| it.to_string()));
         let insert = domain_event::Entity::insert(row).into_query();
         let inserted =
             insert_if_new(tx, &insert)

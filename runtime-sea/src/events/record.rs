@@ -73,6 +73,8 @@ pub struct EventRecord {
     pub version: u32,
     /// The tenant.
     pub tenant_id: Option<String>,
+    /// The trace that it was published in, as W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
     /// When it was stored.
@@ -136,6 +138,7 @@ impl EventRecord {
             occurred_at: self.occurred_at,
             version: self.version,
             tenant_id: self.tenant_id.clone(),
+            traceparent: self.traceparent.clone(),
             metadata: self.metadata.clone(),
             attempt,
         })

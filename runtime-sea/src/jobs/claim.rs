@@ -1,5 +1,6 @@
 //! Taking runs: decided and recorded in one statement.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement, UpdateStatement};
@@ -21,6 +22,10 @@ pub(crate) struct ClaimedRun {
     pub(crate) job_type: String,
     pub(crate) input: Value,
     pub(crate) tenant_id: Option<String>,
+    /// The event that caused it.
+    pub(crate) event_id: Option<Uuid>,
+    /// The trace that it was started in.
+    pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) max_attempts: i32,
     /// Attempts that failed so far: those that died with their worker are not the run's fault.
     pub(crate) failures: i32,
@@ -180,6 +185,8 @@ impl ClaimedRun {
             job_type: row.job_type,
             input: row.input,
             tenant_id: row.tenant_id,
+            event_id: row.event_id,
+            traceparent: row.traceparent.map(Arc::from),
             max_attempts: row.max_attempts,
             failures: row.attempt - 1 - row.recoveries,
             time_left: row

@@ -48,6 +48,18 @@ pub(crate) enum EndingKind {
     HandedBack,
 }
 
+impl EndingKind {
+    /// How the attempt ended, in a word.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Completed(_) => "completed",
+            Self::Retry { .. } => "retried",
+            Self::Over { status, .. } => status.as_str(),
+            Self::HandedBack => "handed_back",
+        }
+    }
+}
+
 /// What writing a batch of endings did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {

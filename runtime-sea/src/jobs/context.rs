@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::Runtime;
@@ -61,6 +62,7 @@ pub struct JobContext {
     runtime: Runtime,
     claim: Claim,
     tenant_id: Option<String>,
+    traceparent: Option<Arc<str>>,
     cancelled: CancellationToken,
     lease_lost: AtomicBool,
     /// Whether an earlier claim may have left steps.
@@ -74,6 +76,7 @@ impl JobContext {
         runtime: Runtime,
         claim: Claim,
         tenant_id: Option<String>,
+        traceparent: Option<Arc<str>>,
         cancelled: CancellationToken,
     ) -> Self {
         Self {
@@ -81,6 +84,7 @@ impl JobContext {
             has_history: claim.fence > 1,
             claim,
             tenant_id,
+            traceparent,
             cancelled,
             lease_lost: AtomicBool::new(false),
             history: OnceCell::new(),
@@ -104,6 +108,12 @@ impl JobContext {
     #[must_use]
     pub fn tenant_id(&self) -> Option<&str> {
         self.tenant_id.as_deref()
+    }
+
+    /// The W3C `traceparent` of the trace that the run was started in, see [`trace`](crate::trace).
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 
     /// The runtime, to publish events and start runs with.
@@ -164,7 +174,24 @@ impl JobContext {
             });
         }
         let started_at = self.claim.now();
-        match work().await {
+        let span = tracing::info_span!(
+            "job.step",
+            run_id = %self.claim.run_id,
+            step = name,
+            attempt = self.claim.attempt,
+            traceparent = self.traceparent(),
+            outcome = tracing::field::Empty,
+        );
+        let result = async { work().await }.instrument(span.clone()).await;
+        span.record(
+            "outcome",
+            if result.is_ok() {
+                "completed"
+            } else {
+                "failed"
+            },
+        );
+        match result {
             Ok(output) => {
                 let stored = storable_json(&output).map_err(|reason| {
                     JobError::non_retryable(format!(
@@ -222,7 +249,10 @@ impl JobContext {
         {
             return Ok(id);
         }
-        let mut run = PreparedRun::new::<J>(&input, options.tenant_or(self.tenant_id.as_deref()))?;
+        let options = options.tenant_or(self.tenant_id.as_deref());
+        let mut run = PreparedRun::new::<J>(&input, options)?
+            .traced(self.runtime.traces())
+            .traced_or(self.traceparent());
         run.parent = Some(Parent {
             run_id: self.claim.run_id,
             root_run_id: self.claim.root_run_id,

@@ -46,7 +46,7 @@ impl Jobs {
         input: J::Input,
         options: StartOptions,
     ) -> Result<Started, StartError> {
-        let run = PreparedRun::new::<J>(&input, options)?;
+        let run = PreparedRun::new::<J>(&input, options)?.traced(self.runtime.traces());
         failpoint::before("jobs.start");
         let started = run.insert(conn).await?;
         failpoint::after("jobs.start");

@@ -146,6 +146,8 @@ pub struct RunRecord {
     pub tags: Vec<String>,
     /// The tenant.
     pub tenant_id: Option<String>,
+    /// The trace that it was started in, as W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// When it was started.
     pub created_at: DateTime<Utc>,
     /// When its first attempt began.
@@ -188,6 +190,7 @@ impl From<job_run::Model> for RunRecord {
             trigger_id: row.trigger_id,
             tags: serde_json::from_value(row.tags).unwrap_or_default(),
             tenant_id: row.tenant_id,
+            traceparent: row.traceparent,
             created_at: row.created_at,
             started_at: row.started_at,
             claimed_at: row.claimed_at,

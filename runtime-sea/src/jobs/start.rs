@@ -15,6 +15,7 @@ use crate::database::{CENTURY, Dialect, dialect, insert_if_new, now_plus};
 use crate::events::EventId;
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
+use crate::trace::{Traces, well_formed};
 
 use super::entities::{job_dedupe, job_run};
 use super::policy::RESERVED_POOL_PREFIX;
@@ -41,6 +42,7 @@ pub struct StartOptions {
     priority: i16,
     tags: Vec<String>,
     tenant_id: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl StartOptions {
@@ -76,6 +78,13 @@ impl StartOptions {
     /// The options with this tenant where they name none.
     pub(crate) fn tenant_or(mut self, tenant: Option<&str>) -> Self {
         self.tenant_id = self.tenant_id.or_else(|| tenant.map(str::to_owned));
+        self
+    }
+
+    /// The W3C `traceparent` of the trace that the run belongs to, where it is not the [current](crate::trace) one. One
+    /// that is not well-formed is passed over.
+    pub fn traceparent(mut self, traceparent: Option<impl Into<String>>) -> Self {
+        self.traceparent = traceparent.map(Into::into);
         self
     }
 
@@ -205,6 +214,20 @@ impl PreparedRun {
             .tags
             .iter()
             .try_for_each(|tag| check_name("its tag", tag))
+    }
+
+    /// Puts the run into the trace that the calling code is in.
+    pub(crate) fn traced(mut self, traces: &Traces) -> Self {
+        let trace = traces.current(self.options.traceparent.as_deref());
+        self.options.traceparent = trace.map(|it| it.to_string());
+        self
+    }
+
+    /// Puts the run into this trace where it is in none.
+    pub(crate) fn traced_or(mut self, traceparent: Option<&str>) -> Self {
+        let given = self.options.traceparent.take();
+        self.options.traceparent = given.or_else(|| traceparent.map(str::to_owned));
+        self
     }
 
     /// Inserts the run, or finds the one that stands in its place. The caller announces the work.
@@ -430,6 +453,12 @@ impl PreparedRun {
             ),
             (C::Tags, Value::from(self.options.tags.clone()).into()),
             (C::TenantId, self.options.tenant_id.clone().into()),
+            (
+                C::Traceparent,
+                well_formed(self.options.traceparent.as_deref())
+                    .map(|it| it.to_string())
+                    .into(),
+            ),
             (C::CreatedAt, dialect.now()),
         ]
     }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument, Span};
 
 use crate::Runtime;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
 use crate::jobs::{AttemptError, JobContext, JobError, JobErrorKind, Registration, RunStatus};
+use crate::trace;
 
 use super::panics::{self, Panic};
 use super::running::{Running, Stop, StopReason};
@@ -64,13 +66,20 @@ impl Executor {
                 self.runtime.clone(),
                 run.claim.clone(),
                 run.tenant_id.clone(),
+                run.traceparent.clone(),
                 stop.token.clone(),
             );
+            let span = attempt_span(&run, &job);
+            self.runtime.traces().go_on(&span, run.traceparent.as_ref());
             // A handler that is dropped may panic in a destructor.
-            let outcome = panics::catch(|| supervise(&job, &ctx, input, time_left, &stop))
+            let supervised = panics::catch(|| supervise(&job, &ctx, input, time_left, &stop));
+            let outcome = trace::within(run.traceparent.clone(), supervised)
+                .instrument(span.clone())
                 .await
                 .unwrap_or_else(Outcome::Panicked);
-            ending(&job, &run, &ctx, &stop, outcome)
+            let kind = ending(&job, &run, &ctx, &stop, outcome);
+            span.record("outcome", kind.as_ref().map_or("lost", EndingKind::outcome));
+            kind
         };
         let (run_id, fence) = (run.claim.run_id, run.claim.fence);
         match kind {
@@ -96,6 +105,23 @@ impl Executor {
             }
         }
     }
+}
+
+// The root of what this process does for the run: the worker's own spans are not its cause.
+fn attempt_span(run: &ClaimedRun, job: &Registration) -> Span {
+    tracing::info_span!(
+        parent: None,
+        "job.run",
+        otel.kind = "consumer",
+        run_id = %run.claim.run_id,
+        root_run_id = %run.claim.root_run_id,
+        job_type = run.job_type,
+        pool = job.pool,
+        attempt = run.claim.attempt,
+        event_id = run.event_id.map(tracing::field::display),
+        traceparent = run.traceparent.as_deref(),
+        outcome = tracing::field::Empty,
+    )
 }
 
 async fn supervise(

@@ -10,4 +10,5 @@ mod keys;
 mod migrations;
 mod steps;
 mod support;
+mod traces;
 mod workers;

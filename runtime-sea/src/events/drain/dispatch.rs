@@ -12,6 +12,7 @@ use super::claim::{ClaimedDelivery, ClaimedEvent};
 use crate::bridge::Firing;
 use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier};
 use crate::jobs::Trigger;
+use crate::trace::Traces;
 
 /// The most bytes of an error that are kept.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
@@ -26,6 +27,7 @@ pub(crate) struct Consumers {
     pub(crate) triggers: Vec<Trigger>,
     /// No subscription may take longer over one event.
     pub(crate) subscription_timeout: Duration,
+    pub(crate) traces: Traces,
 }
 
 impl Consumers {
@@ -118,9 +120,7 @@ pub(crate) async fn dispatch_event(
             it.event_type == record.event_type && is_free(ConsumerKind::Subscription, &it.name)
         })
         .map(|it| async move {
-            let failure = call(it, record, 1, consumers.subscription_timeout)
-                .await
-                .err()?;
+            let failure = consumers.deliver(it, record, 1).await.err()?;
             Some((it.name.clone(), failure))
         });
     let failures: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
@@ -133,7 +133,7 @@ pub(crate) async fn dispatch_event(
             .filter(|it| {
                 it.event_type == record.event_type && is_free(ConsumerKind::Trigger, &it.id)
             })
-            .map(|it| fire(it, record))
+            .map(|it| consumers.ask(it, record, 1))
             .collect()
     };
     if event.aggregate().is_some() {
@@ -165,27 +165,26 @@ pub(crate) async fn dispatch_delivery(
             retry_after: None,
         });
     }
+    let attempt = u32::try_from(delivery.row.attempts).unwrap_or(1).max(1);
     match delivery.kind {
         ConsumerKind::Subscription => {
             let Some(subscription) = consumers.subscriptions.iter().find(|it| it.name == *name)
             else {
                 return DeliveryOutcome::Behind;
             };
-            let attempt = u32::try_from(delivery.row.attempts).unwrap_or(1).max(1);
-            match call(
-                subscription,
-                &delivery.record,
-                attempt,
-                consumers.subscription_timeout,
-            )
-            .await
+            match consumers
+                .deliver(subscription, &delivery.record, attempt)
+                .await
             {
                 Ok(()) => DeliveryOutcome::Delivered,
                 Err(failure) => DeliveryOutcome::Failed(failure),
             }
         }
         ConsumerKind::Trigger => match consumers.triggers.iter().find(|it| it.id == *name) {
-            Some(trigger) => DeliveryOutcome::Fired(Box::new(fire(trigger, &delivery.record))),
+            Some(trigger) => {
+                let firing = consumers.ask(trigger, &delivery.record, attempt);
+                DeliveryOutcome::Fired(Box::new(firing))
+            }
             None => DeliveryOutcome::Behind,
         },
     }
@@ -230,7 +229,7 @@ pub(crate) async fn call(
     })
 }
 
-fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
+pub(super) fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
     let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| trigger.prepare(record)));
     let run = match prepared {
         Ok(Ok(run)) => Ok(run),

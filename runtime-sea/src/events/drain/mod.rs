@@ -8,6 +8,7 @@
 mod claim;
 mod dispatch;
 mod handover;
+mod observed;
 mod pump;
 mod registration;
 mod settle;
@@ -87,6 +88,7 @@ impl Drainer {
             subscriptions: parts.subscriptions,
             triggers: parts.triggers,
             subscription_timeout: SUBSCRIPTION_TIMEOUT,
+            traces: parts.runtime.traces().clone(),
         };
         let shared = Shared {
             runtime: parts.runtime,

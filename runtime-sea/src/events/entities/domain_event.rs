@@ -90,6 +90,7 @@ impl From<Model> for EventRecord {
             tier: Tier::from_name(&row.tier).unwrap_or(Tier::Domain),
             version: u32::try_from(row.version).unwrap_or_default(),
             tenant_id: row.tenant_id,
+            traceparent: row.traceparent,
             occurred_at: row.occurred_at,
             created_at: row.created_at,
             status: EventStatus::from_name(&row.status).unwrap_or(EventStatus::Pending),

@@ -2,13 +2,19 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod open_telemetry;
+
 use std::future::Future;
+use std::sync::Once;
 use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, migration};
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::SchemaManager;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A fresh database with the runtime's tables.
 pub(crate) struct TestBed {
@@ -90,15 +96,26 @@ fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed
         .enable_all()
         .build()
         .unwrap();
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_test_writer()
-        .try_init();
+    subscribe_to_tracing();
     tokio.block_on(async {
         test(TestBed::on(database.url.clone()).await).await;
     });
     tokio.shutdown_timeout(Duration::from_secs(5));
     drop(database);
+}
+
+// Once per process, before the first span of any test.
+fn subscribe_to_tracing() {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let log = tracing_subscriber::fmt::layer()
+            .with_test_writer()
+            .with_filter(tracing_subscriber::EnvFilter::from_default_env());
+        tracing_subscriber::registry()
+            .with(open_telemetry::layer())
+            .with(log)
+            .init();
+    });
 }
 
 /// Makes two tests of each function: one per database.

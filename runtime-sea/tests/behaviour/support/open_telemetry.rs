@@ -1,0 +1,74 @@
+//! OpenTelemetry as an application sets it up, with the spans in memory.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use runtime_sea::trace::TraceContext;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::registry::LookupSpan;
+
+static SPANS: LazyLock<InMemorySpanExporter> = LazyLock::new(InMemorySpanExporter::default);
+
+/// Exports the spans of the runtime.
+pub(crate) fn layer<S>() -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(SPANS.clone())
+        .build();
+    let ours = Targets::new()
+        .with_target("runtime_sea", LevelFilter::INFO)
+        .with_target("behaviour::traces", LevelFilter::INFO);
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("behaviour"))
+        .with_filter(ours)
+}
+
+/// The finished spans of that name of which an attribute has this value.
+pub(crate) fn finished(name: &str, attribute: &str, value: &impl ToString) -> Vec<SpanData> {
+    let value = value.to_string();
+    let mut spans = SPANS.get_finished_spans().unwrap();
+    spans.retain(|span| {
+        span.name == name && self::attribute(span, attribute).as_deref() == Some(&*value)
+    });
+    spans
+}
+
+/// The value of a span's attribute.
+pub(crate) fn attribute(span: &SpanData, name: &str) -> Option<String> {
+    let attribute = span.attributes.iter().find(|it| it.key.as_str() == name)?;
+    Some(attribute.value.to_string())
+}
+
+/// The span as others are told of it.
+pub(crate) fn traceparent(span: &SpanData) -> String {
+    let context = &span.span_context;
+    format!("00-{}-{}-01", context.trace_id(), context.span_id())
+}
+
+/// What an application gives to its runtime.
+#[derive(Debug, Default)]
+pub(crate) struct OpenTelemetry(TraceContextPropagator);
+
+impl TraceContext for OpenTelemetry {
+    fn current(&self) -> Option<String> {
+        let mut carrier = HashMap::new();
+        let context = Span::current().context();
+        self.0.inject_context(&context, &mut carrier);
+        carrier.remove("traceparent")
+    }
+
+    fn continue_trace(&self, span: &Span, traceparent: &str) {
+        let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+        // A span that no layer looks at has no parent to be given.
+        let _ = span.set_parent(self.0.extract(&carrier));
+    }
+}
