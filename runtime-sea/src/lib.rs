@@ -83,6 +83,7 @@ pub mod jobs;
 pub mod migration;
 mod runtime;
 mod storable;
+mod tenancy;
 pub mod trace;
 pub mod worker;
 
@@ -92,7 +93,7 @@ pub use events::{
     AggregateId, ConsumerKind, DecodeError, DeliveryRecord, Direction, Event, EventDescriptor,
     EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool, EventRecord,
     EventRegistry, EventRetry, EventRoute, EventStatus, Events, NoAggregate, PublishError,
-    PublishOptions, Published, SubscriptionError, Tier,
+    PublishOptions, Published, RawEvent, SubscriptionError, Tier,
 };
 pub use jobs::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, Retry, RunDetails,

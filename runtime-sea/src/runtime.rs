@@ -23,6 +23,7 @@ struct Inner {
     db: DatabaseConnection,
     wake_up: WakeUp,
     traces: Traces,
+    multi_tenant: bool,
 }
 
 /// The settings of a [`Runtime`].
@@ -32,6 +33,7 @@ pub struct RuntimeBuilder {
     db: DatabaseConnection,
     notifications: bool,
     traces: Traces,
+    multi_tenant: bool,
 }
 
 impl RuntimeBuilder {
@@ -50,6 +52,13 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Whether every event and every run belongs to a tenant; off unless set. Where it is on, a publish, a start and a
+    /// query have to name the tenant, or say that there is none, and whoever asks for one tenant never sees another's.
+    pub const fn multi_tenant(mut self, multi_tenant: bool) -> Self {
+        self.multi_tenant = multi_tenant;
+        self
+    }
+
     /// The runtime; nothing is sent to the database yet.
     #[must_use]
     pub fn build(self) -> Runtime {
@@ -59,6 +68,7 @@ impl RuntimeBuilder {
                 db: self.db,
                 wake_up,
                 traces: self.traces,
+                multi_tenant: self.multi_tenant,
             }),
         }
     }
@@ -77,6 +87,7 @@ impl Runtime {
             db,
             notifications: true,
             traces: Traces::NONE,
+            multi_tenant: false,
         }
     }
 
@@ -101,6 +112,10 @@ impl Runtime {
     /// A worker in the making, see [`WorkerBuilder`].
     pub fn worker(&self) -> WorkerBuilder {
         WorkerBuilder::new(self.clone())
+    }
+
+    pub(crate) fn is_multi_tenant(&self) -> bool {
+        self.inner.multi_tenant
     }
 
     pub(crate) fn wake_up(&self) -> &WakeUp {

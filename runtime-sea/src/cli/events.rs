@@ -62,7 +62,7 @@ impl EventsCommand {
     /// # Errors
     /// [`CliError::NotFound`] for an unknown id, and what the database refuses.
     pub async fn run(self, runtime: &Runtime) -> Result<String, CliError> {
-        let events = runtime.events();
+        let events = runtime.events().all_tenants();
         let found = match self.action {
             Action::Show { id } => {
                 let details = events.show(id).await?.ok_or_else(|| CliError::NotFound {

@@ -55,7 +55,7 @@ impl JobsCommand {
     /// # Errors
     /// [`CliError::NotFound`] for an unknown id, and what the database refuses.
     pub async fn run(self, runtime: &Runtime) -> Result<String, CliError> {
-        let jobs = runtime.jobs();
+        let jobs = runtime.jobs().all_tenants();
         match self.action {
             Action::List {
                 status,

@@ -3,12 +3,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 use sea_orm_migration::SchemaManager;
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::entities::{domain_event, event_delivery, event_subscription};
 use super::{AggregateId, ConsumerKind, EventId, EventRecord, EventStatus, Events};
@@ -148,8 +147,9 @@ impl Events {
                 .filter(E::AggregateType.eq(aggregate_type))
                 .filter(E::AggregateId.eq(id));
         }
-        if let Some(tenant) = filter.tenant_id {
-            select = select.filter(E::TenantId.eq(tenant));
+        let tenant = filter.tenant_id.as_deref();
+        if let Some(seen) = self.scope.condition_with(E::TenantId, tenant)? {
+            select = select.filter(seen);
         }
         let rows = select
             .order_by_desc(E::Seq)
@@ -176,7 +176,7 @@ impl Events {
     /// The database's own.
     pub async fn show(&self, id: EventId) -> Result<Option<EventDetails>, DbErr> {
         let db = self.runtime.db();
-        let Some(row) = find(db, id).await? else {
+        let Some(row) = self.find(id).await? else {
             return Ok(None);
         };
         let deliveries = event_delivery::Entity::find()
@@ -206,11 +206,13 @@ impl Events {
     ///
     /// The database's own.
     pub async fn redeliver(&self, id: EventId) -> Result<bool, DbErr> {
+        let seen = self.scope.condition(E::TenantId)?;
         let tx = database::begin(self.runtime.db()).await?;
         let dialect = database::dialect(&tx)?;
         let failed = domain_event::Entity::find()
             .filter(E::Id.eq(id.as_uuid()))
             .filter(E::Status.eq(EventStatus::Failed.as_str()))
+            .filter(Condition::all().add_option(seen))
             .lock_exclusive()
             .one(&tx)
             .await?;
@@ -277,12 +279,12 @@ impl Events {
         tx.commit().await?;
         Ok(dropped.rows_affected)
     }
-}
 
-async fn find(db: &DatabaseConnection, id: EventId) -> Result<Option<domain_event::Model>, DbErr> {
-    let id: Uuid = id.into();
-    domain_event::Entity::find()
-        .filter(E::Id.eq(id))
-        .one(db)
-        .await
+    async fn find(&self, id: EventId) -> Result<Option<domain_event::Model>, DbErr> {
+        let mut select = domain_event::Entity::find().filter(E::Id.eq(id.as_uuid()));
+        if let Some(seen) = self.scope.condition(E::TenantId)? {
+            select = select.filter(seen);
+        }
+        select.one(self.runtime.db()).await
+    }
 }

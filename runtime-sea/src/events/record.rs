@@ -75,6 +75,8 @@ pub struct EventRecord {
     pub tenant_id: Option<String>,
     /// The trace that it was published in, as W3C `traceparent`.
     pub traceparent: Option<String>,
+    /// What a run that waits for the event knows it by.
+    pub wait_key: Option<String>,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
     /// When it was stored.

@@ -376,7 +376,11 @@ impl EventRoute {
     /// By aggregate where the route names one and is not [`Self::unordered`].
     #[must_use]
     pub const fn ordering(&self) -> EventOrdering {
-        if self.ordered && self.aggregate.is_some() {
+        self.ordering_of(self.aggregate.is_some())
+    }
+
+    pub(crate) const fn ordering_of(&self, has_aggregate: bool) -> EventOrdering {
+        if self.ordered && has_aggregate {
             EventOrdering::Aggregate
         } else {
             EventOrdering::None

@@ -18,14 +18,16 @@ use uuid::Uuid;
 
 use crate::Runtime;
 use crate::database::begin_short;
+use crate::events::Events;
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
+use crate::tenancy::TenantScope;
 
 use super::entities::{job_run, job_step};
 use super::error::JobErrorKind;
 use super::start::{Parent, PreparedRun};
 use super::step::{StepId, StepResult, completed, store};
-use super::{JobError, JobHandler, RunId, StartError, StartOptions};
+use super::{JobError, JobHandler, Jobs, RunId, StartError, StartOptions};
 
 /// The claim under which a worker executes an attempt; the fence of everything that it writes.
 #[derive(Debug, Clone)]
@@ -116,7 +118,23 @@ impl JobContext {
         self.traceparent.as_deref()
     }
 
-    /// The runtime, to publish events and start runs with.
+    /// Publishes events that belong to the run's tenant, and sees that tenant's events.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::with_scope(self.runtime.clone(), self.scope())
+    }
+
+    /// Starts runs that belong to the run's tenant, and sees that tenant's runs.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::with_scope(self.runtime.clone(), self.scope())
+    }
+
+    fn scope(&self) -> TenantScope {
+        TenantScope::inherited(self.runtime.is_multi_tenant(), self.tenant_id())
+    }
+
+    /// The runtime, whose handles know nothing of the run.
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
         &self.runtime

@@ -146,6 +146,14 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Multi-tenancy is on, and no tenant was named.
+    #[error(
+        "`{job_type}` belongs to no tenant: start it with `.tenant(Some(..))`, or with `.no_tenant()` where it belongs to none"
+    )]
+    MissingTenant {
+        /// The job's type.
+        job_type: String,
+    },
     /// The worker that spawns a child has lost its run to another one.
     #[error("the child `{name}` was not spawned: another worker has taken over run {parent}")]
     LeaseLost {

@@ -4,7 +4,9 @@ use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
 
 use crate::Runtime;
 use crate::failpoint;
+use crate::tenancy::TenantScope;
 
+use super::entities::job_run;
 use super::start::PreparedRun;
 
 use super::{
@@ -16,11 +18,36 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Jobs {
     runtime: Runtime,
+    scope: TenantScope,
 }
 
 impl Jobs {
     pub(crate) fn new(runtime: Runtime) -> Self {
-        Self { runtime }
+        let scope = TenantScope::open(runtime.is_multi_tenant());
+        Self { runtime, scope }
+    }
+
+    pub(crate) fn with_scope(runtime: Runtime, scope: TenantScope) -> Self {
+        Self { runtime, scope }
+    }
+
+    /// A handle that starts runs for this tenant, where the options do not say otherwise, and sees its runs alone.
+    #[must_use]
+    pub fn for_tenant(&self, tenant: impl Into<String>) -> Self {
+        Self::with_scope(self.runtime.clone(), TenantScope::One(tenant.into()))
+    }
+
+    /// A handle that starts runs that belong to no tenant, and sees those alone.
+    #[must_use]
+    pub fn for_no_tenant(&self) -> Self {
+        Self::with_scope(self.runtime.clone(), TenantScope::Nobody)
+    }
+
+    /// A handle that sees every tenant's runs; for operators.
+    #[must_use]
+    pub fn all_tenants(&self) -> Self {
+        let scope = TenantScope::all(self.runtime.is_multi_tenant());
+        Self::with_scope(self.runtime.clone(), scope)
     }
 
     /// Starts a run on a transaction, with which it commits or vanishes, or on a connection.
@@ -46,6 +73,7 @@ impl Jobs {
         input: J::Input,
         options: StartOptions,
     ) -> Result<Started, StartError> {
+        let options = options.in_scope(&self.scope, J::TYPE)?;
         let run = PreparedRun::new::<J>(&input, options)?.traced(self.runtime.traces());
         failpoint::before("jobs.start");
         let started = run.insert(conn).await?;
@@ -59,6 +87,9 @@ impl Jobs {
     /// # Errors
     /// The database's own.
     pub async fn cancel(&self, id: RunId) -> Result<Cancelled, DbErr> {
+        if !self.sees(id).await? {
+            return Ok(Cancelled::NotFound);
+        }
         let cancelled = cancel::cancel(self.runtime.db(), id).await?;
         self.runtime.wake_up().announce();
         Ok(cancelled)
@@ -87,7 +118,7 @@ impl Jobs {
     /// # Errors
     /// The database's own.
     pub async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, DbErr> {
-        query::list(self.runtime.db(), &filter).await
+        query::list(self.runtime.db(), &self.scope, &filter).await
     }
 
     /// A run with its steps, children and cause; `None` if there is no such run.
@@ -95,6 +126,24 @@ impl Jobs {
     /// # Errors
     /// The database's own.
     pub async fn show(&self, id: RunId) -> Result<Option<RunDetails>, DbErr> {
-        query::show(self.runtime.db(), id).await
+        let details = query::show(self.runtime.db(), id).await?;
+        let Some(details) = details else {
+            return Ok(None);
+        };
+        let is_seen = self.scope.sees(details.run.tenant_id.as_deref())?;
+        Ok(is_seen.then_some(details))
+    }
+
+    /// Whether this handle may know of the run; one that is not there may be asked for by anybody. A run never changes
+    /// its tenant.
+    async fn sees(&self, id: RunId) -> Result<bool, DbErr> {
+        if self.scope.condition(job_run::Column::TenantId)?.is_none() {
+            return Ok(true);
+        }
+        let tenant = query::tenant_of(self.runtime.db(), id).await?;
+        match tenant {
+            Some(tenant) => Ok(self.scope.sees(tenant.as_deref())?),
+            None => Ok(true),
+        }
     }
 }

@@ -6,12 +6,14 @@ use sea_orm::{
 
 use super::entities::{job_run, job_step};
 use crate::events::entities::domain_event;
+use crate::tenancy::TenantScope;
 
 use super::{CausingEvent, RunDetails, RunFilter, RunId, RunRecord, StepRecord};
 
 /// The newest runs that the filter lets through.
 pub(crate) async fn list(
     db: &DatabaseConnection,
+    scope: &TenantScope,
     filter: &RunFilter,
 ) -> Result<Vec<RunRecord>, DbErr> {
     use job_run::Column as C;
@@ -37,6 +39,9 @@ pub(crate) async fn list(
     if let Some(event_id) = filter.event_id {
         select = select.filter(C::EventId.eq(event_id));
     }
+    if let Some(seen) = scope.condition_with(C::TenantId, filter.tenant_id.as_deref())? {
+        select = select.filter(seen);
+    }
     let rows = select
         .order_by_desc(C::CreatedAt)
         .order_by_desc(C::Id)
@@ -44,6 +49,19 @@ pub(crate) async fn list(
         .all(db)
         .await?;
     Ok(rows.into_iter().map(RunRecord::from).collect())
+}
+
+/// The tenant of a run, where there is such a run.
+pub(crate) async fn tenant_of(
+    db: &DatabaseConnection,
+    id: RunId,
+) -> Result<Option<Option<String>>, DbErr> {
+    job_run::Entity::find_by_id(id.0)
+        .select_only()
+        .column(job_run::Column::TenantId)
+        .into_tuple::<Option<String>>()
+        .one(db)
+        .await
 }
 
 /// A run with its steps, children and cause.

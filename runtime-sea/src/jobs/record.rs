@@ -281,6 +281,7 @@ pub struct RunFilter {
     pub(crate) scope: Option<(String, String)>,
     pub(crate) parent: Option<RunId>,
     pub(crate) event_id: Option<Uuid>,
+    pub(crate) tenant_id: Option<String>,
     pub(crate) limit: u64,
 }
 
@@ -294,6 +295,7 @@ impl RunFilter {
             scope: None,
             parent: None,
             event_id: None,
+            tenant_id: None,
             limit: 100,
         }
     }
@@ -332,6 +334,12 @@ impl RunFilter {
     /// Only runs that this event caused.
     pub fn event(mut self, event_id: impl Into<Uuid>) -> Self {
         self.event_id = Some(event_id.into());
+        self
+    }
+
+    /// Only runs of this tenant.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant_id = Some(tenant.into());
         self
     }
 

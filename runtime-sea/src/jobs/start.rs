@@ -15,6 +15,7 @@ use crate::database::{CENTURY, Dialect, dialect, insert_if_new, now_plus};
 use crate::events::EventId;
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
+use crate::tenancy::{TenantChoice, TenantScope};
 use crate::trace::{Traces, well_formed};
 
 use super::entities::{job_dedupe, job_run};
@@ -41,7 +42,7 @@ pub struct StartOptions {
     delay: Option<Duration>,
     priority: i16,
     tags: Vec<String>,
-    tenant_id: Option<String>,
+    tenant: TenantChoice,
     traceparent: Option<String>,
 }
 
@@ -75,9 +76,9 @@ impl StartOptions {
         self
     }
 
-    /// The options with this tenant where they name none.
+    /// The options with this tenant, which may be none, where they do not say.
     pub(crate) fn tenant_or(mut self, tenant: Option<&str>) -> Self {
-        self.tenant_id = self.tenant_id.or_else(|| tenant.map(str::to_owned));
+        self.tenant = self.tenant.or_inherited(tenant);
         self
     }
 
@@ -88,10 +89,38 @@ impl StartOptions {
         self
     }
 
-    /// The tenant that the run belongs to.
+    /// The tenant that the run belongs to; `None` names none.
     pub fn tenant(mut self, tenant: Option<impl Into<String>>) -> Self {
-        self.tenant_id = tenant.map(Into::into);
+        self.tenant = tenant.into();
         self
+    }
+
+    /// Says that the run belongs to no tenant, where multi-tenancy is on and it has to be said.
+    pub fn no_tenant(mut self) -> Self {
+        self.tenant = TenantChoice::Nobody;
+        self
+    }
+
+    /// The options with the tenant that a start under this scope has.
+    pub(crate) fn in_scope(
+        mut self,
+        scope: &TenantScope,
+        job_type: &str,
+    ) -> Result<Self, StartError> {
+        let tenant = scope
+            .tenant_of(self.tenant)
+            .map_err(|_| StartError::MissingTenant {
+                job_type: job_type.to_owned(),
+            })?;
+        self.tenant = TenantChoice::Unset.or_inherited(tenant.as_deref());
+        Ok(self)
+    }
+
+    fn tenant_id(&self) -> Option<&str> {
+        match &self.tenant {
+            TenantChoice::One(tenant) => Some(tenant),
+            TenantChoice::Unset | TenantChoice::Nobody => None,
+        }
     }
 }
 
@@ -205,7 +234,7 @@ impl PreparedRun {
                 "its deduplication key",
                 self.dedupe.as_ref().map(|it| it.1.as_str()),
             ),
-            ("its tenant", self.options.tenant_id.as_deref()),
+            ("its tenant", self.options.tenant_id()),
         ];
         for (what, name) in names {
             check_name(what, name.unwrap_or_default())?;
@@ -452,7 +481,7 @@ impl PreparedRun {
                     .into(),
             ),
             (C::Tags, Value::from(self.options.tags.clone()).into()),
-            (C::TenantId, self.options.tenant_id.clone().into()),
+            (C::TenantId, self.options.tenant_id().into()),
             (
                 C::Traceparent,
                 well_formed(self.options.traceparent.as_deref())

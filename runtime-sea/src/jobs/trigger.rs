@@ -59,8 +59,10 @@ impl Trigger {
             let Some(input) = input(event)? else {
                 return Ok(None);
             };
-            let mut run =
-                PreparedRun::new::<J>(&input, StartOptions::new().tenant(event.tenant_id.clone()))?;
+            let mut run = PreparedRun::new::<J>(
+                &input,
+                StartOptions::new().tenant_or(event.tenant_id.as_deref()),
+            )?;
             run.cause = Some(Cause {
                 event_id: event.id,
                 trigger_id: trigger_id.clone(),

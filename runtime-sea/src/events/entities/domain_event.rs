@@ -91,6 +91,7 @@ impl From<Model> for EventRecord {
             version: u32::try_from(row.version).unwrap_or_default(),
             tenant_id: row.tenant_id,
             traceparent: row.traceparent,
+            wait_key: row.wait_key,
             occurred_at: row.occurred_at,
             created_at: row.created_at,
             status: EventStatus::from_name(&row.status).unwrap_or(EventStatus::Pending),

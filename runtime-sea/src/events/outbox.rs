@@ -1,0 +1,226 @@
+//! Rows of the outbox, from typed and from raw events alike.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, InsertStatement, Query};
+use sea_orm::{DatabaseTransaction, DbErr};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::entities::domain_event::{self, Column as E};
+use super::{
+    AggregateId, Direction, Event, EventId, EventPool, EventRoute, Events, PublishError,
+    PublishOptions, Published, Tier,
+};
+use crate::Runtime;
+use crate::database::{self, Dialect, insert_if_new, insert_new};
+use crate::storable::{check_name, find_nul};
+use crate::tenancy::TenantScope;
+
+/// An event that is about to be stored.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(super) event_type: Cow<'static, str>,
+    pub(super) version: u32,
+    pub(super) route: EventRoute,
+    /// Where it is not the route's.
+    pub(super) aggregate_type: Option<String>,
+    pub(super) aggregate_id: AggregateId,
+    pub(super) payload: Value,
+    pub(super) options: PublishOptions,
+}
+
+impl Draft {
+    pub(crate) fn of<E: Event>(
+        aggregate_id: AggregateId,
+        event: &E,
+        options: PublishOptions,
+    ) -> Result<Self, PublishError> {
+        let payload = serde_json::to_value(event).map_err(|source| PublishError::Serialize {
+            event_type: E::TYPE.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            event_type: Cow::Borrowed(E::TYPE),
+            version: E::VERSION,
+            route: E::ROUTE,
+            aggregate_type: None,
+            aggregate_id,
+            payload,
+            options,
+        })
+    }
+
+    // Everything that a database could refuse is refused here: a statement that fails takes the caller's transaction
+    // with it.
+    fn into_row(
+        self,
+        runtime: &Runtime,
+        scope: &TenantScope,
+        dialect: &dyn Dialect,
+    ) -> Result<(EventId, Vec<Expr>), PublishError> {
+        let event_type = || self.event_type.clone().into_owned();
+        let (route, options) = (self.route, self.options);
+        let aggregate_type = self
+            .aggregate_type
+            .or_else(|| route.aggregate_type().map(str::to_owned));
+        let aggregate_id = self.aggregate_id.into_inner();
+        if route.direction() == Some(Direction::Change)
+            && aggregate_id.is_none()
+            && let Some(aggregate) = aggregate_type
+        {
+            return Err(PublishError::MissingAggregate {
+                event_type: event_type(),
+                aggregate,
+            });
+        }
+        let tenant_id =
+            scope
+                .tenant_of(options.tenant)
+                .map_err(|_| PublishError::MissingTenant {
+                    event_type: event_type(),
+                })?;
+        // Nobody waits for an audit event.
+        let wait_key = match route.tier() {
+            Tier::Audit => None,
+            Tier::Domain => options.wait_key.or_else(|| aggregate_id.clone()),
+        };
+        for (what, name) in [
+            ("its type", Some(&*self.event_type)),
+            ("the aggregate's type", aggregate_type.as_deref()),
+            ("the aggregate's id", aggregate_id.as_deref()),
+            ("the tenant", tenant_id.as_deref()),
+            ("the key to wait for", wait_key.as_deref()),
+        ] {
+            check_name(what, name.unwrap_or_default()).map_err(|reason| PublishError::Name {
+                event_type: event_type(),
+                reason,
+            })?;
+        }
+        let metadata = Value::Object(options.metadata);
+        for (name, value) in [("payload", &self.payload), ("metadata", &metadata)] {
+            if let Some(path) = find_nul(value, name) {
+                return Err(PublishError::NulCharacter {
+                    event_type: event_type(),
+                    path,
+                });
+            }
+        }
+        let trace = runtime.traces().current(options.traceparent.as_deref());
+        let id = options.id.unwrap_or_else(EventId::generate);
+        let values: [Expr; COLUMNS.len()] = [
+            id.as_uuid().into(),
+            self.event_type.into_owned().into(),
+            aggregate_type.clone().into(),
+            aggregate_id.into(),
+            self.payload.into(),
+            metadata.into(),
+            route.direction().map(Direction::as_str).into(),
+            route.event_pool().map(EventPool::as_str).into(),
+            route.tier().as_str().into(),
+            i32::try_from(self.version).unwrap_or(i32::MAX).into(),
+            route.ordering_of(aggregate_type.is_some()).as_str().into(),
+            tenant_id.into(),
+            wait_key.into(),
+            trace.map(|it| it.to_string()).into(),
+            options.occurred_at.map_or_else(|| dialect.now(), Expr::val),
+            dialect.now(),
+            dialect.now(),
+        ];
+        Ok((id, values.into()))
+    }
+}
+
+const COLUMNS: [E; 17] = [
+    E::Id,
+    E::EventType,
+    E::AggregateType,
+    E::AggregateId,
+    E::Payload,
+    E::Metadata,
+    E::Direction,
+    E::Pool,
+    E::Tier,
+    E::Version,
+    E::Ordering,
+    E::TenantId,
+    E::WaitKey,
+    E::Traceparent,
+    E::OccurredAt,
+    E::CreatedAt,
+    E::AvailableAt,
+];
+
+impl Events {
+    /// Stores one event, and announces it.
+    pub(crate) async fn store(
+        &self,
+        tx: &DatabaseTransaction,
+        draft: Draft,
+    ) -> Result<Published, PublishError> {
+        let event_type = draft.event_type.clone();
+        let refused = |source| refused(&event_type, source);
+        let dialect = database::dialect(self.runtime.db()).map_err(refused)?;
+        let (id, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
+        let mut insert = into_outbox();
+        insert.values_panic(values);
+        if !insert_if_new(tx, &insert).await.map_err(refused)? {
+            return Ok(Published::Duplicate(id));
+        }
+        self.runtime.wake_up().announce();
+        Ok(Published::New(id))
+    }
+
+    /// Stores events in as few statements as the database takes, in this order, and announces them. Nothing is written
+    /// where one of them is refused.
+    pub(crate) async fn store_all(
+        &self,
+        tx: &DatabaseTransaction,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Published>, PublishError> {
+        let Some(event_type) = drafts.first().map(|it| it.event_type.clone()) else {
+            return Ok(Vec::new());
+        };
+        let refused = |source| refused(&event_type, source);
+        let dialect = database::dialect(self.runtime.db()).map_err(refused)?;
+        let (mut ids, mut rows) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for draft in drafts {
+            let (id, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
+            let is_first = seen.insert(id);
+            ids.push((id, is_first));
+            if is_first {
+                rows.push((id.as_uuid(), values));
+            }
+        }
+        let new: HashSet<Uuid> = insert_new(tx, &into_outbox(), &["id"], rows)
+            .await
+            .map_err(refused)?;
+        if !new.is_empty() {
+            self.runtime.wake_up().announce();
+        }
+        let published = ids.into_iter().map(|(id, is_first)| {
+            if is_first && new.contains(&id.as_uuid()) {
+                Published::New(id)
+            } else {
+                Published::Duplicate(id)
+            }
+        });
+        Ok(published.collect())
+    }
+}
+
+fn into_outbox() -> InsertStatement {
+    Query::insert()
+        .into_table(domain_event::Entity)
+        .columns(COLUMNS)
+        .to_owned()
+}
+
+fn refused(event_type: &str, source: DbErr) -> PublishError {
+    PublishError::Database {
+        event_type: event_type.to_owned(),
+        source,
+    }
+}
