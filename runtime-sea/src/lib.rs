@@ -87,7 +87,7 @@ mod tenancy;
 pub mod trace;
 pub mod worker;
 
-pub use bridge::{BridgeRecord, BridgeStatus};
+pub use bridge::{BridgeRecord, BridgeStatus, PublishAndStartError, PublishedAndStarted};
 pub use database::{ConnectError, begin, connect};
 pub use events::{
     AggregateId, ConsumerKind, DecodeError, DeliveryRecord, Direction, Event, EventDescriptor,

@@ -62,7 +62,7 @@ pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Res
 }
 
 // The run's id is known beforehand, so that the row can claim the event before the run exists.
-async fn insert(
+pub(super) async fn insert(
     tx: &DatabaseTransaction,
     firings: &[&Firing],
 ) -> Result<HashSet<(Uuid, String)>, DbErr> {
@@ -106,7 +106,7 @@ async fn insert(
     insert_new(tx, &insert, &["event_id", "trigger_id"], rows.collect()).await
 }
 
-async fn correct(
+pub(super) async fn correct(
     tx: &DatabaseTransaction,
     firing: &Firing,
     status: BridgeStatus,

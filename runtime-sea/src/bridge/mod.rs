@@ -3,10 +3,12 @@
 //! A trigger fires exactly once per event: its row in `bridge_delivery` and the run that it starts are written by one
 //! transaction, and the row's key is the event and the trigger.
 
+mod direct;
 mod fire;
 pub mod ledger;
 mod record;
 
+pub use direct::{PublishAndStartError, PublishedAndStarted};
 pub use record::{BridgeRecord, BridgeStatus};
 
 pub(crate) use fire::{Firing, record};

@@ -27,4 +27,5 @@ pub use registry::{EventDescriptor, EventRegistry};
 pub use route::{Direction, EventOrdering, EventPool, EventRetry, EventRoute, Tier};
 pub use subscription::{ConsumerKind, SubscriptionError};
 
+pub(crate) use outbox::Draft;
 pub(crate) use subscription::Subscription;

@@ -61,6 +61,7 @@ impl Draft {
         dialect: &dyn Dialect,
     ) -> Result<(EventId, Vec<Expr>), PublishError> {
         let event_type = || self.event_type.clone().into_owned();
+        let tenant_id = tenant_of(scope, &self)?;
         let (route, options) = (self.route, self.options);
         let aggregate_type = self
             .aggregate_type
@@ -75,12 +76,6 @@ impl Draft {
                 aggregate,
             });
         }
-        let tenant_id =
-            scope
-                .tenant_of(options.tenant)
-                .map_err(|_| PublishError::MissingTenant {
-                    event_type: event_type(),
-                })?;
         // Nobody waits for an audit event.
         let wait_key = match route.tier() {
             Tier::Audit => None,
@@ -153,6 +148,11 @@ const COLUMNS: [E; 17] = [
 ];
 
 impl Events {
+    /// The tenant that the event will belong to.
+    pub(crate) fn tenant_of(&self, draft: &Draft) -> Result<Option<String>, PublishError> {
+        tenant_of(&self.scope, draft)
+    }
+
     /// Stores one event, and announces it.
     pub(crate) async fn store(
         &self,
@@ -209,6 +209,13 @@ impl Events {
         });
         Ok(published.collect())
     }
+}
+
+fn tenant_of(scope: &TenantScope, draft: &Draft) -> Result<Option<String>, PublishError> {
+    let tenant = scope.tenant_of(draft.options.tenant.clone());
+    tenant.map_err(|_| PublishError::MissingTenant {
+        event_type: draft.event_type.clone().into_owned(),
+    })
 }
 
 fn into_outbox() -> InsertStatement {

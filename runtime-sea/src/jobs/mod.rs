@@ -39,5 +39,5 @@ pub use trigger::TriggerError;
 
 pub(crate) use register::register_types;
 pub(crate) use registration::Registration;
-pub(crate) use start::PreparedRun;
+pub(crate) use start::{Cause, PreparedRun};
 pub(crate) use trigger::Trigger;

@@ -225,6 +225,18 @@ impl<I> JobPolicy<I> {
         self
     }
 
+    /// The name of the trigger that a run stands for which an event's publisher asks for.
+    pub(crate) fn stands_for(&self, event_type: &str) -> Option<String> {
+        let mut triggers = self
+            .triggers
+            .iter()
+            .filter(|it| it.event_type == event_type);
+        let unnamed = triggers.clone().find(|it| it.name == event_type);
+        unnamed
+            .or_else(|| triggers.next())
+            .map(|it| it.name.clone())
+    }
+
     /// The plain settings, for the `job` table.
     pub(crate) fn describe(&self) -> serde_json::Value {
         json!({

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "cli")]
 mod app;
+mod bridge;
 mod events;
 mod jobs;
 mod keys;

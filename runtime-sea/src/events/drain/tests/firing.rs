@@ -17,6 +17,7 @@ use crate::{Collision, JobContext, JobHandler, JobPolicy, JobResult};
 
 on_each_database!(
     a_trigger_fires_exactly_once_while_drainers_race,
+    a_run_that_a_trigger_starts_calls_the_workers,
     r34_a_trigger_that_fired_already_starts_nothing,
     r03_a_stale_drainer_starts_no_run,
     what_a_trigger_passes_over_is_on_record,
@@ -164,6 +165,28 @@ async fn a_trigger_fires_exactly_once_while_drainers_race(harness: &Harness) {
 }
 
 /// The event's completion is lost after the ledger was written, as a restored backup of one table would have it.
+// One hop: who executes runs is woken by the drain itself, and does not find the run by polling.
+async fn a_run_that_a_trigger_starts_calls_the_workers(harness: &Harness) {
+    let runtime = crate::Runtime::new(harness.runtime.db().clone());
+    let (drainer, _) = harness
+        .drainer_with(|parts| {
+            parts.runtime = runtime.clone();
+            parts.triggers = triggers_of(Welcome);
+        })
+        .await;
+    let mut calls = runtime.wake_up().subscribe();
+    harness.change("nobody", 1).await;
+    drainer.drain_until_idle().await.unwrap();
+    assert!(!calls.has_changed().unwrap(), "nothing was started");
+    harness.change("ada", 1).await;
+    drainer.drain_until_idle().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), calls.changed())
+        .await
+        .expect("a call")
+        .unwrap();
+    assert_eq!(harness.runs().await, 1);
+}
+
 async fn r34_a_trigger_that_fired_already_starts_nothing(harness: &Harness) {
     let (drainer, _) = harness
         .drainer_with(|parts| parts.triggers = triggers_of(Welcome))
