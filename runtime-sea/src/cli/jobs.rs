@@ -211,7 +211,11 @@ fn moments(details: &RunDetails) -> Vec<(DateTime<Utc>, String)> {
             ));
         }
     }
-    let told = run.errors.iter().any(|error| error.attempt == run.attempt);
+    // After a replay the attempts count from 1 again.
+    let told = run
+        .errors
+        .iter()
+        .any(|error| error.started_at == run.claimed_at);
     if let Some(at) = run.claimed_at.filter(|_| !told && run.attempt > 0) {
         moments.push((at, format!("attempt {} begins", run.attempt)));
     }

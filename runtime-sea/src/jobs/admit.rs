@@ -22,6 +22,7 @@ use crate::failpoint;
 
 use super::Collision;
 use super::cancel::request_cancellation;
+use super::close::close_children;
 use super::complete::cancel_waiting;
 use super::entities::job_run;
 
@@ -294,7 +295,9 @@ async fn replace(
         }
         None => {}
     }
-    cancel_waiting(tx, superseded, &reason).await?;
+    cancel_waiting(tx, superseded.iter().copied(), &reason).await?;
+    superseded.extend(holder.map(|holder| holder.id));
+    close_children(tx, superseded).await?;
     Ok(free)
 }
 

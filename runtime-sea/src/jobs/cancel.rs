@@ -1,15 +1,23 @@
-//! Cancelling a run.
+//! Cancelling a run and what is below it.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use std::time::Duration;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
 use crate::database::{begin_short, dialect, literal};
 use crate::failpoint;
 
+use super::close::close_children;
 use super::complete::cancel_waiting;
 use super::entities::job_run;
 use super::{RunId, RunStatus, release};
+
+const REASON: &str = "cancelled on request";
+
+/// How often a transaction is tried that others were in the way of.
+const TRIES: u32 = 5;
 
 /// What a cancellation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,43 +33,78 @@ pub enum Cancelled {
 }
 
 pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancelled, DbErr> {
-    const REASON: &str = "cancelled on request";
-    loop {
+    retrying(db, async || {
         let tx = begin_short(db).await?;
-        let waits = job_run::Entity::find_by_id(id.0)
-            .filter(Expr::col(job_run::Column::Status).eq(literal("pending")))
-            .one(&tx)
-            .await?;
-        if waits.is_some() {
-            let keys = cancel_waiting(&tx, [id.0], REASON).await?;
-            for key in &keys {
-                release::release(&tx, key).await?;
-            }
-            failpoint::before("jobs.cancel_waiting");
-            tx.commit().await?;
-            failpoint::after("jobs.cancel_waiting");
-        } else if request_cancellation(&tx, id.0, REASON).await? {
-            failpoint::before("jobs.cancel_running");
-            tx.commit().await?;
-            failpoint::after("jobs.cancel_running");
-            return Ok(Cancelled::Requested);
+        let cancelled = cancel_in(&tx, id.0).await?;
+        let commit = if cancelled == Cancelled::Requested {
+            "jobs.cancel_running"
         } else {
-            tx.rollback().await?;
-        }
-        let run = job_run::Entity::find()
-            .filter(job_run::Column::Id.eq(id.0))
-            .one(db)
-            .await?;
-        let Some(run) = run else {
-            return Ok(Cancelled::NotFound);
+            "jobs.cancel_waiting"
         };
-        match RunStatus::from_name(&run.status) {
-            Some(RunStatus::Canceled) if waits.is_some() => return Ok(Cancelled::AtOnce),
-            Some(status) if status.is_final() => return Ok(Cancelled::AlreadyOver(status)),
-            // It changed hands between the two looks.
-            _ => {}
+        failpoint::before(commit);
+        tx.commit().await?;
+        failpoint::after(commit);
+        Ok(cancelled)
+    })
+    .await
+}
+
+/// Cancels a run and, by their policies, everything below it.
+pub(super) async fn cancel_in(tx: &DatabaseTransaction, id: Uuid) -> Result<Cancelled, DbErr> {
+    let Some(status) = locked_status(tx, id).await? else {
+        return Ok(Cancelled::NotFound);
+    };
+    let cancelled = match RunStatus::from_name(&status) {
+        Some(status) if status.is_final() => return Ok(Cancelled::AlreadyOver(status)),
+        Some(RunStatus::Running) => {
+            request_cancellation(tx, id, REASON).await?;
+            Cancelled::Requested
+        }
+        _ => {
+            for key in cancel_waiting(tx, [id], REASON).await? {
+                release::release(tx, &key).await?;
+            }
+            Cancelled::AtOnce
+        }
+    };
+    close_children(tx, [id]).await?;
+    Ok(cancelled)
+}
+
+/// The status of a run that stays as it is until the transaction ends.
+pub(super) async fn locked_status(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+) -> Result<Option<String>, DbErr> {
+    let select = Query::select()
+        .column(job_run::Column::Status)
+        .from(job_run::Entity)
+        .and_where(job_run::Column::Id.eq(id))
+        .lock(LockType::Update)
+        .to_owned();
+    tx.query_one(&select)
+        .await?
+        .map(|row| row.try_get("", "status"))
+        .transpose()
+}
+
+/// Tries a transaction again where another one was in its way.
+pub(super) async fn retrying<T>(
+    db: &DatabaseConnection,
+    mut transaction: impl AsyncFnMut() -> Result<T, DbErr>,
+) -> Result<T, DbErr> {
+    let dialect = dialect(db)?;
+    let mut pause = Duration::from_millis(10);
+    for _ in 1..TRIES {
+        match transaction().await {
+            Err(error) if dialect.is_transient(&error) => {
+                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+                pause *= 2;
+            }
+            result => return result,
         }
     }
+    transaction().await
 }
 
 /// Asks the worker of a running run to stop it. Returns whether it was running.

@@ -15,6 +15,7 @@ use crate::database::{
 };
 use crate::failpoint;
 
+use super::close::close_children;
 use super::context::Claim;
 use super::entities::job_run;
 use super::record::AttemptError;
@@ -79,6 +80,7 @@ pub(crate) async fn write(
     let tx = begin_short(db).await?;
     let mut written = Written::default();
     let mut free_keys = Vec::new();
+    let mut unsuccessful = Vec::new();
     let completions: Vec<_> = endings
         .iter()
         .filter_map(|ending| match &ending.kind {
@@ -102,12 +104,17 @@ pub(crate) async fn write(
         match write_one(&tx, dialect, ending).await? {
             OneWritten::Stale => written.stale += 1,
             OneWritten::Waiting => written.released = true,
-            OneWritten::Over(key) => free_keys.extend(key),
+            OneWritten::Over(key) => {
+                free_keys.extend(key);
+                unsuccessful.push(ending.claim.run_id.0);
+            }
         }
     }
     for key in free_keys {
         written.released |= release::release(&tx, &key).await?;
     }
+    let closed = close_children(&tx, unsuccessful).await?;
+    written.released |= closed.released || closed.stopping;
     failpoint::before("jobs.end");
     tx.commit().await?;
     failpoint::after("jobs.end");
@@ -138,16 +145,7 @@ async fn write_one(
             update.cond_where(ending.claim.condition());
         }
         EndingKind::Retry { after, error } => {
-            let canceled = AttemptError {
-                outcome: "canceled".to_owned(),
-                ..error.clone()
-            };
-            let asked_for = ending
-                .claim
-                .condition()
-                .add(C::CancelRequestedAt.is_not_null());
-            let cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
-            if let Some(key) = end(tx, cancel, asked_for).await? {
+            if let Some(key) = cancel_instead(tx, dialect, ending, error).await? {
                 return Ok(OneWritten::Over(key));
             }
             let readiness = if after.is_zero() {
@@ -166,6 +164,11 @@ async fn write_one(
                 );
         }
         EndingKind::Over { status, error } => {
+            if *status == super::RunStatus::Failed
+                && let Some(key) = cancel_instead(tx, dialect, ending, error).await?
+            {
+                return Ok(OneWritten::Over(key));
+            }
             let update = over(dialect, *status, error)?;
             let ended = end(tx, update, ending.claim.condition()).await?;
             return Ok(ended.map_or(OneWritten::Stale, OneWritten::Over));
@@ -177,6 +180,25 @@ async fn write_one(
     } else {
         OneWritten::Waiting
     })
+}
+
+// Who fails after the cancellation was asked for has stopped for it. Returns the concurrency key if so.
+async fn cancel_instead(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    ending: &Ending,
+    error: &AttemptError,
+) -> Result<Option<Option<String>>, DbErr> {
+    let canceled = AttemptError {
+        outcome: "canceled".to_owned(),
+        ..error.clone()
+    };
+    let asked_for = ending
+        .claim
+        .condition()
+        .add(job_run::Column::CancelRequestedAt.is_not_null());
+    let cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
+    end(tx, cancel, asked_for).await
 }
 
 /// The update that puts a run back as if its attempt had not been; the caller adds which.

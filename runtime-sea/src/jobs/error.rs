@@ -162,6 +162,14 @@ pub enum StartError {
         /// The child's name.
         name: String,
     },
+    /// The run that spawns a child is being cancelled.
+    #[error("the child `{name}` was not spawned: run {parent} is being cancelled")]
+    ParentCancelled {
+        /// The spawning run.
+        parent: RunId,
+        /// The child's name.
+        name: String,
+    },
     /// The database refused.
     #[error("the run could not be started: {0}")]
     Database(#[from] DbErr),

@@ -5,11 +5,13 @@ pub mod entities;
 pub(crate) mod admit;
 mod cancel;
 pub(crate) mod claim;
+mod close;
 pub(crate) mod complete;
 mod context;
 mod error;
 mod handler;
 mod id;
+mod operate;
 mod orchestrator;
 mod policy;
 mod pools;
@@ -18,12 +20,15 @@ mod record;
 mod register;
 mod registration;
 pub(crate) mod release;
+mod replay;
 pub(crate) mod rescue;
+mod scope;
 mod start;
 mod step;
 mod trigger;
 
 pub use cancel::Cancelled;
+pub use close::ParentClose;
 pub use context::JobContext;
 pub(crate) use error::JobErrorKind;
 pub use error::{JobError, JobResult, StartError};
@@ -34,6 +39,8 @@ pub use policy::{Collision, JobPolicy, Retry};
 pub use record::{
     AttemptError, CausingEvent, RunDetails, RunFilter, RunRecord, RunStatus, StepRecord,
 };
+pub use replay::{Replay, Replayed};
+pub use scope::{Rescheduled, ScopeCancelled};
 pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
 

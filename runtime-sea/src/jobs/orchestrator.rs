@@ -10,15 +10,14 @@ use super::entities::job_run;
 use super::start::PreparedRun;
 
 use super::{
-    Cancelled, JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions,
-    Started, cancel, pools, query,
+    JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions, Started, query,
 };
 
 /// Starts, cancels and queries runs. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Jobs {
-    runtime: Runtime,
-    scope: TenantScope,
+    pub(super) runtime: Runtime,
+    pub(super) scope: TenantScope,
 }
 
 impl Jobs {
@@ -82,37 +81,6 @@ impl Jobs {
         Ok(started)
     }
 
-    /// Cancels a run: one that waits is over at once, one that runs is told to stop. Cancelling twice is harmless.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn cancel(&self, id: RunId) -> Result<Cancelled, DbErr> {
-        if !self.sees(id).await? {
-            return Ok(Cancelled::NotFound);
-        }
-        let cancelled = cancel::cancel(self.runtime.db(), id).await?;
-        self.runtime.wake_up().announce();
-        Ok(cancelled)
-    }
-
-    /// Stops every worker from claiming runs of this pool. What runs already goes on.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn pause_pool(&self, pool: &str) -> Result<(), DbErr> {
-        pools::set_paused(self.runtime.db(), pool, true).await
-    }
-
-    /// Lets the workers claim from this pool again.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn resume_pool(&self, pool: &str) -> Result<(), DbErr> {
-        pools::set_paused(self.runtime.db(), pool, false).await?;
-        self.runtime.wake_up().announce();
-        Ok(())
-    }
-
     /// The newest runs that the filter lets through.
     ///
     /// # Errors
@@ -136,7 +104,7 @@ impl Jobs {
 
     /// Whether this handle may know of the run; one that is not there may be asked for by anybody. A run never changes
     /// its tenant.
-    async fn sees(&self, id: RunId) -> Result<bool, DbErr> {
+    pub(super) async fn sees(&self, id: RunId) -> Result<bool, DbErr> {
         if self.scope.condition(job_run::Column::TenantId)?.is_none() {
             return Ok(true);
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::database::{Dialect, begin_short, dialect, literal};
 use crate::failpoint;
 
+use super::close::close_children;
 use super::complete::{end, over, stored};
 use super::entities::{job_run, job_worker};
 use super::record::AttemptError;
@@ -134,8 +135,11 @@ async fn take_over(
         let held = Condition::all()
             .add(C::Id.eq(run.id))
             .add(C::Fence.eq(run.fence));
-        if let Some(Some(key)) = end(tx, update, held).await? {
-            release::release(tx, &key).await?;
+        if let Some(key) = end(tx, update, held).await? {
+            if let Some(key) = key {
+                release::release(tx, &key).await?;
+            }
+            close_children(tx, [run.id]).await?;
         }
         return Ok(false);
     }

@@ -20,7 +20,7 @@ use crate::trace::{Traces, well_formed};
 
 use super::entities::{job_dedupe, job_run};
 use super::policy::RESERVED_POOL_PREFIX;
-use super::{Collision, JobHandler, RunId, StartError};
+use super::{Collision, JobHandler, ParentClose, RunId, StartError};
 
 /// How often a start is decided anew because the run that was in its way ended meanwhile.
 const DECISIONS: usize = 8;
@@ -44,6 +44,7 @@ pub struct StartOptions {
     tags: Vec<String>,
     tenant: TenantChoice,
     traceparent: Option<String>,
+    parent_close: ParentClose,
 }
 
 impl StartOptions {
@@ -67,6 +68,13 @@ impl StartOptions {
     /// Higher goes first within the pool; 0 unless set.
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// What becomes of the run when the run that spawns it is cancelled or fails; [`ParentClose::Terminate`] unless set.
+    /// Only children have a parent.
+    pub fn parent_close(mut self, policy: ParentClose) -> Self {
+        self.parent_close = policy;
         self
     }
 
@@ -349,11 +357,15 @@ impl PreparedRun {
                         deduplicated: false,
                     });
                 }
+                let (run, name) = (parent.run_id, parent.child_name.clone());
                 if find(parent.condition()).one(conn).await?.is_none() {
-                    return Err(StartError::LeaseLost {
-                        parent: parent.run_id,
-                        name: parent.child_name.clone(),
-                    });
+                    return Err(StartError::LeaseLost { parent: run, name });
+                }
+                let asked_to_stop = parent
+                    .condition()
+                    .add(job_run::Column::CancelRequestedAt.is_not_null());
+                if find(asked_to_stop).one(conn).await?.is_some() {
+                    return Err(StartError::ParentCancelled { parent: run, name });
                 }
             }
             let Some((_, key)) = &self.concurrency else {
@@ -373,7 +385,7 @@ impl PreparedRun {
     }
 
     // The insert of a child takes its row from the parent's, so that it happens only under the parent's fence. The lock
-    // keeps a take-over from committing in between; SQLite has one writer and needs none.
+    // keeps a take-over or a cancellation from committing in between; SQLite has one writer and needs none.
     fn statement(&self, dialect: &dyn Dialect) -> InsertStatement {
         let (columns, values): (Vec<_>, Vec<_>) = self.row(dialect).into_iter().unzip();
         let mut insert = Query::insert();
@@ -387,6 +399,7 @@ impl PreparedRun {
                 held.exprs(values)
                     .from(job_run::Entity)
                     .cond_where(parent.condition())
+                    .and_where(job_run::Column::CancelRequestedAt.is_null())
                     .lock(LockType::Share);
                 // The numbers of columns and values are equal by construction.
                 let _same = insert.select_from(held);
@@ -469,6 +482,7 @@ impl PreparedRun {
                 C::ChildName,
                 parent.map(|parent| parent.child_name.clone()).into(),
             ),
+            (C::ParentClose, self.options.parent_close.as_str().into()),
             (
                 C::EventId,
                 self.cause.as_ref().map(|cause| cause.event_id.0).into(),

@@ -143,6 +143,7 @@ async fn supervise(
         returned = &mut handler => returned,
         () = stop.token.cancelled() => {
             let time = match stop.reason() {
+                Some(StopReason::Terminated) => return Outcome::Dropped,
                 // Another worker may begin any moment.
                 None | Some(StopReason::LeaseExpired) => STOPPING / 10,
                 Some(_) => STOPPING,
@@ -194,6 +195,14 @@ fn ending(
                 RunStatus::Canceled,
                 "canceled",
                 "cancelled while it ran",
+            ));
+        }
+        Some(StopReason::Terminated) => {
+            return Some(over(
+                run,
+                RunStatus::Canceled,
+                "canceled",
+                "stopped with its parent while it ran",
             ));
         }
         Some(StopReason::Shutdown | StopReason::LeaseExpired) => {

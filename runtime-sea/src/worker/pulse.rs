@@ -17,7 +17,7 @@ use crate::Runtime;
 use crate::database::{Dialect, dialect, literal, now_plus};
 use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_dedupe, job_run, job_worker};
-use crate::jobs::{admit, release, rescue};
+use crate::jobs::{ParentClose, admit, release, rescue};
 
 use super::builder::Settings;
 use super::endings::write_endings;
@@ -322,7 +322,7 @@ async fn cancellations(
     }
     let mut wake_up = runtime.wake_up().subscribe();
     let requested = Query::select()
-        .columns([C::Id, C::Fence])
+        .columns([C::Id, C::Fence, C::ParentClose, C::ClosedByParent])
         .from(job_run::Entity)
         .and_where(Expr::col(C::Status).eq(literal("running")))
         .and_where(C::WorkerId.eq(pulse.worker_id))
@@ -339,7 +339,14 @@ async fn cancellations(
         let stop = async {
             for row in db.query_all(&requested).await? {
                 let (id, fence) = (row.try_get("", "id")?, row.try_get("", "fence")?);
-                pulse.running.stop(id, fence, StopReason::Cancelled);
+                let policy: String = row.try_get("", "parent_close")?;
+                let closed: bool = row.try_get("", "closed_by_parent")?;
+                let reason = if closed && policy == ParentClose::Terminate.as_str() {
+                    StopReason::Terminated
+                } else {
+                    StopReason::Cancelled
+                };
+                pulse.running.stop(id, fence, reason);
             }
             Ok::<_, DbErr>(())
         };

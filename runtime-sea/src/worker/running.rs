@@ -11,6 +11,8 @@ use uuid::Uuid;
 pub(super) enum StopReason {
     /// Somebody cancelled the run.
     Cancelled,
+    /// Its parent's end takes it along at once.
+    Terminated,
     /// Its time was up.
     TimedOut,
     /// The worker shuts down and its grace is over.

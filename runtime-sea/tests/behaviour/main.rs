@@ -5,11 +5,14 @@
 #[cfg(feature = "cli")]
 mod app;
 mod bridge;
+mod cancel;
 mod events;
 mod jobs;
 mod keys;
 mod migrations;
 mod publish;
+mod replay;
+mod scope;
 mod steps;
 mod support;
 mod tenancy;

@@ -79,6 +79,8 @@ pub struct Model {
     pub child_name: Option<String>,
     /// What the end of its parent does to it: `terminate`, `cancel` or `abandon`.
     pub parent_close: String,
+    /// Whether the end of its parent has done that.
+    pub closed_by_parent: bool,
     /// The event that caused it.
     pub event_id: Option<Uuid>,
     /// The trigger that turned the event into this run.

@@ -85,6 +85,12 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
                 .not_null()
                 .default("terminate"),
         )
+        .col(
+            ColumnDef::new("closed_by_parent")
+                .boolean()
+                .not_null()
+                .default(false),
+        )
         .col(ColumnDef::new("event_id").uuid())
         .col(name("trigger_id"))
         .col(name("schedule"))

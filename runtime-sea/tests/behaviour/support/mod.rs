@@ -9,9 +9,10 @@ use std::sync::Once;
 use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
-use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, migration};
+use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, Worker, migration};
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::SchemaManager;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -129,4 +130,15 @@ macro_rules! on_each_database {
             $($(#[$attribute])* #[test] fn $test() { $crate::support::on_postgres(super::$test); })+
         }
     };
+}
+
+/// Does something while the worker runs, then shuts it down.
+pub(crate) async fn while_working<T>(worker: Worker, work: impl AsyncFnOnce() -> T) -> T {
+    let shutdown = CancellationToken::new();
+    let stop_on_drop = shutdown.clone().drop_guard();
+    let running = tokio::spawn(async move { worker.run(shutdown).await });
+    let result = work().await;
+    drop(stop_on_drop);
+    running.await.unwrap().unwrap();
+    result
 }

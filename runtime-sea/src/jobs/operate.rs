@@ -1,0 +1,150 @@
+//! What operators do to runs and pools.
+
+use chrono::{DateTime, Utc};
+use sea_orm::DbErr;
+
+use super::entities::job_run;
+use super::{
+    Cancelled, Jobs, Replay, Replayed, Rescheduled, RunFilter, RunId, RunRecord, RunStatus,
+    ScopeCancelled, cancel, pools, replay, scope,
+};
+
+impl Jobs {
+    /// Cancels a run: one that waits is over at once, one that runs is told to stop; so is everything below it, as each
+    /// child's [`ParentClose`](super::ParentClose) says. Cancelling twice is harmless.
+    ///
+    /// A handler that completes before it has stopped has completed; its children are cancelled all the same.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn cancel(&self, id: RunId) -> Result<Cancelled, DbErr> {
+        if !self.sees(id).await? {
+            return Ok(Cancelled::NotFound);
+        }
+        let cancelled = cancel::cancel(self.runtime.db(), id).await?;
+        self.runtime.wake_up().announce();
+        Ok(cancelled)
+    }
+
+    /// Puts a run that is over back in line: the same run, with its id, input and history of errors. Its attempts, its
+    /// time limit and the count of dead workers begin anew. It goes through its concurrency key like a new start, and is
+    /// refused while its deduplication window is open for another run.
+    ///
+    /// Children are runs of their own: the handler finds those again that it spawned before, whatever became of them.
+    /// Only those that the end of the run has cancelled are put back with it, keeping their steps. The idempotency keys
+    /// of the steps stay the same, so that other systems recognise what they have done before.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn replay(&self, id: RunId, replay: Replay) -> Result<Replayed, DbErr> {
+        self.replay_if(id, replay, RunStatus::is_final).await
+    }
+
+    /// Gives a run that failed, ran out of time or was cancelled its attempts anew; completed steps are not executed
+    /// again. As [`replay`](Self::replay) in everything else.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn retry(&self, id: RunId) -> Result<Replayed, DbErr> {
+        self.replay_if(id, Replay::LastCheckpoint, |status| {
+            status != RunStatus::Completed
+        })
+        .await
+    }
+
+    async fn replay_if(
+        &self,
+        id: RunId,
+        replay: Replay,
+        may_replay: fn(RunStatus) -> bool,
+    ) -> Result<Replayed, DbErr> {
+        if !self.sees(id).await? {
+            return Ok(Replayed::NotFound);
+        }
+        let replayed = replay::replay(self.runtime.db(), id, replay, may_replay).await?;
+        self.runtime.wake_up().announce();
+        Ok(replayed)
+    }
+
+    /// Moves a run that waits for a worker: not before `at`, by the database's clock. It gives up its place in the line
+    /// for its concurrency key unless it has begun an attempt.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn reschedule(&self, id: RunId, at: DateTime<Utc>) -> Result<Rescheduled, DbErr> {
+        if !self.sees(id).await? {
+            return Ok(Rescheduled::NotFound);
+        }
+        let rescheduled = scope::reschedule(self.runtime.db(), id, at).await?;
+        self.runtime.wake_up().announce();
+        Ok(rescheduled)
+    }
+
+    /// The newest hundred runs about this; [`RunFilter::scope`] with [`list`](Self::list) for other numbers.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn list_for_scope(
+        &self,
+        kind: &str,
+        id: impl ToString,
+    ) -> Result<Vec<RunRecord>, DbErr> {
+        self.list(RunFilter::new().scope(kind, id.to_string()))
+            .await
+    }
+
+    /// [Cancels](Self::cancel) every run about this that is not over. Runs that are started meanwhile may be missed.
+    ///
+    /// # Errors
+    /// The database's own; the runs before the one that it was refused for are cancelled.
+    pub async fn cancel_for_scope(
+        &self,
+        kind: &str,
+        id: impl ToString,
+    ) -> Result<ScopeCancelled, DbErr> {
+        let cancelled = scope::cancel_scope(self.runtime.db(), &self.about(kind, &id)?).await;
+        self.runtime.wake_up().announce();
+        cancelled
+    }
+
+    /// [Moves](Self::reschedule) every run about this that waits for a worker, and returns how many there were.
+    ///
+    /// # Errors
+    /// The database's own; some runs may have been moved.
+    pub async fn reschedule_for_scope(
+        &self,
+        kind: &str,
+        id: impl ToString,
+        to: DateTime<Utc>,
+    ) -> Result<u64, DbErr> {
+        let moved = scope::reschedule_scope(self.runtime.db(), &self.about(kind, &id)?, to).await;
+        self.runtime.wake_up().announce();
+        moved
+    }
+
+    /// Stops every worker from claiming runs of this pool. What runs already goes on.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn pause_pool(&self, pool: &str) -> Result<(), DbErr> {
+        pools::set_paused(self.runtime.db(), pool, true).await
+    }
+
+    /// Lets the workers claim from this pool again.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn resume_pool(&self, pool: &str) -> Result<(), DbErr> {
+        pools::set_paused(self.runtime.db(), pool, false).await?;
+        self.runtime.wake_up().announce();
+        Ok(())
+    }
+
+    fn about(&self, kind: &str, id: &impl ToString) -> Result<scope::About, DbErr> {
+        Ok(scope::About {
+            kind: kind.to_owned(),
+            id: id.to_string(),
+            seen: self.scope.condition(job_run::Column::TenantId)?,
+        })
+    }
+}
