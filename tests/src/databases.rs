@@ -2,6 +2,8 @@
 //!
 //! A database that cannot be had is reported as `NOT RUN`; with `CI=true` that is a failure.
 
+mod mysql;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +14,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use postgres::NoTls;
 
 use crate::tool;
+
+pub use mysql::{mysql, mysql_from_environment, mysql_server};
 
 /// A database that exists until this is dropped.
 #[derive(Debug)]
@@ -24,18 +28,21 @@ pub struct TestDatabase {
 #[derive(Debug)]
 enum Cleanup {
     Directory { _dir: tempfile::TempDir },
+    MySql { server: String, name: String },
     Postgres { server: String, name: String },
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        if let Cleanup::Postgres { server, name } = &self.cleanup {
-            // A database that stays behind on a test server harms nobody.
-            let _ = postgres_execute(
+        // A database that stays behind on a test server harms nobody.
+        let _ = match &self.cleanup {
+            Cleanup::Directory { .. } => Ok(()),
+            Cleanup::MySql { server, name } => mysql::drop_database(server, name),
+            Cleanup::Postgres { server, name } => postgres_execute(
                 server,
                 &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            );
-        }
+            ),
+        };
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 pub enum ConnectError {
     /// The URL names no database that the runtime supports.
     #[error(
-        "`{scheme}` is not a database that this runtime supports; use a `sqlite:` or `postgres://` URL"
+        "`{scheme}` is not a database that this runtime supports; use a `sqlite:`, `postgres://` or `mysql://` URL"
     )]
     UnsupportedDatabase {
         /// What stood before the colon.
@@ -23,15 +23,16 @@ pub enum ConnectError {
 }
 
 /// Opens a pool with the settings that suit the database: on SQLite WAL, a busy timeout, `synchronous = NORMAL` and
-/// foreign keys; everywhere without statements in tracing spans, where they would leak data.
+/// foreign keys; on MySQL and MariaDB the isolation level `READ COMMITTED`; everywhere without statements in tracing spans, where they would leak data.
 ///
 /// # Errors
 /// [`ConnectError::UnsupportedDatabase`] for another kind of URL, [`ConnectError::Database`] if the connection fails.
 pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
-    // libpq takes both spellings; SeaORM only the shorter.
-    let url = match url.strip_prefix("postgresql://") {
-        Some(rest) => format!("postgres://{rest}"),
-        None => url.to_owned(),
+    // libpq takes both spellings, SeaORM only the shorter; MariaDB's own clients write its name.
+    let url = match url.split_once("://") {
+        Some(("postgresql", rest)) => format!("postgres://{rest}"),
+        Some(("mariadb", rest)) => format!("mysql://{rest}"),
+        _ => url.to_owned(),
     };
     let mut options = ConnectOptions::new(url.clone());
     options
@@ -63,6 +64,11 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
         }
         "postgres" => {
             options.max_connections(16);
+        }
+        "mysql" => {
+            options
+                .max_connections(16)
+                .map_sqlx_mysql_pool_opts(super::mysql::pool_options);
         }
         scheme => {
             return Err(ConnectError::UnsupportedDatabase {

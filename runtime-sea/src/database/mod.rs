@@ -1,6 +1,7 @@
 //! What differs per database. Nothing outside of this folder names a dialect.
 
 mod connect;
+mod mysql;
 mod postgres;
 mod sqlite;
 mod wake_up;
@@ -9,10 +10,13 @@ mod write;
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, SelectStatement};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ColumnType, Expr, SelectStatement, TableCreateStatement};
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult,
-    RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,7 +24,8 @@ use uuid::Uuid;
 pub use connect::{ConnectError, connect};
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
-    insert_if_new, insert_new, update_chosen, update_picked, update_picked_in, update_returning,
+    insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,
+    update_returning,
 };
 
 /// What a lock is for.
@@ -57,8 +62,43 @@ pub(crate) trait Dialect: Send + Sync {
     /// The database's clock, moved by so many milliseconds; NULL for NULL.
     fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr;
 
+    /// A moment that the process has been told.
+    fn moment(&self, at: DateTime<Utc>) -> Expr {
+        at.into()
+    }
+
     /// A JSON array column with one element more; of more than [`MAX_ELEMENTS`] the first is dropped.
     fn append_json(&self, column: Expr, element: Value) -> Expr;
+
+    /// The type of a column that holds a moment in UTC, to the microsecond.
+    fn moment_type(&self) -> ColumnType {
+        ColumnType::TimestampWithTimeZone
+    }
+
+    /// The type of a column that holds a long text.
+    fn text_type(&self) -> ColumnType {
+        ColumnType::Text
+    }
+
+    /// Says of a table what the database does not do of its own.
+    async fn prepare_table(
+        &self,
+        _conn: &DatabaseExecutor<'_>,
+        _table: &mut TableCreateStatement,
+    ) -> Result<(), DbErr> {
+        Ok(())
+    }
+
+    /// How the runtime's own transactions see what others commit, where the database would not do it that way itself:
+    /// each statement sees everything that was committed before it, and locks no gaps between rows.
+    fn isolation_level(&self) -> Option<IsolationLevel> {
+        None
+    }
+
+    /// The rows of `runtime_lock` that the locks are taken on, where the database has no locks without rows.
+    fn lock_rows(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Takes the lock of that name until the transaction ends, or says at once that another one has it.
     async fn try_lock(&self, tx: &DatabaseTransaction, name: LockName) -> Result<bool, DbErr>;
@@ -128,6 +168,7 @@ pub(crate) trait Dialect: Send + Sync {
 /// [`DbErr::BackendNotSupported`] on a database that the runtime does not know.
 pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect, DbErr> {
     match db.get_database_backend() {
+        DbBackend::MySql => Ok(&mysql::MySql),
         DbBackend::Postgres => Ok(&postgres::Postgres),
         DbBackend::Sqlite => Ok(&sqlite::Sqlite),
         _ => Err(DbErr::BackendNotSupported {
@@ -138,12 +179,14 @@ pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect,
 }
 
 /// Begins a transaction that will write: on SQLite with the write lock (`BEGIN IMMEDIATE`), so that it waits its turn
-/// at the start and cannot be refused in the middle because another one wrote since its first read.
+/// at the start and cannot be refused in the middle because another one wrote since its first read; on MySQL and MariaDB
+/// with the isolation level `READ COMMITTED`, which PostgreSQL has unless told otherwise.
 ///
 /// # Errors
 /// The database's own.
 pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     db.begin_with_options(TransactionOptions {
+        isolation_level: dialect(db)?.isolation_level(),
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..Default::default()
     })
@@ -161,15 +204,20 @@ pub(crate) async fn begin_short(db: &DatabaseConnection) -> Result<DatabaseTrans
 /// How much a JSON array column that is appended to holds: a run that is retried for ever must not grow for ever.
 pub(crate) const MAX_ELEMENTS: usize = 100;
 
-/// The code of a database's error, where it is one.
-fn error_code(error: &DbErr) -> Option<String> {
+/// The database's own error, where it is one.
+fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error))
     | DbErr::Query(RuntimeErr::SqlxError(error))
     | DbErr::Conn(RuntimeErr::SqlxError(error))) = error
     else {
         return None;
     };
-    Some(error.as_database_error()?.code()?.into_owned())
+    error.as_database_error()
+}
+
+/// The code of a database's error, where it is one.
+fn error_code(error: &DbErr) -> Option<String> {
+    Some(database_error(error)?.code()?.into_owned())
 }
 
 /// Whether the database could not be reached, or the connection broke.

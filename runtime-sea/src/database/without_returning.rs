@@ -1,12 +1,12 @@
 //! Changing rows and telling which, on a database without `RETURNING`: lock, change, read.
 
 use sea_orm::sea_query::{
-    Expr, ExprTrait, IntoValueTuple, LockBehavior, LockType, Query, SelectStatement,
+    Expr, ExprTrait, IntoValueTuple, LockBehavior, LockType, OnConflict, Query, SelectStatement,
     UpdateStatement, ValueTuple,
 };
 use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, PrimaryKeyTrait, QueryResult, TryGetableMany,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IdenStatic,
+    Iterable, PrimaryKeyToColumn, PrimaryKeyTrait, QueryResult, TryGetableMany,
 };
 
 use super::write::key;
@@ -59,6 +59,22 @@ pub(super) async fn lock_picked<E: EntityTrait>(
         locked.extend(keys::<E>(&tx.query_all(&select).await?)?);
     }
     Ok(locked)
+}
+
+/// Makes an upsert replace columns where a condition holds, one after the other.
+///
+/// It locks the row that is there for writing from the start. A plain insert would lock it for reading, and two that
+/// go on to change it would be in each other's way.
+pub(super) fn replace_if<C: ColumnTrait>(
+    on_conflict: &mut OnConflict,
+    columns: impl IntoIterator<Item = C>,
+    condition: &Expr,
+) {
+    for column in columns {
+        let new = Expr::cust_with_expr("VALUES(?)", Expr::col(column));
+        let value = Expr::case(condition.clone(), new).finally(Expr::col(column));
+        on_conflict.value(column, value);
+    }
 }
 
 /// Changes the rows of these keys, and returns columns of them as they are then.

@@ -8,8 +8,8 @@ use sea_orm::sea_query::{
     Query, ReturningClause, SelectStatement, UpdateStatement, WithClause,
 };
 use sea_orm::{
-    Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    Iterable, PrimaryKeyToColumn, QueryResult, SqlErr, TryGetableMany,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, Iterable, PrimaryKeyToColumn, QueryResult, SqlErr, TryGetableMany,
 };
 
 use super::{dialect, rows_per_statement, without_returning};
@@ -31,6 +31,31 @@ pub(crate) async fn insert_if_new(
         Err(error) if is_duplicate(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Inserts a row; where its key is taken, the row that is there gets these columns of the new one if `condition` holds
+/// for it. What the condition asks about comes last among the columns. Returns whether it was written, where the database
+/// tells; else a look at the row does.
+pub(crate) async fn insert_or_replace<C: ColumnTrait>(
+    conn: &impl ConnectionTrait,
+    insert: &InsertStatement,
+    key: C,
+    columns: impl IntoIterator<Item = C>,
+    condition: Expr,
+) -> Result<Option<bool>, DbErr> {
+    let mut on_conflict = OnConflict::column(key);
+    if dialect(conn)?.has_returning() {
+        on_conflict
+            .update_columns(columns)
+            .action_and_where(condition);
+        let insert = insert.clone().on_conflict(on_conflict).to_owned();
+        return Ok(Some(conn.execute(&insert).await?.rows_affected() > 0));
+    }
+    without_returning::replace_if(&mut on_conflict, columns, &condition);
+    let insert = insert.clone().on_conflict(on_conflict).to_owned();
+    // A row that stays as it is counts as affected too.
+    conn.execute(&insert).await?;
+    Ok(None)
 }
 
 /// Inserts rows of which some may be there already, and returns the keys of those that were not. `insert` has the table
@@ -191,7 +216,7 @@ pub(super) fn key<E: EntityTrait>() -> Vec<Expr> {
         .collect()
 }
 
-fn returning<C: sea_orm::ColumnTrait>(columns: impl IntoIterator<Item = C>) -> ReturningClause {
+fn returning<C: ColumnTrait>(columns: impl IntoIterator<Item = C>) -> ReturningClause {
     Query::returning().columns(columns)
 }
 

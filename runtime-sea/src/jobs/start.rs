@@ -11,7 +11,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{CENTURY, Dialect, dialect, insert_if_new, now_plus};
+use crate::database::{CENTURY, Dialect, dialect, insert_if_new, insert_or_replace, now_plus};
 use crate::events::EventId;
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
@@ -301,28 +301,23 @@ impl PreparedRun {
         use job_dedupe::Column as D;
 
         let dialect = dialect(conn)?;
-        let ends = || now_plus(dialect, window);
         let open = Query::insert()
             .into_table(job_dedupe::Entity)
             .columns([D::Key, D::RunId, D::ExpiresAt])
-            .values_panic([key.into(), self.id.0.into(), ends()])
+            .values_panic([key.into(), self.id.0.into(), now_plus(dialect, window)])
             .to_owned();
-        let reopen = Query::update()
-            .table(job_dedupe::Entity)
-            .value(D::RunId, self.id.0)
-            .value(D::ExpiresAt, ends())
-            .and_where(D::Key.eq(key))
-            .and_where(Expr::col(D::ExpiresAt).lte(dialect.now()))
-            .to_owned();
+        let closed = Expr::col((job_dedupe::Entity, D::ExpiresAt)).lte(dialect.now());
         for _ in 0..DECISIONS {
-            if insert_if_new(conn, &open).await? || conn.execute(&reopen).await?.rows_affected() > 0
-            {
+            let columns = [D::RunId, D::ExpiresAt];
+            let opened = insert_or_replace(conn, &open, D::Key, columns, closed.clone()).await?;
+            if opened == Some(true) {
                 return Ok(None);
             }
             let mut standing = job_dedupe::Entity::find_by_id(key);
             dialect.see_committed(QueryTrait::query(&mut standing));
-            if let Some(existing) = standing.one(conn).await? {
-                return Ok(Some(RunId(existing.run_id)));
+            if let Some(standing) = standing.one(conn).await? {
+                let is_ours = standing.run_id == self.id.0;
+                return Ok((!is_ours).then_some(RunId(standing.run_id)));
             }
         }
         Err(self.undecided("deduplication", key))
@@ -413,7 +408,7 @@ impl PreparedRun {
 
         let run_at = match (self.options.delay, self.options.run_at) {
             (Some(delay), _) => Some(now_plus(dialect, delay)),
-            (None, Some(at)) => Some(at.into()),
+            (None, Some(at)) => Some(dialect.moment(at)),
             (None, None) => None,
         };
         let admitted_at_start = !matches!(

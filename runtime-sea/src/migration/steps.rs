@@ -2,6 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
+use crate::database::{dialect, insert_if_new};
 use crate::storable::MAX_NAME_LENGTH;
 
 /// A short text that names something. A key over two of them still fits into an index of MySQL.
@@ -10,8 +11,18 @@ pub(super) fn name(column: &'static str) -> ColumnDef {
 }
 
 /// A moment in UTC.
-pub(super) fn moment(column: &'static str) -> ColumnDef {
-    ColumnDef::new(column).timestamp_with_time_zone().take()
+pub(super) fn moment(
+    manager: &SchemaManager<'_>,
+    column: &'static str,
+) -> Result<ColumnDef, DbErr> {
+    let moment = dialect(manager.get_connection())?.moment_type();
+    Ok(ColumnDef::new_with_type(column, moment))
+}
+
+/// A text of any length.
+pub(super) fn text(manager: &SchemaManager<'_>, column: &'static str) -> Result<ColumnDef, DbErr> {
+    let text = dialect(manager.get_connection())?.text_type();
+    Ok(ColumnDef::new_with_type(column, text))
 }
 
 /// A moment that is now, by the database's clock, where a row does not say otherwise.
@@ -19,8 +30,8 @@ pub(super) fn moment_now(
     manager: &SchemaManager<'_>,
     column: &'static str,
 ) -> Result<ColumnDef, DbErr> {
-    let now = crate::database::dialect(manager.get_connection())?.now();
-    Ok(moment(column).not_null().default(now).take())
+    let now = dialect(manager.get_connection())?.now();
+    Ok(moment(manager, column)?.not_null().default(now).take())
 }
 
 /// Makes a table where it is not there yet.
@@ -28,7 +39,31 @@ pub(super) async fn create_table(
     manager: &SchemaManager<'_>,
     table: &mut TableCreateStatement,
 ) -> Result<(), DbErr> {
+    let conn = manager.get_connection();
+    dialect(conn)?.prepare_table(conn, table).await?;
     manager.create_table(table.if_not_exists().take()).await
+}
+
+/// Makes the rows that the runtime's locks are taken on, where the database has no locks without rows.
+pub(super) async fn create_lock_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let names = dialect(manager.get_connection())?.lock_rows();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::create()
+        .table("runtime_lock")
+        .col(name("name").not_null().primary_key())
+        .take();
+    create_table(manager, &mut table).await?;
+    for name in names {
+        let row = Query::insert()
+            .into_table("runtime_lock")
+            .columns(["name"])
+            .values_panic([(*name).into()])
+            .to_owned();
+        insert_if_new(manager.get_connection(), &row).await?;
+    }
+    Ok(())
 }
 
 /// Which rows a partial index has.
@@ -48,7 +83,7 @@ pub(super) fn partial_index(
     manager: &SchemaManager<'_>,
     only: &[Only],
 ) -> Result<IndexCreateStatement, DbErr> {
-    let is_partial = crate::database::dialect(manager.get_connection())?.has_partial_indexes();
+    let is_partial = dialect(manager.get_connection())?.has_partial_indexes();
     let mut index = Index::create();
     for only in only {
         let (column, condition) = match *only {

@@ -121,8 +121,10 @@ async fn a_deduplication_window_ends(bed: TestBed) {
         .start::<Once>(bed.runtime.db(), input("a", 1))
         .await
         .unwrap();
-    bed.sql("UPDATE job_dedupe SET expires_at = created_at FROM job_run WHERE run_id = id")
-        .await;
+    bed.sql(
+        "UPDATE job_dedupe SET expires_at = (SELECT created_at FROM job_run WHERE id = run_id)",
+    )
+    .await;
     let second = jobs
         .start::<Once>(bed.runtime.db(), input("a", 2))
         .await

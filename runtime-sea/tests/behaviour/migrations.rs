@@ -3,7 +3,7 @@
 use crate::support::TestBed;
 use runtime_sea::{Runtime, migration};
 use sea_orm::{ConnectionTrait, EntityTrait};
-use sea_orm_migration::SchemaManager;
+use sea_orm_migration::prelude::{Index, SchemaManager};
 
 crate::on_each_database!(
     up_and_down_can_be_repeated,
@@ -63,7 +63,11 @@ async fn up_and_down_can_be_repeated(bed: TestBed) {
 
 async fn a_half_done_step_is_finished(bed: TestBed) {
     let manager = SchemaManager::new(bed.runtime.db());
-    bed.sql("DROP INDEX domain_events_order_idx").await;
+    let index = Index::drop()
+        .name("domain_events_order_idx")
+        .table("domain_events")
+        .to_owned();
+    manager.drop_index(index).await.unwrap();
     bed.sql("DROP TABLE event_delivery").await;
     up(&manager).await;
     assert!(
@@ -102,8 +106,8 @@ async fn every_entity_fits_its_table(bed: TestBed) {
 
 async fn an_audit_event_has_neither_pool_nor_direction(bed: TestBed) {
     let id = |n: u8| match bed.runtime.db().get_database_backend() {
-        sea_orm::DbBackend::Sqlite => format!("x'{}'", format!("{n:02x}").repeat(16)),
-        _ => format!("'{}'", uuid::Uuid::from_bytes([n; 16])),
+        sea_orm::DbBackend::Postgres => format!("'{}'", uuid::Uuid::from_bytes([n; 16])),
+        _ => format!("x'{}'", format!("{n:02x}").repeat(16)),
     };
     let insert = async |n: u8, tier: &str, pool: &str, direction: &str| {
         let id = id(n);

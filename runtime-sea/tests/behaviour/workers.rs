@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::support::{TestBed, until};
+use runtime_sea::jobs::entities::job_dedupe;
 use runtime_sea::{
     JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus, StartOptions,
     Worker, WorkerError,
 };
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{EntityTrait, QueryOrder, Set};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -391,7 +392,7 @@ async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBe
     let busy = Running::start(watchful(&bed.runtime, &wait));
     until("it runs", async || wait.began() == 1).await;
     // As if it had run for a year.
-    bed.sql("UPDATE job_run SET claimed_at = '2025-01-01T00:00:00+00:00'")
+    bed.sql("UPDATE job_run SET claimed_at = '2025-01-01 00:00:00'")
         .await;
     let rival = Running::start(watchful(&bed.other_process().await, &wait));
     tokio::time::sleep(LEASE * 3).await;
@@ -434,7 +435,7 @@ async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) 
     let id = start(&bed).await;
     let running = Running::start(worker(&bed.runtime, &wait));
     until("it runs", async || wait.began() == 1).await;
-    bed.sql("UPDATE job_worker SET expires_at = '2025-01-01T00:00:00+00:00'")
+    bed.sql("UPDATE job_worker SET expires_at = '2025-01-01 00:00:00'")
         .await;
     until("the handler is stopped", async || {
         wait.dropped.load(Ordering::SeqCst) == 1
@@ -447,23 +448,21 @@ async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) 
 
 async fn closed_deduplication_windows_are_cleared_away(bed: TestBed) {
     let windows = async || {
-        let statement = "SELECT key FROM job_dedupe ORDER BY key";
-        let rows = bed.runtime.db().query_all_raw(Statement::from_string(
-            bed.runtime.db().get_database_backend(),
-            statement,
-        ));
-        let rows = rows.await.unwrap();
-        rows.iter()
-            .map(|row| row.try_get::<String>("", "key").unwrap())
-            .collect::<Vec<_>>()
+        let rows = job_dedupe::Entity::find().order_by_asc(job_dedupe::Column::Key);
+        let rows = rows.all(bed.runtime.db()).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect::<Vec<_>>()
     };
     let id = start(&bed).await;
-    for (key, end) in [("closed", 2025), ("open", 2999)] {
-        bed.sql(&format!(
-            "INSERT INTO job_dedupe (key, run_id, expires_at) \
-             SELECT '{key}', id, '{end}-01-01T00:00:00+00:00' FROM job_run"
-        ))
-        .await;
+    for (key, end) in [("closed", 2025), ("open", 2037)] {
+        let window = job_dedupe::ActiveModel {
+            key: Set(key.to_owned()),
+            run_id: Set(id.into()),
+            expires_at: Set(format!("{end}-01-01T00:00:00Z").parse().unwrap()),
+        };
+        job_dedupe::Entity::insert(window)
+            .exec_without_returning(bed.runtime.db())
+            .await
+            .unwrap();
     }
     let wait = Wait::new();
     let running = Running::start(watchful(&bed.runtime, &wait));

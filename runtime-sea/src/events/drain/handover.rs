@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use super::claim::ClaimedEvent;
 use super::dispatch::{Consumers, DispatchedEvent, Failure};
-use crate::database::{Dialect, now_plus, rows_per_statement};
+use crate::database::{Dialect, insert_new, now_plus};
 use crate::events::entities::event_delivery::{self, Column as D};
 use crate::events::entities::event_subscription;
 use crate::events::{ConsumerKind, Tier};
@@ -105,39 +105,37 @@ pub(super) async fn insert_deliveries(
         D::ProcessedAt,
         D::Error,
     ];
-    for chunk in deliveries.chunks(rows_per_statement(dialect, COLUMNS.len() + 1)) {
-        let mut insert = Query::insert();
-        insert.into_table(event_delivery::Entity).columns(COLUMNS);
-        for it in chunk {
-            let record = &it.event.record;
-            let given_up = it.failure.is_some_and(|it| it.retry_after.is_none());
-            let delay = it.failure.and_then(|it| it.retry_after).unwrap_or_default();
-            let values: [SimpleExpr; 12] = [
-                record.seq.into(),
-                it.kind.as_str().into(),
-                it.name.as_str().into(),
-                record.id.as_uuid().into(),
-                record.aggregate_type.clone().into(),
-                record.aggregate_id.clone().into(),
-                it.event.ordering.as_str().into(),
-                if given_up { "failed" } else { "pending" }.into(),
-                i32::from(it.failure.is_some()).into(),
-                now_plus(dialect, delay),
-                if given_up {
-                    dialect.now()
-                } else {
-                    Expr::null()
-                },
-                it.failure.map(|it| it.error.clone()).into(),
-            ];
-            insert.values_panic(values);
-        }
-        insert.on_conflict(
-            OnConflict::columns([D::EventSeq, D::Kind, D::Subscription])
-                .do_nothing()
-                .to_owned(),
-        );
-        tx.execute(&insert).await?;
-    }
-    Ok(())
+    let insert = Query::insert()
+        .into_table(event_delivery::Entity)
+        .columns(COLUMNS)
+        .to_owned();
+    let rows = deliveries.iter().map(|it| {
+        let record = &it.event.record;
+        let given_up = it.failure.is_some_and(|it| it.retry_after.is_none());
+        let delay = it.failure.and_then(|it| it.retry_after).unwrap_or_default();
+        let values = vec![
+            record.seq.into(),
+            it.kind.as_str().into(),
+            it.name.as_str().into(),
+            record.id.as_uuid().into(),
+            record.aggregate_type.clone().into(),
+            record.aggregate_id.clone().into(),
+            it.event.ordering.as_str().into(),
+            if given_up { "failed" } else { "pending" }.into(),
+            i32::from(it.failure.is_some()).into(),
+            now_plus(dialect, delay),
+            if given_up {
+                dialect.now()
+            } else {
+                Expr::null()
+            },
+            it.failure.map(|it| it.error.clone()).into(),
+        ];
+        let key = (record.seq, it.kind.as_str().to_owned(), it.name.clone());
+        (key, values)
+    });
+    let key = ["event_seq", "kind", "subscription"];
+    insert_new(tx, &insert, &key, rows.collect())
+        .await
+        .map(drop)
 }

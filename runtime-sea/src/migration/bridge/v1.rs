@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::migration::steps::{create_index, create_table, drop_tables, moment_now, name};
+use crate::migration::steps::{create_index, create_table, drop_tables, moment_now, name, text};
 
 /// Makes the tables and indexes; what is there already is left alone.
 ///
@@ -21,7 +21,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col(name("job_type").not_null())
             .col(ColumnDef::new("status").string_len(16).not_null())
             .col(ColumnDef::new("run_id").uuid())
-            .col(ColumnDef::new("reason").text())
+            .col(text(manager, "reason")?)
             .col(moment_now(manager, "created_at")?)
             // What makes a trigger fire exactly once per event.
             .primary_key(Index::create().col("event_id").col("trigger_id"))

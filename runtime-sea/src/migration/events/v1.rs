@@ -3,7 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::migration::steps::{
-    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index,
+    Only, create_index, create_lock_rows, create_table, drop_tables, moment, moment_now, name,
+    partial_index, text,
 };
 
 /// Makes the tables and indexes; what is there already is left alone.
@@ -17,6 +18,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut event_delivery(manager)?).await?;
     create_table(manager, &mut job_worker(manager)?).await?;
     create_table(manager, &mut job_pool(manager)?).await?;
+    create_lock_rows(manager).await?;
     create_indexes(manager).await
 }
 
@@ -34,6 +36,7 @@ pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             "domain_events",
             "job_worker",
             "job_pool",
+            "runtime_lock",
         ],
     )
     .await
@@ -87,9 +90,9 @@ fn domain_events(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, Db
         .col(moment_now(manager, "available_at")?)
         .col(ColumnDef::new("claimed_by").uuid())
         .col(ColumnDef::new("claim_token").uuid())
-        .col(moment("dispatched_at"))
-        .col(moment("processed_at"))
-        .col(ColumnDef::new("error").text())
+        .col(moment(manager, "dispatched_at")?)
+        .col(moment(manager, "processed_at")?)
+        .col(text(manager, "error")?)
         .check(("domain_events_tier_routing_check", audit.or(domain)))
         .check(("domain_events_status_check", known_status))
         .take())
@@ -103,7 +106,7 @@ fn event_subscription(manager: &SchemaManager<'_>) -> Result<TableCreateStatemen
         .col(name("event_type").not_null())
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "seen_at")?)
-        .col(moment("retired_at"))
+        .col(moment(manager, "retired_at")?)
         .primary_key(Index::create().col("kind").col("name"))
         .take())
 }
@@ -130,8 +133,8 @@ fn event_delivery(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, D
         .col(ColumnDef::new("claimed_by").uuid())
         .col(ColumnDef::new("claim_token").uuid())
         .col(moment_now(manager, "created_at")?)
-        .col(moment("processed_at"))
-        .col(ColumnDef::new("error").text())
+        .col(moment(manager, "processed_at")?)
+        .col(text(manager, "error")?)
         .primary_key(
             Index::create()
                 .col("event_seq")
@@ -155,7 +158,7 @@ fn job_worker(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr
         .col(name("name").not_null())
         .col(moment_now(manager, "started_at")?)
         .col(moment_now(manager, "heartbeat_at")?)
-        .col(moment("expires_at").not_null())
+        .col(moment(manager, "expires_at")?.not_null())
         .take())
 }
 

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::migration::steps::{
-    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index,
+    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index, text,
 };
 
 /// Makes the tables and indexes; what is there already is left alone.
@@ -15,7 +15,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut job(manager)?).await?;
     create_table(manager, &mut job_run(manager)?).await?;
     create_table(manager, &mut job_step(manager)?).await?;
-    create_table(manager, &mut job_dedupe()).await?;
+    create_table(manager, &mut job_dedupe(manager)?).await?;
     create_table(manager, &mut job_schedule(manager)?).await?;
     create_indexes(manager).await
 }
@@ -43,7 +43,7 @@ fn job(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "updated_at")?)
         .col(moment_now(manager, "seen_at")?)
-        .col(moment("gone_at"))
+        .col(moment(manager, "gone_at")?)
         .take())
 }
 
@@ -60,7 +60,7 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(moment_now(manager, "run_at")?)
         .col(ColumnDef::new("input").json_binary().not_null())
         .col(ColumnDef::new("output").json_binary())
-        .col(ColumnDef::new("error").text())
+        .col(text(manager, "error")?)
         .col(ColumnDef::new("errors").json_binary().not_null())
         .col(ColumnDef::new("attempt").integer().not_null().default(0))
         .col(ColumnDef::new("max_attempts").integer().not_null())
@@ -69,7 +69,7 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(ColumnDef::new("fence").big_integer().not_null().default(0))
         .col(ColumnDef::new("worker_id").uuid())
         .col(ColumnDef::new("timeout_ms").big_integer())
-        .col(moment("deadline_at"))
+        .col(moment(manager, "deadline_at")?)
         .col(name("concurrency_key"))
         .col(ColumnDef::new("collision").string_len(16))
         .col(name("active_key"))
@@ -94,15 +94,15 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(ColumnDef::new("event_id").uuid())
         .col(name("trigger_id"))
         .col(name("schedule"))
-        .col(moment("slot"))
+        .col(moment(manager, "slot")?)
         .col(ColumnDef::new("traceparent").string_len(64))
         .col(ColumnDef::new("tags").json_binary().not_null())
         .col(name("tenant_id"))
         .col(moment_now(manager, "created_at")?)
-        .col(moment("started_at"))
-        .col(moment("claimed_at"))
-        .col(moment("finished_at"))
-        .col(moment("cancel_requested_at"))
+        .col(moment(manager, "started_at")?)
+        .col(moment(manager, "claimed_at")?)
+        .col(moment(manager, "finished_at")?)
+        .col(moment(manager, "cancel_requested_at")?)
         .take())
 }
 
@@ -115,13 +115,13 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .col(ColumnDef::new("position").integer().not_null())
         .col(ColumnDef::new("status").string_len(16).not_null())
         .col(ColumnDef::new("output").json_binary())
-        .col(ColumnDef::new("error").text())
+        .col(text(manager, "error")?)
         .col(ColumnDef::new("executions").integer().not_null().default(1))
         .col(ColumnDef::new("attempt").integer().not_null())
         .col(ColumnDef::new("fence").big_integer().not_null())
         .col(moment_now(manager, "started_at")?)
-        .col(moment("finished_at"))
-        .col(moment("wake_at"))
+        .col(moment(manager, "finished_at")?)
+        .col(moment(manager, "wake_at")?)
         .col(name("event_type"))
         .col(name("event_key"))
         .primary_key(Index::create().col("run_id").col("name"))
@@ -135,13 +135,13 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .take())
 }
 
-fn job_dedupe() -> TableCreateStatement {
-    Table::create()
+fn job_dedupe(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
         .table("job_dedupe")
         .col(name("key").not_null().primary_key())
         .col(ColumnDef::new("run_id").uuid().not_null())
-        .col(moment("expires_at").not_null())
-        .take()
+        .col(moment(manager, "expires_at")?.not_null())
+        .take())
 }
 
 fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
@@ -155,8 +155,8 @@ fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbE
         .col(ColumnDef::new("timezone").string_len(64).not_null())
         .col(ColumnDef::new("misfire").string_len(16).not_null())
         .col(ColumnDef::new("paused").boolean().not_null().default(false))
-        .col(moment("next_slot_at"))
-        .col(moment("last_slot_at"))
+        .col(moment(manager, "next_slot_at")?)
+        .col(moment(manager, "last_slot_at")?)
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "updated_at")?)
         .col(moment_now(manager, "seen_at")?)

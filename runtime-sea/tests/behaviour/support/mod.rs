@@ -1,4 +1,5 @@
-//! Runs each test on every database: a fresh SQLite file, and a fresh PostgreSQL database where there is a server.
+//! Runs each test on every database: a fresh SQLite file, and fresh databases on PostgreSQL and MySQL or MariaDB where
+//! there is a server.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -90,6 +91,13 @@ pub(crate) fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> 
     }
 }
 
+/// Runs a test on MySQL or MariaDB, or says that it was not run.
+pub(crate) fn on_mysql<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
+    if let Some(database) = databases::mysql().unwrap() {
+        run(database, test);
+    }
+}
+
 // The database outlives the Tokio runtime: dropping it talks to the server, which may not be done on one.
 fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed) -> F) {
     let tokio = tokio::runtime::Builder::new_multi_thread()
@@ -119,7 +127,7 @@ fn subscribe_to_tracing() {
     });
 }
 
-/// Makes two tests of each function: one per database.
+/// Makes a test per database of each function.
 #[macro_export]
 macro_rules! on_each_database {
     ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
@@ -128,6 +136,9 @@ macro_rules! on_each_database {
         }
         mod postgres {
             $($(#[$attribute])* #[test] fn $test() { $crate::support::on_postgres(super::$test); })+
+        }
+        mod mysql {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::on_mysql(super::$test); })+
         }
     };
 }

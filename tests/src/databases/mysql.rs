@@ -1,0 +1,215 @@
+//! MySQL and MariaDB.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+
+use super::{Cleanup, TestDatabase, not_run};
+use crate::tool;
+
+/// How long a started server may take to answer.
+const START: Duration = Duration::from_secs(60);
+
+/// A fresh database on MySQL or MariaDB, or `None` (and a line that says so) if there is no server.
+///
+/// # Errors
+/// If the server refuses, or if there is none and `CI=true`.
+pub fn mysql() -> Result<Option<TestDatabase>> {
+    mysql_server()?.map(fresh).transpose()
+}
+
+/// A fresh database on the MySQL server that `DATABASE_URL` names, else like [`mysql()`].
+///
+/// # Errors
+/// If the server refuses.
+pub fn mysql_from_environment() -> Result<Option<TestDatabase>> {
+    match std::env::var("DATABASE_URL") {
+        Ok(server) if server.starts_with("mysql") => fresh(&server).map(Some),
+        _ => mysql(),
+    }
+}
+
+/// The address of a server's own database: of `CODEGEN_TEST_MYSQL_URL`, of a local server whose root has no password,
+/// or of a MariaDB started from installed binaries that stops with this process.
+///
+/// # Errors
+/// If there is none and `CI=true`, or if what was named or found does not work.
+pub fn mysql_server() -> Result<Option<&'static str>> {
+    static SERVER: OnceLock<Result<Option<String>, String>> = OnceLock::new();
+    let server = SERVER
+        .get_or_init(|| {
+            let found = find().map_err(|error| format!("{error:#}"))?;
+            if found.is_none() {
+                not_run(
+                    "MySQL: no server answers and no binaries are installed (set CODEGEN_TEST_MYSQL_URL, or install MariaDB)",
+                )?;
+            }
+            Ok(found)
+        })
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(server.as_deref())
+}
+
+fn fresh(server: &str) -> Result<TestDatabase> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "codegen_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    // A crashed test process with the same id may have left one behind.
+    execute(
+        server,
+        &format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}"),
+    )?;
+    let (base, _) = server
+        .rsplit_once('/')
+        .context("the server's address names no database")?;
+    Ok(TestDatabase {
+        url: format!("{base}/{name}"),
+        cleanup: Cleanup::MySql {
+            server: server.to_owned(),
+            name,
+        },
+    })
+}
+
+/// Drops a database that [`fresh`] has made.
+pub(super) fn drop_database(server: &str, name: &str) -> Result<()> {
+    execute(server, &format!("DROP DATABASE IF EXISTS {name}"))
+}
+
+fn find() -> Result<Option<String>> {
+    if let Ok(url) = std::env::var("CODEGEN_TEST_MYSQL_URL") {
+        execute(&url, "SELECT 1").context("CODEGEN_TEST_MYSQL_URL")?;
+        return Ok(Some(url));
+    }
+    let url = "mysql://root@127.0.0.1:3306/mysql";
+    if execute(url, "SELECT 1").is_ok() {
+        return Ok(Some(url.to_owned()));
+    }
+    binaries()
+        .map(|(install, server)| start(&install, &server))
+        .transpose()
+}
+
+// On a thread of its own, because a test may ask from within its own Tokio runtime.
+fn execute(url: &str, sql: &str) -> Result<()> {
+    let work = || -> Result<()> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(async {
+                let connect = MySqlConnection::connect(url);
+                let mut connection =
+                    tokio::time::timeout(Duration::from_secs(5), connect).await??;
+                connection.execute(AssertSqlSafe(sql)).await?;
+                connection.close().await?;
+                Ok(())
+            })
+    };
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| bail!("the connection panicked"))
+}
+
+/// `mariadb-install-db` and `mariadbd`.
+fn binaries() -> Option<(Utf8PathBuf, Utf8PathBuf)> {
+    let find = |name: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .filter_map(|dir| Utf8PathBuf::from_path_buf(dir).ok())
+            .chain(["/usr/sbin".into()])
+            .map(|dir| dir.join(name))
+            .find(|program| program.exists())
+    };
+    Some((find("mariadb-install-db")?, find("mariadbd")?))
+}
+
+/// Starts a server with throw-away data. It stops when this process ends, however it ends.
+fn start(install: &Utf8Path, server: &Utf8Path) -> Result<String> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let dir = tempfile::Builder::new()
+        .prefix("codegen-mariadb-")
+        .tempdir()?
+        .keep();
+    let dir = Utf8PathBuf::from_path_buf(dir)
+        .map_err(|_| anyhow::anyhow!("the temporary directory is not UTF-8"))?;
+    // It refuses to run as root unless it is told so.
+    let user = match tool::run(Command::new("id").arg("-u"))?.trim() {
+        "0" => vec!["--user=root"],
+        _ => Vec::new(),
+    };
+    let data = format!("--datadir={}", dir.join("data"));
+    tool::run(
+        Command::new(install)
+            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
+            .args(["--skip-test-db", &data])
+            .args(&user),
+    )?;
+    let log = fs_err::File::create(dir.join("log"))?;
+    let mut child = Command::new(server)
+        .args(["--no-defaults", &data, "--bind-address=127.0.0.1"])
+        .args([
+            format!("--port={port}"),
+            format!("--socket={}", dir.join("socket")),
+        ])
+        // Nothing has to survive a crash of this machine.
+        .args(["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"])
+        .args(["--max-connections=1000"])
+        .args(&user)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log.into_parts().0)
+        .spawn()?;
+    // Its standard input closes when this process ends, and then it stops the server.
+    let watch = "cat >/dev/null; kill -KILL \"$1\"; rm -rf \"$2\"";
+    let watchdog = Command::new("sh")
+        .args(["-c", watch, "watchdog"])
+        .args([&child.id().to_string(), dir.as_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    std::mem::forget(watchdog);
+    let url = format!("mysql://root@127.0.0.1:{port}/mysql");
+    let began = Instant::now();
+    while let Err(error) = execute(&url, "SELECT 1") {
+        if began.elapsed() > START || child.try_wait()?.is_some() {
+            let log = fs_err::read_to_string(dir.join("log")).unwrap_or_default();
+            bail!("MariaDB does not start: {error:#}\n{log}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_started_from_binaries_answers() -> Result<()> {
+        let Some((install, server)) = binaries() else {
+            return not_run("MariaDB's binaries are not installed").map_err(anyhow::Error::msg);
+        };
+        let url = start(&install, &server)?;
+        execute(&url, "CREATE DATABASE fresh")
+    }
+
+    #[test]
+    fn each_database_is_a_new_one() -> Result<()> {
+        let (Some(a), Some(b)) = (mysql()?, mysql()?) else {
+            return Ok(());
+        };
+        execute(&a.url, "CREATE TABLE t (id INT)")?;
+        execute(&b.url, "CREATE TABLE t (id INT)")
+    }
+}
