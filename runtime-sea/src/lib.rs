@@ -80,6 +80,7 @@ pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 pub mod jobs;
+pub mod metrics;
 pub mod migration;
 mod runtime;
 mod storable;

@@ -8,6 +8,7 @@ use sea_orm::DatabaseConnection;
 use crate::database::WakeUp;
 use crate::events::Events;
 use crate::jobs::Jobs;
+use crate::metrics::Clock;
 use crate::trace::{TraceContext, Traces};
 use crate::worker::WorkerBuilder;
 
@@ -23,6 +24,7 @@ struct Inner {
     db: DatabaseConnection,
     wake_up: WakeUp,
     traces: Traces,
+    clock: Clock,
     multi_tenant: bool,
 }
 
@@ -68,6 +70,7 @@ impl RuntimeBuilder {
                 db: self.db,
                 wake_up,
                 traces: self.traces,
+                clock: Clock::default(),
                 multi_tenant: self.multi_tenant,
             }),
         }
@@ -120,6 +123,11 @@ impl Runtime {
 
     pub(crate) fn wake_up(&self) -> &WakeUp {
         &self.inner.wake_up
+    }
+
+    /// For what is measured, not for what is decided.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     pub(crate) fn traces(&self) -> &Traces {

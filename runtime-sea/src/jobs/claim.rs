@@ -29,6 +29,8 @@ pub(crate) struct ClaimedRun {
     pub(crate) max_attempts: i32,
     /// Attempts that failed so far: those that died with their worker are not the run's fault.
     pub(crate) failures: i32,
+    /// How long it has waited since it was due.
+    pub(crate) waited: Duration,
     /// How long it may still take; zero if its time is up.
     pub(crate) time_left: Option<Duration>,
     pub(crate) cancel_requested: bool,
@@ -189,6 +191,7 @@ impl ClaimedRun {
             traceparent: row.traceparent.map(Arc::from),
             max_attempts: row.max_attempts,
             failures: row.attempt - 1 - row.recoveries,
+            waited: (claimed_at - row.run_at).to_std().unwrap_or_default(),
             time_left: row
                 .deadline_at
                 .map(|deadline| (deadline - claimed_at).to_std().unwrap_or_default()),

@@ -84,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) max_recoveries: i32,
     pub(crate) events_only: bool,
+    pub(crate) sample_every: Option<Duration>,
 }
 
 /// Collects what a worker hosts.
@@ -121,6 +122,7 @@ impl WorkerBuilder {
                 lease: Duration::from_secs(7),
                 max_recoveries: 3,
                 events_only: false,
+                sample_every: Some(Duration::from_secs(15)),
             },
             jobs: Vec::new(),
             subscriptions: Vec::new(),
@@ -196,6 +198,13 @@ impl WorkerBuilder {
     /// set.
     pub fn max_recoveries(mut self, recoveries: u32) -> Self {
         self.settings.max_recoveries = i32::try_from(recoveries).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// How often the queues are looked at for the gauges of [`metrics`](crate::metrics), with a short query per pool;
+    /// every 15 s unless set, never with `None`.
+    pub fn sample_queues(mut self, every: Option<Duration>) -> Self {
+        self.settings.sample_every = every;
         self
     }
 

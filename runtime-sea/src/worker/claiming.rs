@@ -13,6 +13,7 @@ use crate::database::{Dialect, dialect};
 use crate::jobs::Registration;
 use crate::jobs::claim::{ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
+use crate::metrics;
 
 use super::executor::Executor;
 use super::pulse::Pulse;
@@ -90,6 +91,7 @@ impl Lane {
                         pause = FIRST_PAUSE;
                     }
                     for run in runs {
+                        metrics::claimed(&run.job_type, &self.pool, run.waited);
                         let slot = taken.split(1);
                         self.begin(run, slot, &stop).await;
                     }

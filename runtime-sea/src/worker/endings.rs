@@ -11,6 +11,7 @@ use crate::Runtime;
 use crate::database::dialect;
 use crate::jobs::complete::{self, Ending, EndingKind};
 use crate::jobs::{AttemptError, RunStatus};
+use crate::metrics;
 
 use super::pulse::{FAREWELL, Pulse};
 
@@ -62,6 +63,7 @@ async fn write(
 ) -> Result<(), DbErr> {
     let written = complete::write(db, pulse.worker_id, endings).await?;
     if written.stale > 0 {
+        metrics::stale_endings(written.stale);
         tracing::warn!(runs = written.stale, "stale results were discarded");
     }
     if written.released {

@@ -12,7 +12,7 @@ use crate::Runtime;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
 use crate::jobs::{AttemptError, JobContext, JobError, JobErrorKind, Registration, RunStatus};
-use crate::trace;
+use crate::{metrics, trace};
 
 use super::panics::{self, Panic};
 use super::running::{Running, Stop, StopReason};
@@ -78,9 +78,16 @@ impl Executor {
                 .await
                 .unwrap_or_else(Outcome::Panicked);
             let kind = ending(&job, &run, &ctx, &stop, outcome);
-            span.record("outcome", kind.as_ref().map_or("lost", EndingKind::outcome));
+            span.record("outcome", outcome_of(kind.as_ref()));
             kind
         };
+        let outcome = outcome_of(kind.as_ref());
+        metrics::attempt_ended(
+            &run.job_type,
+            &job.pool,
+            outcome,
+            run.claim.arrived.elapsed(),
+        );
         let (run_id, fence) = (run.claim.run_id, run.claim.fence);
         match kind {
             Some(kind) => {
@@ -105,6 +112,10 @@ impl Executor {
             }
         }
     }
+}
+
+fn outcome_of(ending: Option<&EndingKind>) -> &'static str {
+    ending.map_or("lost", EndingKind::outcome)
 }
 
 // The root of what this process does for the run: the worker's own spans are not its cause.

@@ -8,9 +8,10 @@ mod idle;
 pub(crate) mod panics;
 mod pulse;
 mod running;
+mod sampling;
 mod thread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::Runtime;
 use crate::events::drain::{Drainer, DrainerParts};
 use crate::events::{EventPool, EventRegistry, Subscription};
 use crate::jobs::{self, Registration, Trigger};
+use crate::metrics::{self, Sampler};
 
 use claiming::Lane;
 use executor::Executor;
@@ -115,6 +117,7 @@ impl Worker {
         F: FnOnce(Arc<Pulse>, Drainer) -> Fut,
         Fut: Future<Output = Result<(), WorkerError>>,
     {
+        metrics::describe();
         let db = self.runtime.db();
         let pulse = Arc::new(Pulse::new(Uuid::now_v7()));
         pulse::register(db, pulse.worker_id, &self.settings)
@@ -130,6 +133,7 @@ impl Worker {
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
             settings: self.settings.clone(),
+            sampler: self.sampler(),
             pulse: pulse.clone(),
             endings: unwritten,
             end: end.clone(),
@@ -200,6 +204,24 @@ impl Worker {
             registry: self.registry.clone(),
             pools,
         })
+    }
+
+    fn sampler(&self) -> Sampler {
+        let job_pools: BTreeSet<&str> = self
+            .jobs
+            .values()
+            .map(|job| job.pool.as_str())
+            .filter(|pool| self.hosts_pool(pool))
+            .collect();
+        let event_pools = EventPool::ALL
+            .map(EventPool::as_str)
+            .into_iter()
+            .filter(|pool| self.hosts_pool(pool))
+            .map(Some);
+        Sampler {
+            job_pools: job_pools.into_iter().map(str::to_owned).collect(),
+            event_pools: event_pools.chain([None]).collect(),
+        }
     }
 
     fn lanes(

@@ -18,10 +18,12 @@ use crate::database::{Dialect, dialect, literal, now_plus};
 use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_dedupe, job_run, job_worker};
 use crate::jobs::{ParentClose, admit, release, rescue};
+use crate::metrics::{self, Sampler};
 
 use super::builder::Settings;
 use super::endings::write_endings;
 use super::running::{Running, StopReason};
+use super::sampling::sampling;
 
 /// How long the row of a dead worker is kept for people to see.
 const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
@@ -65,6 +67,7 @@ impl Pulse {
 pub(super) struct Life {
     pub(super) runtime: Runtime,
     pub(super) settings: Settings,
+    pub(super) sampler: Sampler,
     pub(super) pulse: Arc<Pulse>,
     pub(super) endings: mpsc::Receiver<Ending>,
     /// Cancelled when the worker is done with everything else.
@@ -85,6 +88,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
     let Life {
         runtime,
         settings,
+        sampler,
         pulse,
         endings,
         end,
@@ -97,6 +101,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
             admission(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
+            sampling(&runtime, db, &sampler, settings.sample_every),
         )
     };
     let writing = write_endings(&runtime, db, &pulse, endings, &end);
@@ -181,6 +186,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
         let failed = match answer {
             Ok(Ok(held)) => {
                 if !held {
+                    metrics::lease_lost();
                     tracing::warn!("the lease had run out; what was in hand is stopped");
                     pulse.running.stop_all(StopReason::LeaseExpired);
                 }
@@ -197,6 +203,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
                 sleep(settings.heartbeat).await;
             }
             Some(error) => {
+                metrics::heartbeat_failed();
                 tracing::warn!(%error, "a heartbeat did not arrive");
                 // Stops claiming well before the others may take over, and stops working when they may.
                 if last.elapsed() > settings.lease / 2 {
@@ -240,6 +247,7 @@ async fn maintenance(
             if with_jobs {
                 let rescued = rescue::rescue(db, settings.max_recoveries).await?;
                 let released = release::release_orphaned_keys(db).await?;
+                metrics::runs_taken_over(rescued.taken_over, rescued.given_up);
                 if rescued != rescue::Rescued::default() {
                     tracing::warn!(
                         taken_over = rescued.taken_over,

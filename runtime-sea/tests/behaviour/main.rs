@@ -9,6 +9,7 @@ mod cancel;
 mod events;
 mod jobs;
 mod keys;
+mod metrics;
 mod migrations;
 mod publish;
 mod replay;

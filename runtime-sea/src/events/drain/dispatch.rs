@@ -12,6 +12,7 @@ use super::claim::{ClaimedDelivery, ClaimedEvent};
 use crate::bridge::Firing;
 use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier};
 use crate::jobs::Trigger;
+use crate::metrics::Clock;
 use crate::trace::Traces;
 
 /// The most bytes of an error that are kept.
@@ -28,6 +29,7 @@ pub(crate) struct Consumers {
     /// No subscription may take longer over one event.
     pub(crate) subscription_timeout: Duration,
     pub(crate) traces: Traces,
+    pub(crate) clock: Clock,
 }
 
 impl Consumers {

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{ConsumerKind, EventPool, EventRegistry, Subscription};
 use crate::Runtime;
 use crate::jobs::Trigger;
+use crate::metrics;
 use claim::{Claimant, Lane, Source};
 use dispatch::Consumers;
 use pump::Mode;
@@ -89,6 +90,7 @@ impl Drainer {
             triggers: parts.triggers,
             subscription_timeout: SUBSCRIPTION_TIMEOUT,
             traces: parts.runtime.traces().clone(),
+            clock: parts.runtime.clock().clone(),
         };
         let shared = Shared {
             runtime: parts.runtime,
@@ -197,6 +199,7 @@ impl Drainer {
                 _ = take_over.tick() => match self.take_over(patient_until).await {
                     Ok(0) => Ok(()),
                     Ok(released) => {
+                        metrics::events_taken_over(released);
                         tracing::warn!(released, "took over events from dead workers");
                         self.shared.runtime.wake_up().wake_here();
                         Ok(())

@@ -20,6 +20,7 @@ use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
 use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{ConsumerKind, EventOrdering};
 use crate::failpoint;
+use crate::metrics;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -122,6 +123,7 @@ pub(crate) async fn settle_events(
     tx.commit().await?;
     failpoint::after("events.settle");
     if owned.len() < batch.len() {
+        metrics::stale_outcomes(batch.len() - owned.len());
         tracing::warn!(
             lost = batch.len() - owned.len(),
             "events were taken over by another worker before this one had recorded their delivery"

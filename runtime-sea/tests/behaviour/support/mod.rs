@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod measured;
 pub(crate) mod open_telemetry;
 
 use std::future::Future;
@@ -105,7 +106,7 @@ fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed
         .enable_all()
         .build()
         .unwrap();
-    subscribe_to_tracing();
+    observe();
     tokio.block_on(async {
         test(TestBed::on(database.url.clone()).await).await;
     });
@@ -114,9 +115,10 @@ fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed
 }
 
 // Once per process, before the first span of any test.
-fn subscribe_to_tracing() {
-    static SUBSCRIBED: Once = Once::new();
-    SUBSCRIBED.call_once(|| {
+fn observe() {
+    static OBSERVED: Once = Once::new();
+    OBSERVED.call_once(|| {
+        measured::install();
         let log = tracing_subscriber::fmt::layer()
             .with_test_writer()
             .with_filter(tracing_subscriber::EnvFilter::from_default_env());

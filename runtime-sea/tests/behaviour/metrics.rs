@@ -1,0 +1,236 @@
+//! Metrics: what a dashboard needs to see.
+
+use std::time::Duration;
+
+use crate::support::measured::{forget, measured};
+use crate::support::{TestBed, until};
+use runtime_sea::{
+    Event, EventEnvelope, EventRegistry, EventRetry, EventRoute, JobContext, JobError, JobHandler,
+    JobPolicy, JobResult, Retry, RunStatus, SubscriptionError,
+};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+crate::on_each_database!(
+    attempts_are_measured_by_type_pool_and_outcome,
+    deliveries_are_measured_by_type_consumer_and_outcome,
+    what_waits_is_sampled,
+    take_overs_and_discarded_endings_are_counted,
+);
+
+// The recorder is the process's, and each test is there once per database.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    let one = ONE.lock().await;
+    forget("measured");
+    one
+}
+
+struct Second;
+
+impl JobHandler for Second {
+    const TYPE: &'static str = "measured_second";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<()>::new()
+            .pool("measured")
+            .retry(Retry::fixed(2, Duration::ZERO))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        if ctx.attempt() == 1 {
+            return Err(JobError::retryable("the first attempt fails"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Happened;
+
+impl Event for Happened {
+    const TYPE: &'static str = "measured_happened";
+    const ROUTE: EventRoute =
+        EventRoute::change("thing").retry(EventRetry::fixed(2).first_delay(Duration::ZERO));
+}
+
+async fn attempts_are_measured_by_type_pool_and_outcome(bed: TestBed) {
+    let _alone = alone().await;
+    let db = bed.runtime.db();
+    let id = bed
+        .runtime
+        .jobs()
+        .start::<Second>(db, ())
+        .await
+        .unwrap()
+        .run_id;
+    let worker = bed.runtime.worker().job(Second).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(bed.status(id).await, RunStatus::Completed);
+
+    for outcome in ["retried", "completed"] {
+        let labels = format!("job_type=measured_second,pool=measured,outcome={outcome}");
+        for name in ["attempts_total", "attempt_duration_seconds"] {
+            let key = format!("runtime_sea_job_{name}{{{labels}}}");
+            assert_eq!(measured(&key), 1.0, "{key}");
+        }
+    }
+    let latency = "runtime_sea_job_claim_latency_seconds{job_type=measured_second,pool=measured}";
+    assert_eq!(measured(latency), 2.0);
+}
+
+struct Triggered;
+
+impl JobHandler for Triggered {
+    const TYPE: &'static str = "measured_triggered";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<()>::new().on::<Happened>(|_| Some(()))
+    }
+
+    async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn deliveries_are_measured_by_type_consumer_and_outcome(bed: TestBed) {
+    let _alone = alone().await;
+    bed.runtime
+        .events()
+        .publish_detached("1", Happened)
+        .await
+        .unwrap();
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Triggered)
+        .subscribe("measured", |event: EventEnvelope<Happened>| async move {
+            if event.attempt == 1 {
+                return Err(SubscriptionError::new("the first attempt fails"));
+            }
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    worker.drain_until_idle().await.unwrap();
+
+    let trigger = "measured_triggered/measured_happened";
+    for (consumer, outcome) in [
+        ("measured", "retried"),
+        ("measured", "delivered"),
+        (trigger, "started"),
+    ] {
+        let labels = format!("event_type=measured_happened,consumer={consumer},outcome={outcome}");
+        for name in ["deliveries_total", "delivery_duration_seconds"] {
+            let key = format!("runtime_sea_event_{name}{{{labels}}}");
+            assert_eq!(measured(&key), 1.0, "{key}");
+        }
+    }
+    for consumer in ["measured", trigger] {
+        let labels = format!("event_type=measured_happened,consumer={consumer}");
+        let key = format!("runtime_sea_event_latency_seconds{{{labels}}}");
+        assert_eq!(measured(&key), 1.0, "{key}");
+    }
+}
+
+async fn what_waits_is_sampled(bed: TestBed) {
+    let _alone = alone().await;
+    let (db, jobs) = (bed.runtime.db(), bed.runtime.jobs());
+    jobs.pause_pool("measured").await.unwrap();
+    for _ in 0..3 {
+        jobs.start::<Second>(db, ()).await.unwrap();
+    }
+    // As many as no other test of this process lets wait.
+    let events = bed.runtime.events();
+    for number in 0..97 {
+        events
+            .publish_detached(number.to_string(), Happened)
+            .await
+            .unwrap();
+    }
+    bed.sql("UPDATE job_run SET run_at = '2020-01-01 00:00:00'")
+        .await;
+    bed.sql("UPDATE domain_events SET created_at = '2020-01-01 00:00:00'")
+        .await;
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Second)
+        .registry(EventRegistry::new())
+        .sample_queues(Some(Duration::from_millis(50)))
+        .build()
+        .unwrap();
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let running = tokio::spawn(async move { worker.run(stop).await });
+
+    let jobs = "{pool=measured}";
+    let events = "{pool=events_change}";
+    until("the queues are sampled", async || {
+        measured(&format!("runtime_sea_job_queue_depth{jobs}")) == 3.0
+            && measured(&format!("runtime_sea_event_queue_depth{events}")) >= 97.0
+    })
+    .await;
+    let year = 365.0 * 24.0 * 60.0 * 60.0;
+    assert!(measured(&format!("runtime_sea_job_oldest_seconds{jobs}")) > year);
+    assert!(measured(&format!("runtime_sea_event_oldest_seconds{events}")) > year);
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+struct Bereft;
+
+impl JobHandler for Bereft {
+    const TYPE: &'static str = "measured_bereft";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        if ctx.attempt() == 1 {
+            // As if another worker had taken the run over.
+            ctx.db()
+                .execute_unprepared("UPDATE job_run SET fence = fence + 1")
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+async fn take_overs_and_discarded_endings_are_counted(bed: TestBed) {
+    let _alone = alone().await;
+    let stale = measured("runtime_sea_job_stale_endings_total{}");
+    let retried = measured("runtime_sea_job_take_overs_total{outcome=retried}");
+    let id = bed
+        .runtime
+        .jobs()
+        .start::<Bereft>(bed.runtime.db(), ())
+        .await
+        .unwrap()
+        .run_id;
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Bereft)
+        .lease(Duration::from_secs(1))
+        .build()
+        .unwrap();
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let running = tokio::spawn(async move { worker.run(stop).await });
+    until("an ending is discarded", async || {
+        measured("runtime_sea_job_stale_endings_total{}") > stale
+    })
+    .await;
+    bed.sql("UPDATE job_run SET worker_id = NULL WHERE status = 'running'")
+        .await;
+    bed.until_status(id, RunStatus::Completed).await;
+    assert!(measured("runtime_sea_job_take_overs_total{outcome=retried}") > retried);
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}

@@ -1,0 +1,51 @@
+//! What this process has measured, as a recorder sees it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+static RECORDER: OnceLock<Snapshotter> = OnceLock::new();
+static MEASURED: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+
+/// Records from now on.
+pub(crate) fn install() {
+    let recorder = DebuggingRecorder::new();
+    RECORDER.get_or_init(|| recorder.snapshotter());
+    recorder.install().unwrap();
+}
+
+/// The sum of a counter, the number of values of a histogram, the highest value of a gauge; 0 where there is nothing.
+/// `key` is such as `name{label=value,label=value}`.
+pub(crate) fn measured(key: &str) -> f64 {
+    collected().get(key).copied().unwrap_or_default()
+}
+
+/// Forgets everything of which the key contains this.
+pub(crate) fn forget(part: &str) {
+    collected().retain(|key, _| !key.contains(part));
+}
+
+// A snapshot takes the values out of the recorder, whichever test asks for one.
+fn collected() -> MutexGuard<'static, BTreeMap<String, f64>> {
+    let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = RECORDER.get().unwrap().snapshot();
+    for (key, _, _, value) in snapshot.into_vec() {
+        let (_, key) = key.into_parts();
+        let labels: Vec<_> = key
+            .labels()
+            .map(|it| format!("{}={}", it.key(), it.value()))
+            .collect();
+        let value_of = measured
+            .entry(format!("{}{{{}}}", key.name(), labels.join(",")))
+            .or_default();
+        match value {
+            DebugValue::Counter(count) => *value_of += f64::from(u32::try_from(count).unwrap()),
+            DebugValue::Gauge(value) => *value_of = value_of.max(value.into_inner()),
+            DebugValue::Histogram(values) => {
+                *value_of += f64::from(u32::try_from(values.len()).unwrap());
+            }
+        }
+    }
+    measured
+}
