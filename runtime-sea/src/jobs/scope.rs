@@ -196,12 +196,12 @@ async fn move_pending(
     let set = |ids: Vec<Uuid>| {
         Query::update()
             .table(job_run::Entity)
-            .value(C::RunAt, at)
+            .value(C::RunAt, dialect.moment(at))
             .and_where(C::Id.is_in(ids))
             .to_owned()
     };
     if !kept.is_empty() {
-        let due = Expr::case(Expr::val(at).lte(dialect.now()), "ready").finally("scheduled");
+        let due = Expr::case(dialect.moment(at).lte(dialect.now()), "ready").finally("scheduled");
         let mut update = set(kept.iter().map(|run| run.id).collect());
         update.value(C::Readiness, due);
         tx.execute(&update).await?;
