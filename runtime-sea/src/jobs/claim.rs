@@ -36,6 +36,14 @@ pub(crate) struct ClaimedRun {
     pub(crate) cancel_requested: bool,
 }
 
+/// What a claim took.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    pub(crate) runs: Vec<ClaimedRun>,
+    /// Whether the pool has a limit: then the end of a run makes room for another one.
+    pub(crate) limited: bool,
+}
+
 /// Takes up to `limit` ready runs of a pool: the highest priority first, then the oldest. Takes nothing while this
 /// worker's own lease has run out, and nothing from a paused pool.
 pub(crate) async fn claim(
@@ -44,18 +52,23 @@ pub(crate) async fn claim(
     pool: &str,
     job_types: &[String],
     limit: usize,
-) -> Result<Vec<ClaimedRun>, DbErr> {
+) -> Result<Claimed, DbErr> {
     let dialect = dialect(db)?;
-    let picked = ready_runs(dialect, worker_id, pool, job_types);
+    let picked = ready_runs(dialect, worker_id, pool, job_types, Pools::Unlimited);
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let update = take(dialect, worker_id);
+    let columns = job_run::Column::iter();
     failpoint::before("jobs.claim");
-    let rows = update_picked::<job_run::Entity>(
-        db,
-        &picked,
-        u64::try_from(limit).unwrap_or(u64::MAX),
-        take(dialect, worker_id),
-        job_run::Column::iter(),
-    )
-    .await?;
+    let mut rows =
+        update_picked::<job_run::Entity>(db, &picked, limit, update.clone(), columns).await?;
+    let mut limited = false;
+    if rows.is_empty() {
+        let picked = ready_runs(dialect, worker_id, pool, job_types, Pools::Limited);
+        if let Some(of_limited) = limited::claim(db, pool, &picked, limit, update).await? {
+            limited = true;
+            rows = of_limited;
+        }
+    }
     if !rows.is_empty() {
         failpoint::after("jobs.claim");
     }
@@ -72,7 +85,17 @@ pub(crate) async fn claim(
         })
         .collect::<Result<Vec<_>, DbErr>>()?;
     runs.sort_by_key(|(priority, run_at, run)| (-i32::from(*priority), *run_at, run.claim.run_id));
-    Ok(runs.into_iter().map(|(_, _, run)| run).collect())
+    Ok(Claimed {
+        runs: runs.into_iter().map(|(_, _, run)| run).collect(),
+        limited,
+    })
+}
+
+/// Which pools a claim is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pools {
+    Unlimited,
+    Limited,
 }
 
 /// Hands back the runs of a pool that this worker has claimed and does not know: their claim has committed, and the
@@ -115,6 +138,7 @@ fn ready_runs(
     worker_id: Uuid,
     pool: &str,
     job_types: &[String],
+    pools: Pools,
 ) -> SelectStatement {
     use job_run::Column as C;
     use job_worker::Column as W;
@@ -125,11 +149,18 @@ fn ready_runs(
         .and_where(Expr::col((job_worker::Entity, W::Id)).eq(worker_id))
         .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.now()))
         .to_owned();
-    let paused = Query::select()
+    let is_paused = Expr::col((job_pool::Entity, job_pool::Column::Paused)).eq(true);
+    let is_closed = match pools {
+        Pools::Limited => is_paused,
+        Pools::Unlimited => {
+            is_paused.or(Expr::col((job_pool::Entity, job_pool::Column::RunLimit)).is_not_null())
+        }
+    };
+    let closed = Query::select()
         .expr(Expr::val(1))
         .from(job_pool::Entity)
         .and_where(Expr::col((job_pool::Entity, job_pool::Column::Name)).eq(pool))
-        .and_where(Expr::col((job_pool::Entity, job_pool::Column::Paused)).eq(true))
+        .and_where(is_closed)
         .to_owned();
     Query::select()
         .column(C::Id)
@@ -139,7 +170,7 @@ fn ready_runs(
         .and_where(C::Pool.eq(pool))
         .and_where(C::JobType.is_in(job_types))
         .and_where(Expr::exists(alive))
-        .and_where(Expr::exists(paused).not())
+        .and_where(Expr::exists(closed).not())
         .order_by(C::Priority, Order::Desc)
         .order_by(C::RunAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
@@ -200,5 +231,6 @@ impl ClaimedRun {
     }
 }
 
+mod limited;
 #[cfg(test)]
 mod plan_tests;

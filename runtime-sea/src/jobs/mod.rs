@@ -14,6 +14,7 @@ mod id;
 mod operate;
 mod orchestrator;
 mod policy;
+mod pool;
 mod pools;
 mod query;
 mod record;
@@ -36,6 +37,8 @@ pub use handler::JobHandler;
 pub use id::RunId;
 pub use orchestrator::Jobs;
 pub use policy::{Collision, JobPolicy, Retry};
+pub use pool::Pool;
+pub use pools::PoolRecord;
 pub use record::{
     AttemptError, CausingEvent, RunDetails, RunFilter, RunRecord, RunStatus, StepRecord,
 };

@@ -5,8 +5,8 @@ use sea_orm::DbErr;
 
 use super::entities::job_run;
 use super::{
-    Cancelled, Jobs, Replay, Replayed, Rescheduled, RunFilter, RunId, RunRecord, RunStatus,
-    ScopeCancelled, cancel, pools, replay, scope,
+    Cancelled, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId, RunRecord,
+    RunStatus, ScopeCancelled, cancel, pools, replay, scope,
 };
 
 impl Jobs {
@@ -122,12 +122,34 @@ impl Jobs {
         moved
     }
 
-    /// Stops every worker from claiming runs of this pool. What runs already goes on.
+    /// Stops every worker from claiming runs of this pool, or events of this lane. What runs already goes on.
     ///
     /// # Errors
     /// The database's own.
     pub async fn pause_pool(&self, pool: &str) -> Result<(), DbErr> {
         pools::set_paused(self.runtime.db(), pool, true).await
+    }
+
+    /// At most so many runs of this pool execute at a time, over all workers, whatever their own concurrency is; `None`
+    /// takes the limit away. What runs already goes on. A run that waits durably does not count. The lanes of the event
+    /// drain have no such limit.
+    ///
+    /// Claims of a limited pool follow one another in the database; the others pay nothing for it.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn limit_pool(&self, pool: &str, runs: Option<u32>) -> Result<(), DbErr> {
+        pools::set_limit(self.runtime.db(), pool, runs).await?;
+        self.runtime.wake_up().announce();
+        Ok(())
+    }
+
+    /// The pools of registered jobs, the lanes of the event drain, and every other pool that has settings; by name.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn pools(&self) -> Result<Vec<PoolRecord>, DbErr> {
+        pools::list(self.runtime.db()).await
     }
 
     /// Lets the workers claim from this pool again.

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::database::CENTURY;
 use crate::events::{Event, EventEnvelope, Tier};
 
+use super::Pool;
 use super::trigger::PolicyTrigger;
 
 /// The pool of a job that names none.
@@ -142,10 +143,11 @@ impl<I> JobPolicy<I> {
         }
     }
 
-    /// The pool that the runs go to. Pools named `events_*` belong to the event drain.
+    /// The pool that the runs go to. Pools named `events_*` belong to the event drain; a constant [`Pool`] is checked by
+    /// the compiler.
     #[must_use]
-    pub fn pool(mut self, pool: impl Into<String>) -> Self {
-        self.pool = pool.into();
+    pub fn pool(mut self, pool: impl Into<Pool>) -> Self {
+        self.pool = pool.into().into();
         self
     }
 

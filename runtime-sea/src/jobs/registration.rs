@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::storable::storable_json;
 
-use super::policy::{RESERVED_POOL_PREFIX, Retry};
+use super::policy::Retry;
+use super::pool::is_reserved;
 use super::{JobContext, JobError, JobHandler, JobPolicy, Trigger};
 
 /// A hosted job.
@@ -45,9 +46,7 @@ impl Registration {
 
     /// The job's pool, if it is one that no job may use.
     pub(crate) fn reserved_pool(&self) -> Option<&str> {
-        self.pool
-            .starts_with(RESERVED_POOL_PREFIX)
-            .then_some(self.pool.as_str())
+        is_reserved(&self.pool).then_some(self.pool.as_str())
     }
 
     /// Executes one attempt.

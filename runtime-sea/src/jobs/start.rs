@@ -20,6 +20,7 @@ use crate::trace::{Traces, well_formed};
 
 use super::entities::{job_dedupe, job_run};
 use super::policy::RESERVED_POOL_PREFIX;
+use super::pool::is_reserved;
 use super::{Collision, JobHandler, ParentClose, RunId, StartError};
 
 /// How often a start is decided anew because the run that was in its way ended meanwhile.
@@ -184,7 +185,7 @@ impl PreparedRun {
         options: StartOptions,
     ) -> Result<Self, StartError> {
         let policy = J::policy();
-        if policy.pool.starts_with(RESERVED_POOL_PREFIX) {
+        if is_reserved(&policy.pool) {
             return Err(StartError::Policy {
                 job_type: J::TYPE.to_owned(),
                 reason: format!(

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::database::{Dialect, dialect};
 use crate::jobs::Registration;
-use crate::jobs::claim::{ClaimedRun, claim, hand_back_unknown};
+use crate::jobs::claim::{Claimed, ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
 use crate::metrics;
 
@@ -45,6 +45,7 @@ impl Lane {
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let longest = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
         let mut wake_up = self.executor.runtime.wake_up().subscribe();
+        let mut written = self.pulse.written.subscribe();
         let mut pause = FIRST_PAUSE;
         let mut searched = Instant::now();
         loop {
@@ -69,6 +70,7 @@ impl Lane {
             }
             let limit = taken.num_permits();
             wake_up.mark_unchanged();
+            written.mark_unchanged();
             let claimed = if self.pulse.is_alive() {
                 let claim = claim(db, self.pulse.worker_id, &self.pool, &job_types, limit);
                 // A claim without an answer must not hold up a shutdown; what it took, if anything, is taken over.
@@ -82,10 +84,12 @@ impl Lane {
                     () = no_answer => return,
                 }
             } else {
-                Ok(Vec::new())
+                Ok(Claimed::default())
             };
+            let mut is_limited = false;
             let full = match claimed {
-                Ok(runs) => {
+                Ok(Claimed { runs, limited }) => {
+                    is_limited = limited;
                     let full = runs.len() == limit;
                     if !runs.is_empty() {
                         pause = FIRST_PAUSE;
@@ -110,6 +114,8 @@ impl Lane {
             let jittered = pause.mul_f64(rand::random_range(0.8..1.2));
             tokio::select! {
                 () = stop.cancelled() => return,
+                // The end of a run makes room in a limited pool. The sender lives in the pulse.
+                _ = written.changed(), if is_limited => pause = FIRST_PAUSE,
                 woken = timeout(jittered, wake_up.changed()) => {
                     pause = if woken.is_ok() { FIRST_PAUSE } else { (pause * 2).min(longest) };
                 }

@@ -67,7 +67,11 @@ async fn has_runs(
     let paused = Query::select()
         .column(job_pool::Column::Name)
         .from(job_pool::Entity)
-        .and_where(job_pool::Column::Paused.eq(true))
+        .and_where(
+            job_pool::Column::Paused
+                .eq(true)
+                .or(job_pool::Column::RunLimit.eq(0)),
+        )
         .to_owned();
     let ready = Condition::all()
         .add(C::Pool.not_in_subquery(paused))

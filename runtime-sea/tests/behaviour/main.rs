@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod metrics;
 mod migrations;
+mod pools;
 mod publish;
 mod replay;
 mod scope;

@@ -266,7 +266,7 @@ async fn a_replay_is_refused_while_its_deduplication_window_is_open_for_another_
         Replayed::Pending
     );
     drain(&bed, Keyed::<'d'>).await;
-    bed.sql("UPDATE job_dedupe SET expires_at = '2020-01-01T00:00:00+00:00'")
+    bed.sql("UPDATE job_dedupe SET expires_at = '2020-01-01 00:00:00'")
         .await;
     let second = start::<Deduplicated>(&bed, 2).await;
     assert_eq!(
@@ -371,7 +371,7 @@ async fn a_retried_run_takes_the_children_back_that_were_cancelled_with_it(bed: 
 async fn a_replayed_run_has_its_whole_time_again(bed: TestBed) {
     let id = start::<Steps>(&bed, ()).await;
     drain(&bed, Steps(Effects::default())).await;
-    bed.sql("UPDATE job_run SET deadline_at = '2020-01-01T00:00:00+00:00'")
+    bed.sql("UPDATE job_run SET deadline_at = '2020-01-01 00:00:00'")
         .await;
     replay(&bed, id, Replay::Scratch).await;
     drain(&bed, Steps(Effects::default())).await;

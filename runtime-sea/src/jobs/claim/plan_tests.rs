@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use sea_orm_migration::SchemaManager;
 use uuid::Uuid;
 
-use super::ready_runs;
+use super::{Pools, ready_runs};
 use crate::database::dialect;
 use crate::migration;
 
@@ -20,9 +20,15 @@ async fn migrated(url: &str) -> DatabaseConnection {
 
 fn claim(db: &DatabaseConnection) -> SelectStatement {
     let job_types = ["a".to_owned(), "b".to_owned()];
-    ready_runs(dialect(db).unwrap(), Uuid::now_v7(), "batch", &job_types)
-        .limit(32)
-        .to_owned()
+    ready_runs(
+        dialect(db).unwrap(),
+        Uuid::now_v7(),
+        "batch",
+        &job_types,
+        Pools::Unlimited,
+    )
+    .limit(32)
+    .to_owned()
 }
 
 /// The lines of a plan, which the two databases put into columns of different names.

@@ -1,0 +1,158 @@
+//! Pauses and limits of pools.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::{TestBed, until, while_working};
+use runtime_sea::{
+    JobContext, JobHandler, JobPolicy, JobResult, Pool, RunFilter, RunStatus, Runtime, Worker,
+};
+
+crate::on_each_database! {
+    a_limit_holds_over_all_workers,
+    a_limit_is_raised_and_taken_away_while_workers_run,
+    a_pool_with_the_limit_zero_runs_nothing,
+    pools_show_what_is_set_for_them,
+}
+
+const NARROW: Pool = Pool::new("narrow");
+
+/// Counts how many runs execute at a time.
+#[derive(Clone, Default)]
+struct Busy {
+    running: Arc<Mutex<(u32, u32)>>,
+}
+
+impl Busy {
+    fn most(&self) -> u32 {
+        self.running.lock().unwrap().1
+    }
+}
+
+impl JobHandler for Busy {
+    const TYPE: &'static str = "busy";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::new().pool(NARROW)
+    }
+
+    async fn run(&self, _ctx: &JobContext, milliseconds: u32) -> JobResult<()> {
+        {
+            let mut running = self.running.lock().unwrap();
+            running.0 += 1;
+            running.1 = running.1.max(running.0);
+        }
+        tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
+        self.running.lock().unwrap().0 -= 1;
+        Ok(())
+    }
+}
+
+fn worker(runtime: &Runtime, busy: &Busy) -> Worker {
+    runtime.worker().job(busy.clone()).build().unwrap()
+}
+
+async fn start(bed: &TestBed, runs: u32) {
+    for _ in 0..runs {
+        bed.runtime
+            .jobs()
+            .start::<Busy>(bed.runtime.db(), 5)
+            .await
+            .unwrap();
+    }
+}
+
+async fn completed(bed: &TestBed) -> usize {
+    let filter = RunFilter::new().status(RunStatus::Completed);
+    bed.runtime.jobs().list(filter).await.unwrap().len()
+}
+
+async fn a_limit_holds_over_all_workers(bed: TestBed) {
+    let busy = Busy::default();
+    bed.runtime
+        .jobs()
+        .limit_pool("narrow", Some(3))
+        .await
+        .unwrap();
+    start(&bed, 40).await;
+    let others = [bed.other_process().await, bed.other_process().await];
+    while_working(worker(&bed.runtime, &busy), async || {
+        while_working(worker(&others[0], &busy), async || {
+            while_working(worker(&others[1], &busy), async || {
+                until("all have run", async || completed(&bed).await == 40).await;
+            })
+            .await;
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(busy.most(), 3);
+}
+
+async fn a_limit_is_raised_and_taken_away_while_workers_run(bed: TestBed) {
+    let busy = Busy::default();
+    let jobs = bed.runtime.jobs();
+    jobs.limit_pool("narrow", Some(1)).await.unwrap();
+    start(&bed, 5).await;
+    while_working(worker(&bed.runtime, &busy), async || {
+        until("some have run", async || completed(&bed).await == 5).await;
+        assert_eq!(busy.most(), 1);
+        jobs.limit_pool("narrow", None).await.unwrap();
+        jobs.pause_pool("narrow").await.unwrap();
+        start(&bed, 30).await;
+        jobs.resume_pool("narrow").await.unwrap();
+        until("all have run", async || completed(&bed).await == 35).await;
+        assert!(busy.most() > 1);
+    })
+    .await;
+}
+
+async fn a_pool_with_the_limit_zero_runs_nothing(bed: TestBed) {
+    let busy = Busy::default();
+    let jobs = bed.runtime.jobs();
+    jobs.limit_pool("narrow", Some(0)).await.unwrap();
+    start(&bed, 1).await;
+    worker(&bed.runtime, &busy)
+        .drain_until_idle()
+        .await
+        .unwrap();
+    assert_eq!(completed(&bed).await, 0);
+    jobs.limit_pool("narrow", Some(1)).await.unwrap();
+    worker(&bed.runtime, &busy)
+        .drain_until_idle()
+        .await
+        .unwrap();
+    assert_eq!(completed(&bed).await, 1);
+}
+
+async fn pools_show_what_is_set_for_them(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    worker(&bed.runtime, &Busy::default())
+        .drain_until_idle()
+        .await
+        .unwrap();
+    jobs.limit_pool("narrow", Some(7)).await.unwrap();
+    jobs.pause_pool("narrow").await.unwrap();
+    jobs.pause_pool("events_change").await.unwrap();
+    let pools: Vec<_> = jobs
+        .pools()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|pool| (pool.name, pool.paused, pool.run_limit))
+        .collect();
+    assert_eq!(
+        pools,
+        [
+            ("events_change".to_owned(), true, None),
+            ("events_inbound".to_owned(), false, None),
+            ("events_outbound".to_owned(), false, None),
+            ("narrow".to_owned(), true, Some(7)),
+        ]
+    );
+    jobs.resume_pool("narrow").await.unwrap();
+    let narrow = &jobs.pools().await.unwrap()[3];
+    assert_eq!((narrow.paused, narrow.run_limit), (false, Some(7)));
+}
