@@ -6,6 +6,7 @@
 mod app;
 mod bridge;
 mod cancel;
+mod children;
 mod events;
 mod jobs;
 mod keys;
@@ -19,4 +20,5 @@ mod steps;
 mod support;
 mod tenancy;
 mod traces;
+mod waits;
 mod workers;
