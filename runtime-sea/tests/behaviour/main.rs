@@ -8,6 +8,7 @@ mod bridge;
 mod cancel;
 mod children;
 mod events;
+mod guarantees;
 mod jobs;
 mod keys;
 mod metrics;
