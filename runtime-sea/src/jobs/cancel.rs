@@ -33,7 +33,7 @@ pub enum Cancelled {
 }
 
 pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancelled, DbErr> {
-    retrying(db, async || {
+    retrying(db, || async move {
         let tx = begin_short(db).await?;
         let cancelled = cancel_in(&tx, id.0).await?;
         let commit = if cancelled == Cancelled::Requested {
@@ -89,10 +89,15 @@ pub(super) async fn locked_status(
 }
 
 /// Tries a transaction again where another one was in its way.
-pub(super) async fn retrying<T>(
+///
+/// Not an async closure: its future could not be sent to another thread where it borrows.
+pub(super) async fn retrying<T, Fut>(
     db: &DatabaseConnection,
-    mut transaction: impl AsyncFnMut() -> Result<T, DbErr>,
-) -> Result<T, DbErr> {
+    mut transaction: impl FnMut() -> Fut,
+) -> Result<T, DbErr>
+where
+    Fut: Future<Output = Result<T, DbErr>>,
+{
     let dialect = dialect(db)?;
     let mut pause = Duration::from_millis(10);
     for _ in 1..TRIES {

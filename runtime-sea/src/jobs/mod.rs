@@ -3,7 +3,6 @@
 pub mod entities;
 
 pub(crate) mod admit;
-mod calls;
 mod cancel;
 pub(crate) mod claim;
 mod close;
@@ -11,7 +10,6 @@ pub(crate) mod complete;
 mod context;
 mod error;
 mod handler;
-mod history;
 mod id;
 mod operate;
 mod orchestrator;
@@ -26,11 +24,9 @@ pub(crate) mod release;
 mod replay;
 pub(crate) mod rescue;
 mod scope;
-mod spawn;
 mod start;
 mod step;
 mod trigger;
-pub(crate) mod wait;
 
 pub use cancel::Cancelled;
 pub use close::ParentClose;
@@ -50,7 +46,6 @@ pub use replay::{Replay, Replayed};
 pub use scope::{Rescheduled, ScopeCancelled};
 pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
-pub use wait::{ChildOutcome, EndedChild};
 
 pub(crate) use register::register_types;
 pub(crate) use registration::Registration;

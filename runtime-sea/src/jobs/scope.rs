@@ -70,7 +70,7 @@ pub(super) async fn reschedule(
     id: RunId,
     at: DateTime<Utc>,
 ) -> Result<Rescheduled, DbErr> {
-    retrying(db, async || {
+    retrying(db, || async move {
         let tx = begin_short(db).await?;
         let Some(status) = locked_status(&tx, id.0).await? else {
             return Ok(Rescheduled::NotFound);
@@ -98,7 +98,7 @@ pub(super) async fn reschedule_scope(
     let mut moved = 0;
     let mut after = None;
     loop {
-        let ids = retrying(db, async || {
+        let ids = retrying(db, || async move {
             let tx = begin_short(db).await?;
             let mut which = about.runs(after);
             which.limit(BATCH);
@@ -142,7 +142,7 @@ pub(super) async fn cancel_scope(
         };
         after = Some(*last);
         for id in ids {
-            let outcome = retrying(db, async || {
+            let outcome = retrying(db, || async move {
                 let tx = begin_short(db).await?;
                 let outcome = cancel_in(&tx, id).await?;
                 tx.commit().await?;

@@ -16,10 +16,7 @@ pub struct Model {
     pub kind: String,
     /// Its place among the steps of its run, from 0.
     pub position: i32,
-    /// Whether steps overlapped by then, so that another attempt may come to it in another place.
-    pub concurrent: bool,
-    /// `completed`, `failed`, `waiting`, or `abandoned`: a wait whose run ended without it. A failed step is executed
-    /// again by the next attempt.
+    /// `completed`, `failed` or `waiting`; a failed step is executed again by the next attempt.
     pub status: String,
     /// What the step returned, once completed.
     #[sea_orm(column_type = "JsonBinary", nullable)]
@@ -41,12 +38,8 @@ pub struct Model {
     pub wake_at: Option<DateTimeUtc>,
     /// The type of event that a wait is for.
     pub event_type: Option<String>,
-    /// The key of the event that a wait is for; the step of the child where it is for one child.
+    /// The key of the event that a wait is for.
     pub event_key: Option<String>,
-    /// The event that ended the wait.
-    pub event_id: Option<Uuid>,
-    /// The child that the step spawned, or found by its deduplication key.
-    pub child_run_id: Option<Uuid>,
 }
 
 /// A step belongs to its run.
