@@ -5,6 +5,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 use super::outbox::Draft;
 use super::{AggregateId, Event, PublishError, PublishOptions, Published, RawEvent};
 use crate::Runtime;
+use crate::database::begin_short;
 use crate::failpoint;
 use crate::tenancy::TenantScope;
 
@@ -181,7 +182,7 @@ impl Events {
             event_type: event_type.clone().into_owned(),
             source,
         };
-        let tx = crate::begin(self.runtime.db()).await.map_err(refused)?;
+        let tx = begin_short(self.runtime.db()).await.map_err(refused)?;
         let published = self.store(&tx, draft).await?;
         failpoint::before("events.publish_detached");
         tx.commit().await.map_err(refused)?;

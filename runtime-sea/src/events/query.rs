@@ -207,7 +207,7 @@ impl Events {
     /// The database's own.
     pub async fn redeliver(&self, id: EventId) -> Result<bool, DbErr> {
         let seen = self.scope.condition(E::TenantId)?;
-        let tx = database::begin(self.runtime.db()).await?;
+        let tx = database::begin_short(self.runtime.db()).await?;
         let dialect = database::dialect(&tx)?;
         let failed = domain_event::Entity::find()
             .filter(E::Id.eq(id.as_uuid()))
@@ -254,7 +254,7 @@ impl Events {
     ///
     /// The database's own.
     pub async fn forget(&self, kind: ConsumerKind, name: &str) -> Result<u64, DbErr> {
-        let tx = database::begin(self.runtime.db()).await?;
+        let tx = database::begin_short(self.runtime.db()).await?;
         let dialect = database::dialect(&tx)?;
         event_subscription::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned()))
             .exec(&tx)
