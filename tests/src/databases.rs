@@ -5,15 +5,14 @@
 mod mysql;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use postgres::NoTls;
 
-use crate::tool;
+use crate::servers::PostgresServer;
 
 pub use mysql::{mysql, mysql_from_environment, mysql_server};
 
@@ -126,7 +125,7 @@ pub fn postgres_server() -> Result<Option<&'static str>> {
 }
 
 /// Says that something is left out; in CI, where everything is required, that is an error.
-fn not_run(what: &str) -> Result<(), String> {
+pub(crate) fn not_run(what: &str) -> Result<(), String> {
     if std::env::var("CI").as_deref() == Ok("true") {
         return Err(what.to_owned());
     }
@@ -151,7 +150,7 @@ fn find_postgres() -> Result<Option<String>> {
         .transpose()
 }
 
-fn postgres_execute(url: &str, sql: &str) -> Result<()> {
+pub(crate) fn postgres_execute(url: &str, sql: &str) -> Result<()> {
     let mut config: postgres::Config = url.parse()?;
     config.connect_timeout(std::time::Duration::from_secs(5));
     config.connect(NoTls)?.batch_execute(sql)?;
@@ -159,7 +158,7 @@ fn postgres_execute(url: &str, sql: &str) -> Result<()> {
 }
 
 /// The directory of `initdb` and `pg_ctl`: Debian's newest version, or that of the `PATH`.
-fn postgres_binaries() -> Option<Utf8PathBuf> {
+pub(crate) fn postgres_binaries() -> Option<Utf8PathBuf> {
     let mut found: Vec<(u32, Utf8PathBuf)> = Utf8Path::new("/usr/lib/postgresql")
         .read_dir_utf8()
         .into_iter()
@@ -179,80 +178,12 @@ fn postgres_binaries() -> Option<Utf8PathBuf> {
     })
 }
 
-/// Starts a server with a throw-away cluster. It stops when this process ends, however it ends.
+/// Starts a server that stops when this process ends, however it ends.
 fn start_postgres(bin: &Utf8Path) -> Result<String> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let dir = tempfile::Builder::new()
-        .prefix("codegen-postgres-")
-        .tempdir()?
-        .keep();
-    let dir = Utf8PathBuf::from_path_buf(dir)
-        .map_err(|_| anyhow::anyhow!("the temporary directory is not UTF-8"))?;
-    // PostgreSQL refuses to run as root.
-    let root = tool::run(Command::new("id").arg("-u"))?.trim() == "0";
-    if root {
-        tool::run(Command::new("chown").args(["postgres", dir.as_str()]))?;
-    }
-    let as_owner = |program: &str| {
-        if root {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", program]);
-            command
-        } else {
-            Command::new(program)
-        }
-    };
-    let data = dir.join("data");
-    tool::run(
-        as_owner(bin.join("initdb").as_str())
-            .current_dir(&dir)
-            .args([
-                "--auth",
-                "trust",
-                "--username",
-                "postgres",
-                "--no-sync",
-                "--pgdata",
-                data.as_str(),
-            ]),
-    )?;
-    let options =
-        format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={dir}");
-    let started = as_owner(bin.join("pg_ctl").as_str())
-        .current_dir(&dir)
-        .args([
-            "start",
-            "--wait",
-            "--silent",
-            "--pgdata",
-            data.as_str(),
-            "--options",
-            &options,
-        ])
-        .args(["--log", dir.join("log").as_str()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    if !started.success() {
-        bail!(
-            "PostgreSQL does not start:\n{}",
-            fs_err::read_to_string(dir.join("log")).unwrap_or_default()
-        );
-    }
-    // Its standard input closes when this process ends, and then it stops the server.
-    let watch = "cat >/dev/null; \"$1/pg_ctl\" stop --silent --mode immediate --pgdata \"$2/data\"; rm -rf \"$2\"";
-    let watchdog = as_owner("sh")
-        .current_dir("/")
-        .args(["-c", watch, "watchdog", bin.as_str(), dir.as_str()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    std::mem::forget(watchdog);
-    Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+    let server = PostgresServer::start_from(bin)?;
+    let url = server.url("postgres");
+    std::mem::forget(server);
+    Ok(url)
 }
 
 #[cfg(test)]

@@ -4,5 +4,6 @@ pub mod app;
 pub mod databases;
 pub mod fixture;
 pub mod readme;
+pub mod servers;
 pub mod tool;
 pub mod tree;
