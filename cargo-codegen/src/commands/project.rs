@@ -50,8 +50,6 @@ pub(super) struct Init {
 enum DatabaseName {
     Sqlite,
     Postgres,
-    /// MySQL and MariaDB
-    Mysql,
 }
 
 fn databases(names: &[DatabaseName]) -> Vec<Database> {
@@ -60,7 +58,6 @@ fn databases(names: &[DatabaseName]) -> Vec<Database> {
         .map(|it| match it {
             DatabaseName::Sqlite => Database::Sqlite,
             DatabaseName::Postgres => Database::Postgres,
-            DatabaseName::Mysql => Database::Mysql,
         })
         .collect();
     databases.sort();

@@ -10,7 +10,6 @@ mod pulse;
 mod running;
 mod sampling;
 mod thread;
-mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -6,9 +6,7 @@
 mod app;
 mod bridge;
 mod cancel;
-mod children;
 mod events;
-mod guarantees;
 mod jobs;
 mod keys;
 mod metrics;
@@ -21,5 +19,4 @@ mod steps;
 mod support;
 mod tenancy;
 mod traces;
-mod waits;
 mod workers;

@@ -3,5 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod crash;
+mod databases;
+mod failpoints;
+mod oracle;
+mod process;
 #[path = "../behaviour/support/mod.rs"]
 mod support;
+mod workload;

@@ -31,7 +31,7 @@ impl TestBed {
         Self::on("sqlite::memory:".to_owned()).await
     }
 
-    async fn on(url: String) -> Self {
+    pub(crate) async fn on(url: String) -> Self {
         let db = runtime_sea::connect(&url).await.unwrap();
         let manager = SchemaManager::new(&db);
         migration::events::v1::up(&manager).await.unwrap();
@@ -121,7 +121,7 @@ fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed
 }
 
 // Once per process, before the first span of any test.
-fn observe() {
+pub(crate) fn observe() {
     static OBSERVED: Once = Once::new();
     OBSERVED.call_once(|| {
         measured::install();

@@ -1,0 +1,185 @@
+//! A worker process dies, or is stopped, before and after every commit in turn. Another one finishes the work, and the
+//! oracle finds no promise broken.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::{StreamExt, future, stream};
+use runtime_sea::failpoint::COMMITS;
+use tokio_util::sync::CancellationToken;
+
+use crate::databases::{Databases, on_tokio};
+use crate::oracle::{self, Verdict};
+use crate::process::{LEASE, Process};
+use crate::support::TestBed;
+use crate::workload::{Customer, host};
+
+mod sqlite {
+    use crate::databases::Databases;
+
+    #[test]
+    fn a_process_that_dies_before_or_after_any_commit_breaks_no_promise() {
+        super::at_every_commit(Databases::sqlite(), "abort");
+    }
+
+    // A stopped process keeps SQLite's write lock, which is the operating system's: there is no test for it.
+}
+
+mod postgres {
+    use crate::databases::Databases;
+
+    #[test]
+    fn a_process_that_dies_before_or_after_any_commit_breaks_no_promise() {
+        super::at_every_commit(Databases::postgres(), "abort");
+    }
+
+    #[test]
+    fn r03_a_process_that_is_stopped_before_or_after_any_commit_breaks_no_promise() {
+        super::at_every_commit(Databases::postgres(), "stop");
+    }
+}
+
+mod mysql {
+    use crate::databases::Databases;
+
+    #[test]
+    fn a_process_that_dies_before_or_after_any_commit_breaks_no_promise() {
+        super::at_every_commit(Databases::mysql(), "abort");
+    }
+
+    #[test]
+    fn r03_a_process_that_is_stopped_before_or_after_any_commit_breaks_no_promise() {
+        super::at_every_commit(Databases::mysql(), "stop");
+    }
+}
+
+/// How many failpoints are tried at a time: mostly they wait for a lease to run out.
+const AT_A_TIME: usize = 5;
+
+/// How long the work of one round may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `SIGABRT`.
+const ABORTED: Option<i32> = Some(6);
+
+fn at_every_commit(databases: Option<Databases>, action: &str) {
+    let Some(databases) = databases else { return };
+    let databases = &databases;
+    let failpoints = COMMITS
+        .into_iter()
+        .flat_map(|commit| ["before", "after"].map(|when| format!("{action} {when} {commit} 1")));
+    // Where a start opens a transaction, that is the app's, which has to see to its locks itself.
+    let not_ours = "stop before jobs.start_deduplicated";
+    // One of them alone: `FAILPOINT='before jobs.step'`.
+    let only = std::env::var("FAILPOINT").unwrap_or_default();
+    let all = stream::iter(failpoints)
+        .filter(|it| future::ready(it.contains(&only) && !it.starts_with(not_ours)))
+        .map(|failpoint| async move {
+            let (bed, _database) = databases.fresh().await;
+            let result = reach(&bed, &failpoint).await;
+            result
+                .map_err(|error| format!("{failpoint}: {error}"))
+                .err()
+        })
+        .buffer_unordered(AT_A_TIME)
+        .filter_map(future::ready)
+        .collect::<Vec<_>>();
+    let failed = on_tokio(all);
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
+    oracle::create_tables(bed.runtime.db()).await;
+    let logs = tempfile::tempdir().unwrap();
+    // There has to be something to take over.
+    let first = match failpoint {
+        it if it.contains("events.take_over") => Some("abort before events.settle 1"),
+        it if it.contains("jobs.take_over") => Some("abort before jobs.step 1"),
+        _ => None,
+    };
+    if let Some(first) = first {
+        die(bed, logs.path(), "first", first).await?;
+    }
+    if failpoint.starts_with("abort") {
+        die(bed, logs.path(), "victim", failpoint).await?;
+        return finish(bed).await;
+    }
+    let mut victim = Process::start(bed, "victim", logs.path(), 1, Some(failpoint));
+    if !within(PATIENCE, async || victim.is_stopped()).await {
+        return Err(format!("never reached\n{}", victim.last_words()));
+    }
+    finish(bed).await?;
+    victim.signal("CONT");
+    // It notices that its time has passed, and comes back as a worker like any other.
+    let back = within(PATIENCE, async || is_alive(bed, "victim").await).await;
+    if !back {
+        return Err(format!("did not come back\n{}", victim.last_words()));
+    }
+    victim.terminate().await;
+    let verdict = oracle::check(bed.runtime.db()).await;
+    tracing::info!(failpoint, verdict.effects, verdict.stale, "went on");
+    judge(&verdict)
+}
+
+async fn die(bed: &TestBed, logs: &Path, name: &str, failpoint: &str) -> Result<(), String> {
+    let mut victim = Process::start(bed, name, logs, 1, Some(failpoint));
+    let status = victim.ends_within(PATIENCE).await;
+    match status {
+        Some(status) if status.signal() == ABORTED => Ok(()),
+        Some(status) => Err(format!("{status}\n{}", victim.last_words())),
+        None => Err(format!("never reached\n{}", victim.last_words())),
+    }
+}
+
+/// Another worker does what is left.
+async fn finish(bed: &TestBed) -> Result<(), String> {
+    let survivor = host(&bed.runtime, "survivor").lease(LEASE).build().unwrap();
+    let shutdown = CancellationToken::new();
+    let working = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { survivor.run(shutdown).await }
+    });
+    let finished = within(PATIENCE, async || {
+        Customer::new(bed.runtime.clone()).ask(0).await;
+        oracle::is_settled(bed.runtime.db()).await.unwrap_or(false)
+    })
+    .await;
+    shutdown.cancel();
+    working.await.unwrap().unwrap();
+    let verdict = oracle::check(bed.runtime.db()).await;
+    if !finished {
+        return Err(format!("work is left over:\n{verdict}"));
+    }
+    judge(&verdict)
+}
+
+fn judge(verdict: &Verdict) -> Result<(), String> {
+    if verdict.broken.is_empty() {
+        return Ok(());
+    }
+    Err(verdict.to_string())
+}
+
+async fn is_alive(bed: &TestBed, process: &str) -> bool {
+    use runtime_sea::jobs::entities::job_worker;
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::ExprTrait};
+
+    let db = bed.runtime.db();
+    let worker = job_worker::Entity::find()
+        .filter(job_worker::Column::Name.eq(process))
+        .filter(sea_orm::sea_query::Expr::col(job_worker::Column::ExpiresAt).gt(oracle::now(db)))
+        .one(db)
+        .await;
+    worker.is_ok_and(|it| it.is_some())
+}
+
+/// Whether the condition came true in time.
+async fn within(time: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(time, wait).await.is_ok()
+}

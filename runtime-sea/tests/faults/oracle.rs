@@ -1,0 +1,532 @@
+//! What really happened: handlers write down each of their effects in the database, in transactions of their own, and
+//! the checks compare that with what the runtime recorded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use runtime_sea::bridge::ledger;
+use runtime_sea::events::entities::{domain_event, event_delivery};
+use runtime_sea::jobs::entities::{job_run, job_step, job_worker};
+use runtime_sea::{EventId, JobContext, RunId};
+use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Query, SelectStatement, Table};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder,
+};
+use uuid::Uuid;
+
+/// An effect of a handler.
+#[expect(unreachable_pub, reason = "the derive wants it public")]
+pub(crate) mod effect {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "effect")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        /// `run`, the name of a step, or that of a subscription.
+        pub what: String,
+        pub run_id: Option<Uuid>,
+        pub event_id: Option<Uuid>,
+        /// The process, and which start of it.
+        pub process: String,
+        /// Whether the process had the run or the event in hand at that moment, by the database's own account.
+        pub held: bool,
+        pub began_at: DateTimeUtc,
+        pub ended_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What was asked for, written in the same transaction where there is one.
+#[expect(unreachable_pub, reason = "the derive wants it public")]
+pub(crate) mod request {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "request")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        /// See [`super::Expected`].
+        pub expected: String,
+        /// The event or the run.
+        pub about: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What must become of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Delivered,
+    Completed,
+    Canceled,
+    /// Its transaction was rolled back.
+    Nothing,
+}
+
+impl Expected {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Completed => "completed",
+            Self::Canceled => "canceled",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+pub(crate) async fn create_tables(db: &DatabaseConnection) {
+    use effect::Column as E;
+    use request::Column as R;
+
+    let moment = |column| {
+        let mut moment = ColumnDef::new(column);
+        match db.get_database_backend() {
+            DbBackend::MySql => moment.custom("datetime(6)").take(),
+            _ => moment.timestamp_with_time_zone().take(),
+        }
+    };
+    let effects = Table::create()
+        .table(effect::Entity)
+        .col(ColumnDef::new(E::Id).uuid().not_null().primary_key())
+        .col(ColumnDef::new(E::What).string().not_null())
+        .col(ColumnDef::new(E::RunId).uuid())
+        .col(ColumnDef::new(E::EventId).uuid())
+        .col(ColumnDef::new(E::Process).string().not_null())
+        .col(ColumnDef::new(E::Held).boolean().not_null())
+        .col(moment(E::BeganAt).not_null())
+        .col(moment(E::EndedAt))
+        .to_owned();
+    let requests = Table::create()
+        .table(request::Entity)
+        .col(ColumnDef::new(R::Name).string().not_null().primary_key())
+        .col(ColumnDef::new(R::Expected).string().not_null())
+        .col(ColumnDef::new(R::About).uuid().not_null())
+        .to_owned();
+    for table in [effects, requests] {
+        db.execute(&table).await.unwrap();
+    }
+}
+
+/// Writes down what the handlers of one process do.
+#[derive(Debug, Clone)]
+pub(crate) struct Witness {
+    db: DatabaseConnection,
+    process: String,
+}
+
+impl Witness {
+    /// `process` is the name of the process's worker.
+    pub(crate) fn new(db: DatabaseConnection, process: String) -> Self {
+        Self { db, process }
+    }
+
+    pub(crate) async fn run_begins(&self, ctx: &JobContext, what: &str) -> Result<Uuid, DbErr> {
+        use job_run::Column as C;
+
+        let attempt = i32::try_from(ctx.attempt()).unwrap_or(i32::MAX);
+        let held = self
+            .live_worker()
+            .inner_join(
+                job_run::Entity,
+                Expr::col((job_run::Entity, C::WorkerId)).equals(worker_id()),
+            )
+            .and_where(Expr::col((job_run::Entity, C::Id)).eq(ctx.run_id().as_uuid()))
+            .and_where(Expr::col((job_run::Entity, C::Status)).eq("running"))
+            .and_where(Expr::col((job_run::Entity, C::Attempt)).eq(attempt))
+            .to_owned();
+        self.begin(what, Some(ctx.run_id()), None, held).await
+    }
+
+    pub(crate) async fn delivery_begins(&self, what: &str, event: EventId) -> Result<Uuid, DbErr> {
+        use domain_event::Column as E;
+        use event_delivery::Column as D;
+
+        let dispatched = Query::select()
+            .expr(Expr::val(1))
+            .from(domain_event::Entity)
+            .and_where(Expr::col((domain_event::Entity, E::Id)).eq(event.as_uuid()))
+            .and_where(Expr::col((domain_event::Entity, E::ClaimedBy)).equals(worker_id()))
+            .to_owned();
+        let delivered = Query::select()
+            .expr(Expr::val(1))
+            .from(event_delivery::Entity)
+            .and_where(Expr::col((event_delivery::Entity, D::EventId)).eq(event.as_uuid()))
+            .and_where(Expr::col((event_delivery::Entity, D::Subscription)).eq(what))
+            .and_where(Expr::col((event_delivery::Entity, D::ClaimedBy)).equals(worker_id()))
+            .to_owned();
+        let held = self
+            .live_worker()
+            .and_where(Expr::exists(dispatched).or(Expr::exists(delivered)))
+            .to_owned();
+        self.begin(what, None, Some(event), held).await
+    }
+
+    pub(crate) async fn ends(&self, effect: Uuid) -> Result<(), DbErr> {
+        let update = Query::update()
+            .table(effect::Entity)
+            .value(effect::Column::EndedAt, now(&self.db))
+            .and_where(effect::Column::Id.eq(effect))
+            .to_owned();
+        self.db.execute(&update).await.map(drop)
+    }
+
+    fn live_worker(&self) -> SelectStatement {
+        use job_worker::Column as W;
+
+        Query::select()
+            .expr(Expr::val(1))
+            .from(job_worker::Entity)
+            .and_where(Expr::col((job_worker::Entity, W::Name)).eq(&self.process))
+            .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(now(&self.db)))
+            .to_owned()
+    }
+
+    async fn begin(
+        &self,
+        what: &str,
+        run_id: Option<RunId>,
+        event_id: Option<EventId>,
+        held: SelectStatement,
+    ) -> Result<Uuid, DbErr> {
+        use effect::Column as E;
+
+        let id = Uuid::now_v7();
+        let insert = Query::insert()
+            .into_table(effect::Entity)
+            .columns([
+                E::Id,
+                E::What,
+                E::RunId,
+                E::EventId,
+                E::Process,
+                E::Held,
+                E::BeganAt,
+            ])
+            .values_panic([
+                id.into(),
+                what.into(),
+                run_id.map(RunId::as_uuid).into(),
+                event_id.map(EventId::as_uuid).into(),
+                self.process.clone().into(),
+                Expr::exists(held),
+                now(&self.db),
+            ])
+            .to_owned();
+        self.db.execute(&insert).await?;
+        Ok(id)
+    }
+}
+
+fn worker_id() -> (job_worker::Entity, job_worker::Column) {
+    (job_worker::Entity, job_worker::Column::Id)
+}
+
+/// The database's clock, as the runtime reads it.
+pub(crate) fn now(db: &DatabaseConnection) -> Expr {
+    Expr::cust(match db.get_database_backend() {
+        DbBackend::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')",
+        DbBackend::MySql => "UTC_TIMESTAMP(6)",
+        _ => "statement_timestamp()",
+    })
+}
+
+/// Everything that is in the tables.
+struct State {
+    effects: Vec<effect::Model>,
+    requests: Vec<request::Model>,
+    events: Vec<domain_event::Model>,
+    deliveries: Vec<event_delivery::Model>,
+    runs: Vec<job_run::Model>,
+    steps: Vec<job_step::Model>,
+    ledger: Vec<ledger::Model>,
+}
+
+impl State {
+    async fn read(db: &DatabaseConnection) -> Result<Self, DbErr> {
+        Ok(Self {
+            effects: effect::Entity::find()
+                .order_by_asc(effect::Column::BeganAt)
+                .order_by_asc(effect::Column::Id)
+                .all(db)
+                .await?,
+            requests: request::Entity::find().all(db).await?,
+            events: domain_event::Entity::find()
+                .order_by_asc(domain_event::Column::Seq)
+                .all(db)
+                .await?,
+            deliveries: event_delivery::Entity::find().all(db).await?,
+            runs: job_run::Entity::find().all(db).await?,
+            steps: job_step::Entity::find().all(db).await?,
+            ledger: ledger::Entity::find().all(db).await?,
+        })
+    }
+}
+
+/// Whether nothing is left to do.
+pub(crate) async fn is_settled(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    let event = domain_event::Entity::find()
+        .filter(domain_event::Column::Status.eq("pending"))
+        .one(db)
+        .await?;
+    let run = job_run::Entity::find()
+        .filter(job_run::Column::FinishedAt.is_null())
+        .one(db)
+        .await?;
+    Ok(event.is_none() && run.is_none())
+}
+
+/// How the promises came out.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// The broken ones.
+    pub(crate) broken: Vec<String>,
+    /// How many effects there were.
+    pub(crate) effects: usize,
+    /// How many of them were made by a process that had lost what it worked on and had not noticed yet.
+    pub(crate) stale: usize,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for promise in self.broken.iter().take(20) {
+            writeln!(f, "{promise}")?;
+        }
+        let (broken, effects, stale) = (self.broken.len(), self.effects, self.stale);
+        write!(
+            f,
+            "{broken} broken promises; {effects} effects, {stale} of them stale"
+        )
+    }
+}
+
+/// Compares what happened with what was promised. Nothing may be under way.
+///
+/// A process that is stopped, or cut off from the database, cannot know that its lease is over before it goes on: what
+/// it does in that moment is not recorded, but it happens. Such effects are not held against the runtime; everything
+/// else is.
+pub(crate) async fn check(db: &DatabaseConnection) -> Verdict {
+    let state = State::read(db).await.unwrap();
+    let mut verdict = Verdict {
+        effects: state.effects.len(),
+        stale: state.effects.iter().filter(|it| !it.held).count(),
+        broken: Vec::new(),
+    };
+    nothing_is_lost(&state, &mut verdict.broken);
+    no_completed_step_is_repeated(&state, &mut verdict.broken);
+    every_run_was_executed(&state, &mut verdict.broken);
+    no_key_is_shared(&state, &mut verdict.broken);
+    aggregates_are_in_order(&state, &mut verdict.broken);
+    every_trigger_fired_once(&state, &mut verdict.broken);
+    every_child_is_there_once(&state, &mut verdict.broken);
+    verdict
+}
+
+fn nothing_is_lost(state: &State, broken: &mut Vec<String>) {
+    let events: HashMap<_, _> = state
+        .events
+        .iter()
+        .map(|it| (it.id, it.status.as_str()))
+        .collect();
+    let runs: HashMap<_, _> = state
+        .runs
+        .iter()
+        .map(|it| (it.id, it.status.as_str()))
+        .collect();
+    let about = |id| events.get(&id).or_else(|| runs.get(&id)).copied();
+    for request in &state.requests {
+        let wanted = match request.expected.as_str() {
+            "delivered" => Some("processed"),
+            "nothing" => None,
+            status => Some(status),
+        };
+        let found = about(request.about);
+        if found != wanted {
+            broken.push(format!(
+                "{} should be {} and is {found:?}",
+                request.name, request.expected
+            ));
+        }
+    }
+    for event in &state.events {
+        if !state.requests.iter().any(|it| it.about == event.id) {
+            broken.push(format!("nobody published event {}", event.id));
+        }
+        for name in super::workload::subscriptions_of(&event.event_type) {
+            let delivered = state
+                .effects
+                .iter()
+                .any(|it| it.event_id == Some(event.id) && it.what == *name);
+            if !delivered {
+                broken.push(format!("event {} never reached {name}", event.id));
+            }
+        }
+    }
+    for run in &state.runs {
+        if !["completed", "canceled"].contains(&run.status.as_str()) {
+            broken.push(format!(
+                "run {} of {} is {}: {:?}",
+                run.id, run.job_type, run.status, run.errors
+            ));
+        }
+    }
+}
+
+fn no_completed_step_is_repeated(state: &State, broken: &mut Vec<String>) {
+    for step in state.steps.iter().filter(|it| it.status == "completed") {
+        let Some(finished_at) = step.finished_at else {
+            broken.push(format!("step {} has no end", step.name));
+            continue;
+        };
+        for effect in &state.effects {
+            let is_of_step = effect.run_id == Some(step.run_id) && effect.what == step.name;
+            if is_of_step && effect.held && effect.began_at > finished_at {
+                broken.push(format!(
+                    "step {} of run {} was completed at {finished_at} and executed at {} by {}",
+                    step.name, step.run_id, effect.began_at, effect.process
+                ));
+            }
+        }
+    }
+}
+
+fn every_run_was_executed(state: &State, broken: &mut Vec<String>) {
+    let completed = state.runs.iter().filter(|it| it.status == "completed");
+    for run in completed {
+        for what in super::workload::effects_of(&run.job_type) {
+            let ended = state
+                .effects
+                .iter()
+                .any(|it| it.run_id == Some(run.id) && it.what == *what && it.ended_at.is_some());
+            if !ended {
+                broken.push(format!("run {} is completed without {what}", run.id));
+            }
+        }
+    }
+}
+
+fn no_key_is_shared(state: &State, broken: &mut Vec<String>) {
+    let mut by_key: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for run in &state.runs {
+        let (Some(key), Some(began), Some(ended)) =
+            (&run.concurrency_key, run.started_at, run.finished_at)
+        else {
+            continue;
+        };
+        by_key.entry(key).or_default().push((began, ended, run.id));
+    }
+    for (key, mut runs) in by_key {
+        runs.sort_unstable();
+        for pair in runs.windows(2) {
+            if pair[1].0 < pair[0].1 {
+                broken.push(format!("two runs of key {key} overlapped: {pair:?}"));
+            }
+        }
+        for (began, ended, id) in runs {
+            let outside = state.effects.iter().find(|it| {
+                it.run_id == Some(id) && it.held && (it.began_at < began || it.began_at > ended)
+            });
+            if let Some(effect) = outside {
+                broken.push(format!("an effect of run {id} without its key: {effect:?}"));
+            }
+        }
+    }
+}
+
+fn aggregates_are_in_order(state: &State, broken: &mut Vec<String>) {
+    let events: HashMap<_, _> = state.events.iter().map(|it| (it.id, it)).collect();
+    let recorded: HashMap<_, _> = state
+        .deliveries
+        .iter()
+        .map(|it| ((it.event_id, it.subscription.as_str()), it.processed_at))
+        .collect();
+    let mut seen: BTreeMap<(&str, &str), BTreeSet<i64>> = BTreeMap::new();
+    for effect in &state.effects {
+        let Some(event) = effect.event_id.and_then(|id| events.get(&id)) else {
+            continue;
+        };
+        let recorded_at = recorded
+            .get(&(event.id, effect.what.as_str()))
+            .copied()
+            .unwrap_or(event.dispatched_at);
+        if effect.held && recorded_at.is_some_and(|at| effect.began_at > at) {
+            broken.push(format!(
+                "event {} was on record as delivered to {} and was delivered again",
+                event.id, effect.what
+            ));
+        }
+        let Some(aggregate) = event.aggregate_id.as_deref() else {
+            continue;
+        };
+        let seen = seen.entry((&effect.what, aggregate)).or_default();
+        // Events come again after a crash, but none comes for the first time after a later one.
+        if seen.insert(event.seq) && seen.last() != Some(&event.seq) {
+            broken.push(format!(
+                "{}: event {} of {aggregate} came after a later one",
+                effect.what, event.seq
+            ));
+        }
+    }
+}
+
+fn every_trigger_fired_once(state: &State, broken: &mut Vec<String>) {
+    for event in &state.events {
+        for trigger in super::workload::triggers_of(&event.event_type) {
+            let runs: Vec<_> = state
+                .runs
+                .iter()
+                .filter(|it| {
+                    it.event_id == Some(event.id) && it.trigger_id.as_deref() == Some(trigger)
+                })
+                .map(|it| it.id)
+                .collect();
+            let on_record: Vec<_> = state
+                .ledger
+                .iter()
+                .filter(|it| it.event_id == event.id && it.trigger_id == *trigger)
+                .map(|it| (it.status.as_str(), it.run_id))
+                .collect();
+            let [run] = runs[..] else {
+                broken.push(format!(
+                    "event {} started {} runs by {trigger}",
+                    event.id,
+                    runs.len()
+                ));
+                continue;
+            };
+            if on_record != [("started", Some(run))] {
+                broken.push(format!(
+                    "event {} started run {run} by {trigger}, and the ledger says {on_record:?}",
+                    event.id
+                ));
+            }
+        }
+    }
+}
+
+fn every_child_is_there_once(state: &State, broken: &mut Vec<String>) {
+    let completed = state.runs.iter().filter(|it| it.status == "completed");
+    for run in completed {
+        let mut children: Vec<_> = state
+            .runs
+            .iter()
+            .filter(|it| it.parent_run_id == Some(run.id))
+            .filter_map(|it| it.child_name.as_deref())
+            .collect();
+        children.sort_unstable();
+        if children != super::workload::children_of(&run.job_type) {
+            broken.push(format!("run {} has the children {children:?}", run.id));
+        }
+    }
+}

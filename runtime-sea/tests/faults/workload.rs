@@ -1,0 +1,453 @@
+//! Events, subscriptions, triggers, runs with steps, children, keys, retries and cancellations: what the fault tests keep
+//! workers busy with.
+
+use std::time::Duration;
+
+use runtime_sea::jobs::entities::job_run;
+use runtime_sea::{
+    Collision, Event, EventEnvelope, EventId, EventRoute, JobContext, JobError, JobHandler,
+    JobPolicy, JobResult, PublishOptions, Retry, RunId, RunStatus, Runtime, StartOptions,
+    SubscriptionError, WorkerBuilder, begin,
+};
+use sea_orm::{
+    ActiveValue, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, Set,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::oracle::{Expected, Witness, request};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the steps take.
+const WORK: Duration = Duration::from_millis(3);
+
+const ACCOUNTS: [&str; 3] = ["ada", "bob", "cyd"];
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    account: String,
+    number: u32,
+}
+
+impl Event for Moved {
+    const TYPE: &'static str = "moved";
+    const ROUTE: EventRoute = EventRoute::change("account");
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Called {
+    number: u32,
+}
+
+impl Event for Called {
+    const TYPE: &'static str = "called";
+    const ROUTE: EventRoute = EventRoute::inbound("test");
+}
+
+/// Names of subscriptions, which are the names of their effects.
+pub(crate) fn subscriptions_of(event_type: &str) -> &'static [&'static str] {
+    match event_type {
+        Moved::TYPE => &["ledger", "hesitant"],
+        Called::TYPE => &["calls"],
+        _ => &[],
+    }
+}
+
+pub(crate) fn triggers_of(event_type: &str) -> &'static [&'static str] {
+    match event_type {
+        Moved::TYPE => &["import/moved"],
+        _ => &[],
+    }
+}
+
+/// What a completed run has done.
+pub(crate) fn effects_of(job_type: &str) -> &'static [&'static str] {
+    match job_type {
+        Import::TYPE => &["run", "fetch", "convert", "store"],
+        Report::TYPE | Once::TYPE => &["run"],
+        _ => &[],
+    }
+}
+
+pub(crate) fn children_of(job_type: &str) -> &'static [&'static str] {
+    match job_type {
+        Import::TYPE => &["report"],
+        _ => &[],
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Account {
+    account: String,
+    number: u32,
+}
+
+fn patient<I>() -> JobPolicy<I> {
+    JobPolicy::new().retry(Retry::fixed(1000, Duration::from_millis(20)))
+}
+
+/// Three steps, of which one fails at first now and then, and a child. One at a time per account.
+struct Import(Witness);
+
+impl JobHandler for Import {
+    const TYPE: &'static str = "import";
+    type Input = Account;
+    type Output = u32;
+
+    fn policy() -> JobPolicy<Account> {
+        patient::<Account>()
+            .concurrency(Collision::Queue, |input| {
+                format!("import:{}", input.account)
+            })
+            .on::<Moved>(|event| {
+                let Moved { account, number } = event.payload.clone();
+                Some(Account { account, number })
+            })
+    }
+
+    async fn run(&self, ctx: &JobContext, input: Account) -> JobResult<u32> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        let fetched = ctx.step("fetch", || self.work(ctx, "fetch", 1)).await?;
+        ctx.spawn_child::<Report>("report", input.number).await?;
+        let converted = ctx
+            .step("convert", || async {
+                let converted = self.work(ctx, "convert", fetched + 1).await?;
+                if input.number.is_multiple_of(3) && ctx.attempt() == 1 {
+                    return Err(JobError::retryable("not yet"));
+                }
+                Ok(converted)
+            })
+            .await?;
+        let stored = ctx
+            .step("store", || self.work(ctx, "store", converted + 1))
+            .await?;
+        self.0.ends(effect).await?;
+        assert_eq!(stored, 3);
+        Ok(stored)
+    }
+}
+
+impl Import {
+    async fn work(&self, ctx: &JobContext, step: &str, result: u32) -> Result<u32, JobError> {
+        let effect = self.0.run_begins(ctx, step).await?;
+        tokio::time::sleep(WORK).await;
+        self.0.ends(effect).await?;
+        Ok(result)
+    }
+}
+
+struct Report(Witness);
+
+impl JobHandler for Report {
+    const TYPE: &'static str = "report";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        patient().pool("reports")
+    }
+
+    async fn run(&self, ctx: &JobContext, _number: u32) -> JobResult<()> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        Ok(self.0.ends(effect).await?)
+    }
+}
+
+/// Started twice, and once at all.
+struct Once(Witness);
+
+impl JobHandler for Once {
+    const TYPE: &'static str = "once";
+    type Input = String;
+    type Output = ();
+
+    fn policy() -> JobPolicy<String> {
+        patient::<String>().dedupe(Duration::from_secs(600), |name| format!("once:{name}"))
+    }
+
+    async fn run(&self, ctx: &JobContext, _name: String) -> JobResult<()> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        Ok(self.0.ends(effect).await?)
+    }
+}
+
+/// Works until it is told to stop.
+struct Endless;
+
+impl JobHandler for Endless {
+    const TYPE: &'static str = "endless";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        patient().pool("endless")
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        ctx.cancelled().cancelled().await;
+        Err(JobError::retryable("told to stop"))
+    }
+}
+
+/// A worker that hosts everything.
+pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
+    let witness = Witness::new(runtime.db().clone(), process.to_owned());
+    let subscriber = |name: &'static str| {
+        let witness = witness.clone();
+        move |id: EventId| {
+            let witness = witness.clone();
+            async move {
+                let effect = witness.delivery_begins(name, id).await?;
+                witness.ends(effect).await
+            }
+        }
+    };
+    let (ledger, hesitant, calls) = (
+        subscriber("ledger"),
+        subscriber("hesitant"),
+        subscriber("calls"),
+    );
+    runtime
+        .worker()
+        .name(process)
+        .concurrency(8)
+        // They die for other reasons than their runs here.
+        .max_recoveries(1000)
+        .job(Import(witness.clone()))
+        .job(Report(witness.clone()))
+        .job(Once(witness.clone()))
+        .job(Endless)
+        .subscribe("ledger", move |event: EventEnvelope<Moved>| {
+            let noted = ledger(event.id);
+            async move { noted.await.map_err(SubscriptionError::new) }
+        })
+        .subscribe("hesitant", move |event: EventEnvelope<Moved>| {
+            let noted = hesitant(event.id);
+            async move {
+                noted.await.map_err(SubscriptionError::new)?;
+                if event.payload.number % 4 == 1 && event.attempt == 1 {
+                    return Err(SubscriptionError::new("not yet"));
+                }
+                Ok(())
+            }
+        })
+        .subscribe("calls", move |event: EventEnvelope<Called>| {
+            let noted = calls(event.id);
+            async move { noted.await.map_err(SubscriptionError::new) }
+        })
+}
+
+/// Asks for work, and writes down what was asked for. Asking again after a failure, by whichever process, asks for no
+/// more.
+#[derive(Debug, Clone)]
+pub(crate) struct Customer {
+    runtime: Runtime,
+}
+
+impl Customer {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self { runtime }
+    }
+
+    /// Everything of one round, however often that takes.
+    pub(crate) async fn ask(&self, round: u32) {
+        while let Err(error) = self.try_ask(round).await {
+            tracing::debug!(%error, round, "asking again");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn try_ask(&self, round: u32) -> Result<(), Failure> {
+        for number in 4 * round..4 * round + 4 {
+            for account in ACCOUNTS {
+                self.publish(account, number).await?;
+            }
+            self.publish_and_roll_back(number).await?;
+            self.publish_detached(number).await?;
+        }
+        for number in 2 * round..2 * round + 2 {
+            self.start(number).await?;
+            self.start_once(number).await?;
+            self.cancel_waiting(number).await?;
+        }
+        self.cancel_running(round).await
+    }
+
+    fn db(&self) -> &DatabaseConnection {
+        self.runtime.db()
+    }
+
+    // What an app does that may be stopped in the middle of a transaction, and lets others wait for its locks.
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let tx = begin(self.db()).await?;
+        let limit = match self.db().get_database_backend() {
+            DbBackend::Postgres => "SET LOCAL idle_in_transaction_session_timeout = '1s'",
+            DbBackend::MySql => {
+                "SET /*M! SESSION idle_transaction_timeout = 1 */ /*!80000 SESSION wait_timeout = 1 */"
+            }
+            _ => return Ok(tx),
+        };
+        tx.execute_unprepared(limit).await?;
+        Ok(tx)
+    }
+
+    async fn is_done(&self, name: &str) -> Result<bool, DbErr> {
+        let found = request::Entity::find_by_id(name).one(self.db()).await?;
+        Ok(found.is_some())
+    }
+
+    async fn write_down(
+        conn: &impl ConnectionTrait,
+        name: String,
+        expected: Expected,
+        about: Uuid,
+    ) -> Result<(), DbErr> {
+        let row = request::ActiveModel {
+            name: Set(name),
+            expected: ActiveValue::Set(expected.as_str().to_owned()),
+            about: Set(about),
+        };
+        request::Entity::insert(row)
+            .exec_without_returning(conn)
+            .await
+            .map(drop)
+    }
+
+    async fn publish_in(
+        &self,
+        tx: &DatabaseTransaction,
+        account: &str,
+        number: u32,
+    ) -> Result<EventId, Failure> {
+        let event = Moved {
+            account: account.to_owned(),
+            number,
+        };
+        Ok(self
+            .runtime
+            .events()
+            .publish(tx, account, event)
+            .await?
+            .id())
+    }
+
+    async fn publish(&self, account: &str, number: u32) -> Result<(), Failure> {
+        let name = format!("publish:{account}:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        let id = self.publish_in(&tx, account, number).await?;
+        Self::write_down(&tx, name, Expected::Delivered, id.as_uuid()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn publish_and_roll_back(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("rolled back:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        let event = self.publish_in(&tx, "ada", number).await?;
+        let run = self.runtime.jobs().start::<Report>(&tx, number).await?;
+        tx.rollback().await?;
+        Self::write_down(self.db(), name, Expected::Nothing, event.as_uuid()).await?;
+        let name = format!("rolled back start:{number}");
+        Ok(Self::write_down(self.db(), name, Expected::Nothing, run.run_id.as_uuid()).await?)
+    }
+
+    async fn publish_detached(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("detached:{number}");
+        let id = EventId::from_source("test", &name);
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let options = PublishOptions::new().id(id);
+        self.runtime
+            .events()
+            .publish_detached_with(runtime_sea::NoAggregate, Called { number }, options)
+            .await?;
+        Ok(Self::write_down(self.db(), name, Expected::Delivered, id.as_uuid()).await?)
+    }
+
+    /// A run of a key that events start runs of too, a little later.
+    async fn start(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("start:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let account = "ada".to_owned();
+        let options = StartOptions::new().delay(Duration::from_millis(100));
+        let tx = self.begin().await?;
+        let run = self
+            .runtime
+            .jobs()
+            .start_with::<Import>(&tx, Account { account, number }, options)
+            .await?;
+        Self::write_down(&tx, name, Expected::Completed, run.run_id.as_uuid()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn start_once(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("once:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let options = || StartOptions::new().delay(Duration::from_millis(50));
+        let jobs = self.runtime.jobs();
+        let first = jobs
+            .start_with::<Once>(self.db(), name.clone(), options())
+            .await?;
+        let second = jobs
+            .start_with::<Once>(self.db(), name.clone(), options())
+            .await?;
+        assert_eq!((first.run_id, true), (second.run_id, second.deduplicated));
+        let id = first.run_id.as_uuid();
+        Ok(Self::write_down(self.db(), name, Expected::Completed, id).await?)
+    }
+
+    async fn cancel_waiting(&self, number: u32) -> Result<(), Failure> {
+        let options = StartOptions::new().delay(Duration::from_secs(3600));
+        let id = self
+            .start_to_cancel(format!("late:{number}"), options)
+            .await?;
+        self.cancel(id).await
+    }
+
+    async fn cancel_running(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("endless:{number}");
+        let id = self.start_to_cancel(name, StartOptions::new()).await?;
+        // Where no worker takes it soon, it is cancelled while it waits.
+        for _ in 0..50 {
+            let run = job_run::Entity::find_by_id(id.as_uuid())
+                .one(self.db())
+                .await?;
+            if run.is_some_and(|run| run.status != RunStatus::Pending.as_str()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.cancel(id).await
+    }
+
+    async fn start_to_cancel(&self, name: String, options: StartOptions) -> Result<RunId, Failure> {
+        if let Some(request) = request::Entity::find_by_id(&name).one(self.db()).await? {
+            return Ok(request.about.to_string().parse()?);
+        }
+        let tx = self.begin().await?;
+        let run = self
+            .runtime
+            .jobs()
+            .start_with::<Endless>(&tx, (), options)
+            .await?;
+        Self::write_down(&tx, name, Expected::Canceled, run.run_id.as_uuid()).await?;
+        tx.commit().await?;
+        Ok(run.run_id)
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<(), Failure> {
+        Ok(self.runtime.jobs().cancel(id).await.map(drop)?)
+    }
+}
