@@ -73,22 +73,28 @@ generate: { writes: false }
 ";
 
 fn model(definitions: &[(&str, &str)]) -> Model {
+    model_on("sqlite, postgres", definitions)
+}
+
+fn model_on(databases: &str, definitions: &[(&str, &str)]) -> Model {
     let nothing = Disk::new("/nonexistent");
     let mut files = Overlay::new(&nothing);
-    files.insert("codegen.yaml", "databases: [sqlite, postgres]\n");
+    files.insert("codegen.yaml", format!("databases: [{databases}]\n"));
     for (name, text) in definitions {
         files.insert(format!("entities/{name}.yaml"), *text);
     }
     model::load(&files).result.unwrap().0
 }
 
+const EVERYTHING: [(&str, &str); 4] = [
+    ("gadget", GADGET),
+    ("person", PERSON),
+    ("city", CITY),
+    ("reading", READING),
+];
+
 fn everything() -> Model {
-    model(&[
-        ("gadget", GADGET),
-        ("person", PERSON),
-        ("city", CITY),
-        ("reading", READING),
-    ])
+    model(&EVERYTHING)
 }
 
 fn keywords() -> Model {
@@ -144,7 +150,8 @@ fn migration_names(rendered: &Rendered) -> Vec<&str> {
 
 #[test]
 fn every_rendered_file_is_valid() {
-    for model in [everything(), keywords()] {
+    let on_mysql = ["mysql", "sqlite, mysql"].map(|it| model_on(it, &EVERYTHING));
+    for model in on_mysql.into_iter().chain([everything(), keywords()]) {
         for (path, text) in files(&model) {
             if path.extension() == Some("rs")
                 && let Err(error) = syn::parse_file(&text)
@@ -284,6 +291,64 @@ fn tables_that_refer_to_each_other_are_created() {
     };
     assert!(text("create_cities").contains("== sea_orm::DbBackend::Sqlite"));
     assert!(text("create_people").contains(".create_foreign_key("));
+}
+
+#[test]
+fn a_migration_for_mysql_has_its_types_and_no_partial_index() {
+    let alone = migrations(&model_on("mysql", &EVERYTHING), None, &[]);
+    let among = migrations(&model_on("sqlite, mysql", &EVERYTHING), None, &[]);
+    let text = |rendered: &Rendered, name: &str| -> String {
+        let path = |it: &&cargo_codegen::changeset::Output| it.path.as_str().contains(name);
+        let output = rendered.outputs.iter().find(path).unwrap();
+        output
+            .content
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let people = text(&alone, "create_people");
+    assert!(
+        !people.contains("if mysql") && !people.contains("and_where"),
+        "{people}"
+    );
+    assert!(
+        people.contains(r#".custom("tinyint") .generated("#),
+        "{people}"
+    );
+    assert!(people.contains(r#".col("deleted_at_is_null")"#), "{people}");
+    let people = text(&among, "create_people");
+    let index = r#"if mysql { index.col("deleted_at_is_null"); } else { index.and_where(Expr::col("deleted_at").is_null()); }"#;
+    assert!(people.contains(index), "{people}");
+    let gadgets = text(&among, "create_gadgets");
+    for column in [
+        r#"if mysql { custom_null("notes", "longtext") } else { text_null("notes") }"#,
+        r#"if mysql { custom_null("seen", "datetime(6)") } else"#,
+        r#"if mysql { custom("wakes", "time(6)") } else"#,
+        r#"if mysql { custom("data", "json").default(Expr::tuple([Expr::value("{\"a\":1}")])).take() } else"#,
+    ] {
+        assert!(gadgets.contains(column), "{column}\n{gadgets}");
+    }
+}
+
+#[test]
+fn a_migration_that_does_not_know_mysql_is_a_note() {
+    let before = migrations(&model(&[("reading", READING)]), None, &[]);
+    let lock = &before.outputs.last().unwrap().content;
+    let after = migrations(
+        &model_on("postgres, mysql", &[("reading", READING)]),
+        Some(lock),
+        &[],
+    );
+    assert!(
+        after.notes[0].contains("`readings` was written before `mysql`"),
+        "{:?}",
+        after.notes
+    );
+
+    let first = migrations(&model_on("mysql", &[("reading", READING)]), None, &[]);
+    let lock = &first.outputs.last().unwrap().content;
+    let second = migrations(&model_on("mysql", &[("reading", READING)]), Some(lock), &[]);
+    assert!(second.notes.is_empty(), "{:?}", second.notes);
 }
 
 #[test]

@@ -97,9 +97,9 @@ pub use events::{
     PublishOptions, Published, RawEvent, SubscriptionError, Tier,
 };
 pub use jobs::{
-    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Jobs, ParentClose, Pool,
-    PoolRecord, Replay, Replayed, Rescheduled, Retry, RunDetails, RunFilter, RunId, RunRecord,
-    RunStatus, ScopeCancelled, StartError, StartOptions, Started,
+    ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,
+    Jobs, ParentClose, Pool, PoolRecord, Replay, Replayed, Rescheduled, Retry, RunDetails,
+    RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled, StartError, StartOptions, Started,
 };
 pub use runtime::{Runtime, RuntimeBuilder};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

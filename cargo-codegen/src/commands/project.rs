@@ -50,6 +50,8 @@ pub(super) struct Init {
 enum DatabaseName {
     Sqlite,
     Postgres,
+    /// MySQL and MariaDB
+    Mysql,
 }
 
 fn databases(names: &[DatabaseName]) -> Vec<Database> {
@@ -58,6 +60,7 @@ fn databases(names: &[DatabaseName]) -> Vec<Database> {
         .map(|it| match it {
             DatabaseName::Sqlite => Database::Sqlite,
             DatabaseName::Postgres => Database::Postgres,
+            DatabaseName::Mysql => Database::Mysql,
         })
         .collect();
     databases.sort();

@@ -196,18 +196,6 @@ impl Config {
             .collect();
         databases.sort_unstable();
         databases.dedup();
-        for database in &config.databases {
-            if database.value == DatabaseWord::Mysql {
-                problems.push(
-                    Problem::error(
-                        "not-supported",
-                        "`mysql` is not supported by this version",
-                        database.span.clone(),
-                    )
-                    .help("remove it; `sqlite` and `postgres` are"),
-                );
-            }
-        }
         Self {
             databases: if databases.is_empty() {
                 defaults.databases

@@ -7,7 +7,7 @@ use super::{Constraints, Field, FieldOrigin, FieldType, Name};
 use crate::definition::{FieldDefinition, FieldKind, Problem, Spanned, shorten};
 
 /// Length of a `string` that gives none, in characters.
-const DEFAULT_LENGTH: u32 = 255;
+pub(super) const DEFAULT_LENGTH: u32 = 255;
 /// Digits of a `decimal` that gives none.
 const DEFAULT_DECIMAL: (u32, u32) = (19, 4);
 

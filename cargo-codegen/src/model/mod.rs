@@ -10,6 +10,7 @@ mod event_draft;
 mod field;
 mod inverse;
 mod key;
+pub(crate) mod mysql;
 pub(crate) mod name;
 mod query;
 mod reference;

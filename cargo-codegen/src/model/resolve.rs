@@ -1,7 +1,7 @@
 //! Definitions in, model out, and everything that is wrong at once.
 
 use super::draft::{add_behaviors, drafts};
-use super::{Config, Model, emit, event_draft, inverse, query, relation};
+use super::{Config, Model, emit, event_draft, inverse, mysql, query, relation};
 use crate::definition::{Definitions, Problem, Severity, Sources};
 
 /// Resolves every definition.
@@ -23,6 +23,7 @@ pub fn resolve(
     for draft in &mut drafts {
         query::resolve(draft, &mut problems);
     }
+    mysql::check(&config, &drafts, &mut problems);
     let mut events = event_draft::resolve(&drafts, definitions, sources, &mut problems);
     for draft in &mut drafts {
         emit::resolve(draft, &mut events, definitions, &mut problems);

@@ -7,7 +7,8 @@ use chrono::{NaiveDateTime, TimeDelta};
 use super::Rendered;
 use super::field::string_literal;
 use crate::changeset::{Edit, Output, OutputKind};
-use crate::model::Model;
+use crate::model::mysql::MAX_INDEXED_LENGTH;
+use crate::model::{Database, Model};
 use crate::schema::{
     self, Column, ColumnType, ForeignKey, Index, Literal, OnDeleteAction, Snapshot, SnapshotError,
     Step, Table,
@@ -21,12 +22,50 @@ const STAMP: &str = "%Y%m%d_%H%M%S";
 struct TableView<'a> {
     name: &'a str,
     table: String,
+    /// MySQL is one of several databases.
+    among: bool,
+    /// MySQL is the only one.
+    alone: bool,
     columns: Vec<String>,
     inline: Vec<String>,
     early: Vec<String>,
-    indexes: Vec<String>,
+    /// A column that is NULL in deleted rows, for databases without partial indexes.
+    live: Option<Live>,
+    indexes: Vec<IndexView>,
     late: Vec<String>,
     dropped: Vec<String>,
+}
+
+/// A column that is 1 while another one is NULL, and NULL otherwise.
+struct Live {
+    name: String,
+    expression: String,
+}
+
+/// An index as code: what is the same on every database, and its condition.
+struct IndexView {
+    code: String,
+    /// The column that must be NULL, and the [`Live`] one that says so.
+    where_null: Option<(String, String)>,
+}
+
+/// How far a migration has to care for MySQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mysql {
+    Absent,
+    /// Beside other databases.
+    Among,
+    Alone,
+}
+
+impl Mysql {
+    fn of(databases: &[Database]) -> Self {
+        match databases {
+            [Database::Mysql] => Self::Alone,
+            databases if databases.contains(&Database::Mysql) => Self::Among,
+            _ => Self::Absent,
+        }
+    }
 }
 
 /// Why the migrations cannot be planned.
@@ -64,8 +103,9 @@ pub fn migrations(
         .iter()
         .filter(|it| known.table(&it.name).is_none())
         .collect();
+    let mysql = Mysql::of(&model.config.databases);
     let mut rendered = Rendered {
-        notes: notes(&known, &tables),
+        notes: notes(&known, &tables, mysql),
         ..Rendered::default()
     };
     let mut time = migration_time(existing, now);
@@ -79,7 +119,9 @@ pub fn migrations(
         rendered.outputs.push(Output {
             path: package.file(&format!("src/{ident}.rs")),
             kind: OutputKind::Owned,
-            content: view(&step).render().map_err(super::RenderError::from)?,
+            content: view(&step, mysql)
+                .render()
+                .map_err(super::RenderError::from)?,
         });
         rendered.edits.push(Edit::Migration {
             file: package.file("src/lib.rs"),
@@ -88,7 +130,7 @@ pub fn migrations(
         time += TimeDelta::seconds(1);
     }
     for table in new {
-        known.add(table.clone());
+        known.add(table.clone(), mysql != Mysql::Absent);
     }
     if !known.tables.is_empty() {
         rendered.outputs.push(Output {
@@ -103,7 +145,7 @@ pub fn migrations(
 }
 
 /// What the user must do by hand, because a written migration is never rewritten.
-fn notes(known: &Snapshot, tables: &[Table]) -> Vec<String> {
+fn notes(known: &Snapshot, tables: &[Table], mysql: Mysql) -> Vec<String> {
     let changed = tables
         .iter()
         .filter_map(|table| known.table(&table.name).map(|before| (before, table)))
@@ -126,7 +168,18 @@ fn notes(known: &Snapshot, tables: &[Table]) -> Vec<String> {
                 before.name
             )
         });
-    changed.chain(gone).collect()
+    let unprepared = known.tables.iter().filter(|it| {
+        let is_prepared = known.mysql.contains(&it.name);
+        mysql != Mysql::Absent && !is_prepared && tables.iter().any(|table| table.name == it.name)
+    });
+    let unprepared = unprepared.map(|it| {
+        format!(
+            "the migration of the table `{}` was written before `mysql` was among the databases: change it by hand \
+             before it runs there (`datetime(6)` for points in time, `longtext` for texts, no partial indexes)",
+            it.name
+        )
+    });
+    changed.chain(gone).chain(unprepared).collect()
 }
 
 fn differences(before: &Table, after: &Table) -> Vec<String> {
@@ -207,13 +260,15 @@ fn module_name(table: &str) -> String {
         .collect()
 }
 
-fn view<'a>(step: &Step<'a>) -> TableView<'a> {
+fn view<'a>(step: &Step<'a>, mysql: Mysql) -> TableView<'a> {
     let table = step.table;
     let inline = |key: &&ForeignKey| !step.early.contains(key);
     TableView {
         name: &table.name,
         table: string_literal(&table.name),
-        columns: table.columns.iter().map(column).collect(),
+        among: mysql == Mysql::Among,
+        alone: mysql == Mysql::Alone,
+        columns: table.columns.iter().map(|it| column(it, mysql)).collect(),
         inline: table
             .foreign_keys
             .iter()
@@ -221,7 +276,25 @@ fn view<'a>(step: &Step<'a>) -> TableView<'a> {
             .map(|it| foreign_key(table, it))
             .collect(),
         early: step.early.iter().map(|it| foreign_key(table, it)).collect(),
-        indexes: table.indexes.iter().map(|it| index(table, it)).collect(),
+        live: table
+            .indexes
+            .iter()
+            .find_map(|it| it.where_null.as_ref())
+            .map(|it| Live {
+                name: string_literal(&live(it)),
+                expression: string_literal(&format!("IF(`{it}` IS NULL, 1, NULL)")),
+            }),
+        indexes: table
+            .indexes
+            .iter()
+            .map(|it| IndexView {
+                code: index(table, it),
+                where_null: it
+                    .where_null
+                    .as_ref()
+                    .map(|it| (string_literal(it), string_literal(&live(it)))),
+            })
+            .collect(),
         late: step
             .late
             .iter()
@@ -241,7 +314,42 @@ fn view<'a>(step: &Step<'a>) -> TableView<'a> {
     }
 }
 
-fn column(column: &Column) -> String {
+/// MySQL's own types for points in time keep whole seconds and end in 2038; those for texts hold 64 KB, and take
+/// only expressions as defaults.
+fn column(column: &Column, mysql: Mysql) -> String {
+    let other = match column.ty {
+        ColumnType::TimestampWithTimeZone => "datetime(6)",
+        ColumnType::Time => "time(6)",
+        ColumnType::Text => "longtext",
+        ColumnType::String(length) if length > MAX_INDEXED_LENGTH => "longtext",
+        ColumnType::Blob => "longblob",
+        ColumnType::JsonBinary => "json",
+        _ => return plain_column(column),
+    };
+    let name = string_literal(&column.name);
+    let null = if column.nullable { "_null" } else { "" };
+    let mut there = format!("custom{null}({name}, {other:?})");
+    if let Some(default) = &column.default {
+        there += &format!(".default(Expr::tuple([Expr::value({})]))", literal(default));
+    }
+    let is_same = column.ty == ColumnType::JsonBinary && column.default.is_none();
+    match mysql {
+        Mysql::Among if !is_same => {
+            // A default gives a reference, which would not outlive its branch.
+            let take = if column.default.is_some() {
+                ".take()"
+            } else {
+                ""
+            };
+            let elsewhere = plain_column(column);
+            format!("if mysql {{ {there}{take} }} else {{ {elsewhere}{take} }}")
+        }
+        Mysql::Alone if !is_same => there,
+        _ => plain_column(column),
+    }
+}
+
+fn plain_column(column: &Column) -> String {
     let name = string_literal(&column.name);
     let null = if column.nullable { "_null" } else { "" };
     let mut code = match column.ty {
@@ -268,15 +376,23 @@ fn column(column: &Column) -> String {
         code += ".auto_increment()";
     }
     if let Some(default) = &column.default {
-        let value = match default {
-            Literal::Boolean(value) => value.to_string(),
-            Literal::Integer(value) => value.to_string(),
-            Literal::Float(value) => format!("{value:?}"),
-            Literal::Text(value) => string_literal(value),
-        };
-        code += &format!(".default({value})");
+        code += &format!(".default({})", literal(default));
     }
     code
+}
+
+fn literal(default: &Literal) -> String {
+    match default {
+        Literal::Boolean(value) => value.to_string(),
+        Literal::Integer(value) => value.to_string(),
+        Literal::Float(value) => format!("{value:?}"),
+        Literal::Text(value) => string_literal(value),
+    }
+}
+
+/// Name of the [`Live`] column of another one.
+fn live(column: &str) -> String {
+    format!("{column}_is_null")
 }
 
 fn index(table: &Table, index: &Index) -> String {
@@ -295,12 +411,6 @@ fn index(table: &Table, index: &Index) -> String {
     }
     if index.unique {
         code += "\n.unique()";
-    }
-    if let Some(column) = &index.where_null {
-        code += &format!(
-            "\n.and_where(Expr::col({}).is_null())",
-            string_literal(column)
-        );
     }
     code
 }

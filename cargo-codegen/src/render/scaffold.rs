@@ -39,6 +39,7 @@ pub fn new_workspace(
         ("drivers", &drivers.join("\n")),
         ("databases", &database_names.join(", ")),
         ("database_url", &default_database_url(package, databases)),
+        ("database_urls", &database_urls(databases)),
         ("runtime", &runtime_dependency(runtime, Utf8Path::new(""))),
         ("runtime_source", &runtime_source(runtime)),
     ];
@@ -170,7 +171,24 @@ fn database_name(database: Database) -> &'static str {
 fn default_database_url(package: &str, databases: &[Database]) -> String {
     match databases.first() {
         None | Some(Database::Sqlite) => format!("sqlite://{package}.db?mode=rwc"),
-        Some(other) => format!("{}://localhost/{package}", database_name(*other)),
+        Some(Database::Postgres) => format!("postgres://localhost/{package}"),
+        Some(Database::Mysql) => format!("mysql://root@localhost/{package}"),
+    }
+}
+
+/// What an address of each database looks like, for the help of `--database-url`.
+fn database_urls(databases: &[Database]) -> String {
+    let urls: Vec<&str> = databases
+        .iter()
+        .map(|it| match it {
+            Database::Sqlite => "`sqlite://<file>?mode=rwc`",
+            Database::Postgres => "`postgres://<user>:<password>@<host>/<name>`",
+            Database::Mysql => "`mysql://<user>:<password>@<host>/<name>`",
+        })
+        .collect();
+    match urls.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => urls.concat(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A starting test for each entity: its routes on SQLite.
+//! A starting test for each entity: its routes, on SQLite unless told otherwise.
 
 use askama::Template;
 

@@ -15,6 +15,9 @@ const HEADER: &str = "\
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     format: u32,
+    /// Tables whose migrations were written with MySQL among the databases, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mysql: Vec<String>,
     /// Sorted by name.
     #[serde(default, rename = "table", skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<Table>,
@@ -45,6 +48,7 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             format: FORMAT,
+            mysql: Vec::new(),
             tables: Vec::new(),
         }
     }
@@ -85,8 +89,12 @@ impl Snapshot {
         self.tables.iter().find(|it| it.name == name)
     }
 
-    /// Adds a table, keeping the order.
-    pub fn add(&mut self, table: Table) {
+    /// Adds a table, keeping the order; `mysql` says whether its migration knows MySQL.
+    pub fn add(&mut self, table: Table, mysql: bool) {
+        if mysql {
+            self.mysql.push(table.name.clone());
+            self.mysql.sort();
+        }
         self.tables.push(table);
         self.tables.sort_by(|a, b| a.name.cmp(&b.name));
     }
@@ -108,7 +116,7 @@ mod tests {
             default: Some(Literal::Float(1.0)),
         };
         let mut snapshot = Snapshot::default();
-        snapshot.add(Table {
+        let things = Table {
             name: "things".to_owned(),
             columns: vec![
                 column("a", ColumnType::String(7)),
@@ -125,7 +133,8 @@ mod tests {
                 where_null: Some("c".to_owned()),
             }],
             foreign_keys: Vec::new(),
-        });
+        };
+        snapshot.add(things, true);
         let text = snapshot.write().unwrap();
         assert_eq!(Snapshot::read(Some(&text)).unwrap(), snapshot);
     }

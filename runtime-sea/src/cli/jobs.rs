@@ -219,7 +219,7 @@ fn moments(details: &RunDetails) -> Vec<(DateTime<Utc>, String)> {
     if let Some(at) = run.claimed_at.filter(|_| !told && run.attempt > 0) {
         moments.push((at, format!("attempt {} begins", run.attempt)));
     }
-    for step in &details.steps {
+    for step in details.steps.iter().filter(|step| step.kind != "child") {
         let Some(finished_at) = step.finished_at else {
             continue;
         };

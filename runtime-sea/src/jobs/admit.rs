@@ -288,7 +288,7 @@ async fn replace(
         .collect();
     let mut free = true;
     match holder {
-        Some(holder) if holder.status == "pending" => superseded.push(holder.id),
+        Some(holder) if holder.status != "running" => superseded.push(holder.id),
         Some(holder) => {
             request_cancellation(tx, holder.id, &reason).await?;
             free = false;

@@ -212,6 +212,7 @@ impl ClaimedRun {
                 worker_id,
                 fence: row.fence,
                 attempt: row.attempt,
+                is_awaited: row.parent_run_id.is_some() || row.dedupe_key.is_some(),
                 claimed_at,
                 arrived,
             },

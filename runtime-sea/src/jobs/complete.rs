@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, PaginatorTrait, QueryFilter,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use crate::failpoint;
 
 use super::close::close_children;
 use super::context::Claim;
-use super::entities::job_run;
+use super::entities::{job_run, job_step};
 use super::record::AttemptError;
 use super::release;
 
@@ -47,27 +48,36 @@ pub(crate) enum EndingKind {
     },
     /// The run goes back as if this attempt had not been.
     HandedBack,
+    /// The run waits without a worker until one of these waits is over.
+    Suspended { waits: Vec<String> },
 }
 
 impl EndingKind {
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Over { .. })
+    }
+
     /// How the attempt ended, in a word.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {
             Self::Completed(_) => "completed",
             Self::Retry { .. } => "retried",
             Self::Over { status, .. } => status.as_str(),
+            Self::Suspended { .. } => "suspended",
             Self::HandedBack => "handed_back",
         }
     }
 }
 
 /// What writing a batch of endings did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     /// Endings whose claim did not hold any more; nothing of them was written.
     pub(crate) stale: usize,
     /// Whether runs became ready by it.
     pub(crate) released: bool,
+    /// Runs that have ended, and that others may wait for.
+    pub(crate) awaited: Vec<Uuid>,
 }
 
 /// Writes a batch of endings in one transaction. Writing it again after a lost answer changes nothing more.
@@ -104,6 +114,7 @@ pub(crate) async fn write(
         match write_one(&tx, dialect, ending).await? {
             OneWritten::Stale => written.stale += 1,
             OneWritten::Waiting => written.released = true,
+            OneWritten::Suspended => {}
             OneWritten::Over(key) => {
                 free_keys.extend(key);
                 unsuccessful.push(ending.claim.run_id.0);
@@ -118,12 +129,18 @@ pub(crate) async fn write(
     failpoint::before("jobs.end");
     tx.commit().await?;
     failpoint::after("jobs.end");
+    written.awaited = endings
+        .iter()
+        .filter(|ending| ending.claim.is_awaited && ending.kind.is_final())
+        .map(|ending| ending.claim.run_id.0)
+        .collect();
     Ok(written)
 }
 
 enum OneWritten {
     Stale,
     Waiting,
+    Suspended,
     Over(Option<String>),
 }
 
@@ -141,6 +158,14 @@ async fn write_one(
     match &ending.kind {
         EndingKind::Completed(_) => return Ok(OneWritten::Stale),
         EndingKind::HandedBack => {
+            update = hand_back();
+            update.cond_where(ending.claim.condition());
+        }
+        EndingKind::Suspended { waits } => {
+            if let Some(written) = suspend(tx, &ending.claim, waits).await? {
+                return Ok(written);
+            }
+            // Its cancellation was asked for: the next claim sees to that.
             update = hand_back();
             update.cond_where(ending.claim.condition());
         }
@@ -199,6 +224,44 @@ async fn cancel_instead(
         .add(job_run::Column::CancelRequestedAt.is_not_null());
     let cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
     end(tx, cancel, asked_for).await
+}
+
+// The attempt goes on later under the same number. A wait that is over by now has found the run running, and woke
+// nobody: the lock that the first update takes keeps others from ending one between that and the look.
+async fn suspend(
+    tx: &DatabaseTransaction,
+    claim: &Claim,
+    waits: &[String],
+) -> Result<Option<OneWritten>, DbErr> {
+    use job_run::Column as C;
+    use job_step::Column as S;
+
+    let suspend = Query::update()
+        .table(job_run::Entity)
+        .value(C::Status, "waiting")
+        .value(C::WorkerId, Option::<Uuid>::None)
+        .cond_where(claim.condition())
+        .and_where(C::CancelRequestedAt.is_null())
+        .to_owned();
+    if tx.execute(&suspend).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let left = job_step::Entity::find()
+        .filter(S::RunId.eq(claim.run_id.0))
+        .filter(S::Name.is_in(waits))
+        .filter(Expr::col(S::Status).eq(literal("waiting")))
+        .count(tx)
+        .await?;
+    if left == waits.len() as u64 {
+        return Ok(Some(OneWritten::Suspended));
+    }
+    let mut resume = hand_back();
+    resume
+        .and_where(C::Id.eq(claim.run_id.0))
+        .and_where(C::Fence.eq(claim.fence))
+        .and_where(Expr::col(C::Status).eq(literal("waiting")));
+    tx.execute(&resume).await?;
+    Ok(Some(OneWritten::Waiting))
 }
 
 /// The update that puts a run back as if its attempt had not been; the caller adds which.
@@ -267,7 +330,7 @@ pub(crate) fn stored_text(text: &str) -> String {
     text
 }
 
-/// Cancels runs that wait: they are over at once. Returns their concurrency keys.
+/// Cancels runs that no worker has: they are over at once. Returns their concurrency keys.
 pub(crate) async fn cancel_waiting(
     tx: &DatabaseTransaction,
     ids: impl IntoIterator<Item = Uuid>,
@@ -289,7 +352,7 @@ pub(crate) async fn cancel_waiting(
             .to_owned();
         let waiting = Condition::all()
             .add(C::Id.is_in(chunk.iter().copied()))
-            .add(Expr::col(C::Status).eq(literal("pending")));
+            .add(C::Status.is_in(["pending", "waiting"]));
         let columns = [C::ConcurrencyKey];
         for row in update_returning::<job_run::Entity>(tx, update, waiting, columns).await? {
             keys.extend(row.try_get::<Option<String>>("", "concurrency_key")?);

@@ -1,10 +1,9 @@
 //! What a handler can do with its run.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,17 +16,17 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::begin_short;
 use crate::events::Events;
 use crate::failpoint;
-use crate::storable::{check_name, storable_json};
+use crate::storable::storable_json;
 use crate::tenancy::TenantScope;
 
+use super::calls::{Call, Calls};
 use super::entities::{job_run, job_step};
-use super::error::JobErrorKind;
-use super::start::{Parent, PreparedRun};
-use super::step::{StepId, StepResult, completed, store};
-use super::{JobError, JobHandler, Jobs, RunId, StartError, StartOptions};
+use super::history::History;
+use super::step::{StepResult, recorded, store, stored_as};
+use super::wait::without_waits;
+use super::{JobError, Jobs, RunId};
 
 /// The claim under which a worker executes an attempt; the fence of everything that it writes.
 #[derive(Debug, Clone)]
@@ -37,6 +36,8 @@ pub(crate) struct Claim {
     pub(crate) worker_id: Uuid,
     pub(crate) fence: i64,
     pub(crate) attempt: i32,
+    /// Whether another run may wait for this one.
+    pub(crate) is_awaited: bool,
     /// The database's clock at the claim, and the process's at its arrival.
     pub(crate) claimed_at: DateTime<Utc>,
     pub(crate) arrived: Instant,
@@ -62,15 +63,15 @@ impl Claim {
 /// One attempt of a run, as its handler sees it.
 pub struct JobContext {
     runtime: Runtime,
-    claim: Claim,
+    pub(super) claim: Claim,
     tenant_id: Option<String>,
     traceparent: Option<Arc<str>>,
     cancelled: CancellationToken,
     lease_lost: AtomicBool,
     /// Whether an earlier claim may have left steps.
     has_history: bool,
-    history: OnceCell<HashMap<String, job_step::Model>>,
-    used_steps: Mutex<HashSet<String>>,
+    history: OnceCell<History>,
+    pub(super) calls: Calls,
 }
 
 impl JobContext {
@@ -90,7 +91,7 @@ impl JobContext {
             cancelled,
             lease_lost: AtomicBool::new(false),
             history: OnceCell::new(),
-            used_steps: Mutex::default(),
+            calls: Calls::default(),
         }
     }
 
@@ -166,143 +167,76 @@ impl JobContext {
     /// A process that dies after `work` took effect and before its output was stored executes it again: see
     /// [`idempotency_key`](Self::idempotency_key).
     ///
+    /// A step has its place where it is called, not where it is awaited. Every attempt must come to the same steps in
+    /// the same order, or the run fails, because outputs may not mean any more what the code takes them for. From where
+    /// steps overlap their order is up to chance, and only names are compared.
+    ///
     /// # Errors
     /// What `work` fails with; a name that this attempt has used already, or that is too long; an output that cannot be stored; a stored
-    /// output that does not fit `T` any more; the loss of the run to another worker.
-    pub async fn step<T, E, F, Fut>(&self, name: &str, work: F) -> Result<T, JobError>
+    /// output that does not fit `T` any more; steps that changed while the run was under way; the loss of the run to
+    /// another worker.
+    pub fn step<'a, T, E, F, Fut>(
+        &'a self,
+        name: &str,
+        work: F,
+    ) -> impl Future<Output = Result<T, JobError>> + use<'a, T, E, F, Fut>
     where
         T: Serialize + DeserializeOwned,
         E: Into<JobError>,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let id = StepId {
-            kind: "step",
-            name,
-            position: self.use_name(name)?,
-        };
-        if let Some(done) = self.completed_step(name).await? {
-            return serde_json::from_value(done).map_err(|error| {
-                JobError::new(
-                    JobErrorKind::Retryable,
-                    format!(
-                        "the stored output of step `{name}` does not fit its type any more: {error}"
-                    ),
-                )
-            });
-        }
-        let started_at = self.claim.now();
-        let span = tracing::info_span!(
-            "job.step",
-            run_id = %self.claim.run_id,
-            step = name,
-            attempt = self.claim.attempt,
-            traceparent = self.traceparent(),
-            outcome = tracing::field::Empty,
-        );
-        let result = async { work().await }.instrument(span.clone()).await;
-        span.record(
-            "outcome",
-            if result.is_ok() {
+        let call = self.calls.call("step", name.to_owned());
+        async move {
+            let call = call?;
+            let _under_way = self.calls.begin();
+            let name = &call.name;
+            if let Some(row) = self.recorded(&call).await? {
+                return stored_as(&format!("step `{name}`"), row.output.clone());
+            }
+            let started_at = self.claim.now();
+            let span = tracing::info_span!(
+                "job.step",
+                run_id = %self.claim.run_id,
+                step = name,
+                attempt = self.claim.attempt,
+                traceparent = self.traceparent(),
+                outcome = tracing::field::Empty,
+            );
+            let work = async { work().await }.instrument(span.clone());
+            let result = without_waits(work).await;
+            let outcome = if result.is_ok() {
                 "completed"
             } else {
                 "failed"
-            },
-        );
-        match result {
-            Ok(output) => {
-                let stored = storable_json(&output).map_err(|reason| {
-                    JobError::non_retryable(format!(
-                        "the output of step `{name}` cannot be stored: {reason}"
-                    ))
-                })?;
-                self.store_step(id, StepResult::Completed(stored), started_at)
-                    .await?;
-                Ok(output)
-            }
-            Err(error) => {
-                let error: JobError = error.into();
-                let stored = StepResult::Failed(error.message.clone());
-                if let Err(storing) = self.store_step(id, stored, started_at).await {
-                    tracing::warn!(run = %self.claim.run_id, step = name, error = %storing, "a step's failure was not recorded");
+            };
+            span.record("outcome", outcome);
+            match result {
+                Ok(output) => {
+                    let stored = storable_json(&output).map_err(|reason| {
+                        JobError::non_retryable(format!(
+                            "the output of step `{name}` cannot be stored: {reason}"
+                        ))
+                    })?;
+                    self.store_step(&call, StepResult::Completed(stored), started_at)
+                        .await?;
+                    Ok(output)
                 }
-                Err(error.context(&format!("step `{name}`")))
+                Err(error) => {
+                    let error: JobError = error.into();
+                    let stored = StepResult::Failed(error.message.clone());
+                    if let Err(storing) = self.store_step(&call, stored, started_at).await {
+                        tracing::warn!(run = %self.claim.run_id, step = name, error = %storing, "a step's failure was not recorded");
+                    }
+                    Err(error.context(&format!("step `{name}`")))
+                }
             }
         }
     }
 
-    /// Starts a child run, once per run and `name`: a later attempt gets the same child. Returns at once; the child
-    /// executes on its own.
-    ///
-    /// # Errors
-    /// As [`Jobs::start`](super::Jobs::start), and when this worker has lost the run.
-    pub async fn spawn_child<J: JobHandler>(
-        &self,
-        name: &str,
-        input: J::Input,
-    ) -> Result<RunId, JobError> {
-        self.spawn_child_with::<J>(name, input, StartOptions::new())
-            .await
-    }
-
-    /// As [`spawn_child`](Self::spawn_child), with a time, a priority or labels.
-    ///
-    /// # Errors
-    /// As [`spawn_child`](Self::spawn_child).
-    pub async fn spawn_child_with<J: JobHandler>(
-        &self,
-        name: &str,
-        input: J::Input,
-        options: StartOptions,
-    ) -> Result<RunId, JobError> {
-        let step_name = format!("child:{name}");
-        let step = StepId {
-            kind: "child",
-            name: &step_name,
-            position: self.use_name(&step_name)?,
-        };
-        // Recorded only where deduplication gave an earlier run: its row does not know this parent.
-        if let Some(id) = self.completed_step(&step_name).await?
-            && let Ok(id) = serde_json::from_value(id)
-        {
-            return Ok(id);
-        }
-        let options = options.tenant_or(self.tenant_id.as_deref());
-        let mut run = PreparedRun::new::<J>(&input, options)?
-            .traced(self.runtime.traces())
-            .traced_or(self.traceparent());
-        run.parent = Some(Parent {
-            run_id: self.claim.run_id,
-            root_run_id: self.claim.root_run_id,
-            child_name: name.to_owned(),
-            worker_id: self.claim.worker_id,
-            fence: self.claim.fence,
-        });
-        let started_at = self.claim.now();
-        let tx = begin_short(self.db()).await?;
-        let started = match run.insert(&tx).await {
-            Err(StartError::LeaseLost { .. }) => return Err(self.lose()),
-            started => started?,
-        };
-        if started.deduplicated {
-            let id = serde_json::to_value(started.run_id)?;
-            if !store(
-                &tx,
-                &self.claim,
-                step,
-                &StepResult::Completed(id),
-                started_at,
-            )
-            .await?
-            {
-                return Err(self.lose());
-            }
-        }
-        failpoint::before("jobs.spawn_child");
-        tx.commit().await?;
-        failpoint::after("jobs.spawn_child");
-        self.runtime.wake_up().announce();
-        Ok(started.run_id)
+    /// Returns the names of the waits once the handler can go on only when one of them is over.
+    pub(crate) async fn suspended(&self) -> Vec<String> {
+        self.calls.suspended().await
     }
 
     /// Whether a write of this attempt was refused because another worker has the run.
@@ -310,52 +244,39 @@ impl JobContext {
         self.lease_lost.load(Ordering::Relaxed)
     }
 
-    fn lose(&self) -> JobError {
+    pub(super) fn lose(&self) -> JobError {
         self.lease_lost.store(true, Ordering::Relaxed);
         self.cancelled.cancel();
         JobError::lease_lost()
     }
 
-    /// The place of a step of this name in the attempt.
-    fn use_name(&self, name: &str) -> Result<i32, JobError> {
-        check_name("the name", name).map_err(JobError::non_retryable)?;
-        let mut used = self
-            .used_steps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let position = i32::try_from(used.len()).unwrap_or(i32::MAX);
-        if used.insert(name.to_owned()) {
-            return Ok(position);
-        }
-        Err(JobError::non_retryable(format!(
-            "`{name}` was used twice in one attempt; give every step and child of a run its own name"
-        )))
-    }
-
-    async fn completed_step(&self, name: &str) -> Result<Option<serde_json::Value>, JobError> {
+    /// What an earlier attempt has recorded of the call.
+    pub(super) async fn recorded(&self, call: &Call) -> Result<Option<&job_step::Model>, JobError> {
         if !self.has_history {
             return Ok(None);
         }
         let history = self
             .history
-            .get_or_try_init(|| completed(self.db(), self.claim.run_id))
+            .get_or_try_init(|| recorded(self.db(), self.claim.run_id))
             .await?;
-        Ok(history
-            .get(name)
-            .map(|row| row.output.clone().unwrap_or_default()))
+        let row = history.find(call)?;
+        if row.is_some_and(|row| row.concurrent) {
+            self.calls.note_concurrent();
+        }
+        Ok(row)
     }
 
     // The work is done: a hiccup of the database must not make it be done again.
-    async fn store_step(
+    pub(super) async fn store_step(
         &self,
-        step: StepId<'_>,
+        call: &Call,
         result: StepResult,
         started_at: DateTime<Utc>,
     ) -> Result<(), JobError> {
         let mut pause = Duration::from_millis(20);
         loop {
             failpoint::before("jobs.step");
-            let stored = store(self.db(), &self.claim, step, &result, started_at).await;
+            let stored = store(self.db(), &self.claim, call, &result, started_at).await;
             failpoint::after("jobs.step");
             match stored {
                 Ok(true) => return Ok(()),
@@ -364,7 +285,7 @@ impl JobContext {
                     return Err(error.into());
                 }
                 Err(error) => {
-                    tracing::debug!(run = %self.claim.run_id, step = step.name, %error, "a step is stored again");
+                    tracing::debug!(run = %self.claim.run_id, step = call.name, %error, "a step is stored again");
                     tokio::time::sleep(pause).await;
                     pause *= 3;
                 }

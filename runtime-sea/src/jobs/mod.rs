@@ -3,6 +3,7 @@
 pub mod entities;
 
 pub(crate) mod admit;
+mod calls;
 mod cancel;
 pub(crate) mod claim;
 mod close;
@@ -10,6 +11,7 @@ pub(crate) mod complete;
 mod context;
 mod error;
 mod handler;
+mod history;
 mod id;
 mod operate;
 mod orchestrator;
@@ -24,9 +26,11 @@ pub(crate) mod release;
 mod replay;
 pub(crate) mod rescue;
 mod scope;
+mod spawn;
 mod start;
 mod step;
 mod trigger;
+pub(crate) mod wait;
 
 pub use cancel::Cancelled;
 pub use close::ParentClose;
@@ -46,6 +50,7 @@ pub use replay::{Replay, Replayed};
 pub use scope::{Rescheduled, ScopeCancelled};
 pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
+pub use wait::{ChildOutcome, EndedChild};
 
 pub(crate) use register::register_types;
 pub(crate) use registration::Registration;

@@ -16,6 +16,8 @@ pub enum RunStatus {
     Pending,
     /// A worker executes it.
     Running,
+    /// Its handler waits: for a moment, for children or for an event. No worker has it.
+    Waiting,
     /// Done.
     Completed,
     /// Given up after its attempts, a non-retryable error, or too many dead workers.
@@ -28,9 +30,10 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Running,
+        Self::Waiting,
         Self::Completed,
         Self::Failed,
         Self::TimedOut,
@@ -43,6 +46,7 @@ impl RunStatus {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
@@ -59,7 +63,7 @@ impl RunStatus {
     /// Whether nothing will change any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Running)
+        !matches!(self, Self::Pending | Self::Running | Self::Waiting)
     }
 }
 
@@ -206,7 +210,7 @@ impl From<job_run::Model> for RunRecord {
 pub struct StepRecord {
     /// Its name.
     pub name: String,
-    /// `completed` or `failed`.
+    /// `completed`, `failed`, `waiting`, or `abandoned`: a wait whose run ended without it.
     pub status: String,
     /// What it returned.
     pub output: Option<Value>,
@@ -224,6 +228,14 @@ pub struct StepRecord {
     pub kind: String,
     /// Its place among the steps of its run, from 0.
     pub position: i32,
+    /// When its wait ends at the latest.
+    pub wake_at: Option<DateTime<Utc>>,
+    /// The type of event that it waits for.
+    pub event_type: Option<String>,
+    /// The key of the event that it waits for.
+    pub event_key: Option<String>,
+    /// The child that it spawned.
+    pub child_run_id: Option<RunId>,
 }
 
 impl From<job_step::Model> for StepRecord {
@@ -239,6 +251,10 @@ impl From<job_step::Model> for StepRecord {
             finished_at: row.finished_at,
             kind: row.kind,
             position: row.position,
+            wake_at: row.wake_at,
+            event_type: row.event_type,
+            event_key: row.event_key,
+            child_run_id: row.child_run_id.map(RunId),
         }
     }
 }

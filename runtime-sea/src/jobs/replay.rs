@@ -175,6 +175,10 @@ async fn forget_steps(tx: &DatabaseTransaction, id: Uuid, replay: Replay) -> Res
     delete
         .from_table(job_step::Entity)
         .and_where(S::RunId.eq(id));
+    // A wait that the run's end has cut short begins anew.
+    let mut waits = delete.clone();
+    waits.and_where(S::Status.is_in(["waiting", "abandoned"]));
+    tx.execute(&waits).await?;
     match replay {
         Replay::Scratch => {}
         Replay::LastCheckpoint => return Ok(()),
@@ -182,6 +186,7 @@ async fn forget_steps(tx: &DatabaseTransaction, id: Uuid, replay: Replay) -> Res
             let last = job_step::Entity::find()
                 .filter(S::RunId.eq(id))
                 .filter(S::Status.eq("completed"))
+                .filter(S::Kind.eq("step"))
                 .order_by_desc(S::Position)
                 .order_by_desc(S::FinishedAt)
                 .one(tx)

@@ -1,79 +1,112 @@
 //! The memoized steps of a run, written under its fence.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::database::{dialect, insert_if_new};
+use crate::database::{dialect, insert_if_new, now_plus};
 
-use super::RunId;
+use super::calls::Call;
 use super::context::Claim;
 use super::entities::{job_run, job_step};
+use super::history::History;
+use super::wait::{Until, Wait};
+use super::{JobError, RunId};
 
-/// Which step of a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StepId<'a> {
-    /// As it stands in `job_step.kind`.
-    pub(crate) kind: &'static str,
-    pub(crate) name: &'a str,
-    /// Its place among the steps of the attempt, from 0.
-    pub(crate) position: i32,
-}
-
-/// How an execution of a step ended.
+/// How an execution of a step ended, or that it waits.
+#[derive(Debug, Clone)]
 pub(crate) enum StepResult {
     Completed(Value),
+    /// A child was spawned, or found by its deduplication key.
+    Spawned(RunId),
     Failed(String),
+    Waiting(Wait),
 }
 
-/// The completed steps of a run, by name.
-pub(crate) async fn completed(
-    db: &DatabaseConnection,
-    run_id: RunId,
-) -> Result<HashMap<String, job_step::Model>, DbErr> {
+/// What earlier attempts have left to go on from.
+pub(crate) async fn recorded(db: &DatabaseConnection, run_id: RunId) -> Result<History, DbErr> {
     let rows = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(run_id.0))
-        .filter(job_step::Column::Status.eq("completed"))
+        .filter(job_step::Column::Status.is_in(["completed", "waiting"]))
         .all(db)
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.name.clone(), row))
-        .collect())
+    Ok(History::new(rows))
 }
 
-/// Stores how a step ended; `false` if the claim does not hold any more. A completed step stays as it is, and storing
-/// it again under the same claim is a success: the first time may have committed without an answer.
+/// A stored output as its type.
+pub(crate) fn stored_as<T: DeserializeOwned>(
+    what: &str,
+    output: Option<Value>,
+) -> Result<T, JobError> {
+    serde_json::from_value(output.unwrap_or_default()).map_err(|error| {
+        JobError::retryable(format!(
+            "the stored output of {what} does not fit its type any more: {error}"
+        ))
+    })
+}
+
+/// Stores how a step ended, or that it waits; `false` if the claim does not hold any more. A completed step stays as it
+/// is, and storing it again under the same claim is a success: the first time may have committed without an answer.
 pub(crate) async fn store(
     db: &impl ConnectionTrait,
     claim: &Claim,
-    step: StepId<'_>,
+    call: &Call,
     result: &StepResult,
     started_at: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
     use job_step::Column as C;
 
-    let (status, output, error) = match result {
-        StepResult::Completed(output) => ("completed", Some(output.clone()), None),
-        StepResult::Failed(error) => ("failed", None, Some(super::complete::stored_text(error))),
+    let dialect = dialect(db)?;
+    let nothing = Wait::default();
+    let (mut output, mut error, mut child, mut wait) = (None, None, None, &nothing);
+    let status = match result {
+        StepResult::Completed(value) => {
+            output = Some(value.clone());
+            "completed"
+        }
+        StepResult::Spawned(id) => {
+            child = Some(id.0);
+            "completed"
+        }
+        StepResult::Failed(text) => {
+            error = Some(super::complete::stored_text(text));
+            "failed"
+        }
+        StepResult::Waiting(it) => {
+            wait = it;
+            "waiting"
+        }
     };
-    let written: [(C, Expr); 7] = [
+    let finished_at = match result {
+        StepResult::Waiting(_) => Expr::val(Option::<DateTime<Utc>>::None),
+        _ => dialect.now(),
+    };
+    let wake_at = match wait.until {
+        None => Expr::val(Option::<DateTime<Utc>>::None),
+        Some(Until::At(moment)) => moment.into(),
+        Some(Until::After(duration)) => now_plus(dialect, duration),
+    };
+    let written: [(C, Expr); 14] = [
+        (C::Kind, call.kind.into()),
+        (C::Position, call.position.into()),
+        (C::Concurrent, call.concurrent.into()),
         (C::Status, status.into()),
         (C::Output, output.into()),
         (C::Error, error.into()),
         (C::Attempt, claim.attempt.into()),
         (C::Fence, claim.fence.into()),
         (C::StartedAt, started_at.into()),
-        (C::FinishedAt, dialect(db)?.now()),
+        (C::FinishedAt, finished_at),
+        (C::WakeAt, wake_at),
+        (C::EventType, wait.event_type.map(str::to_owned).into()),
+        (C::EventKey, wait.key.clone().into()),
+        (C::ChildRunId, child.into()),
     ];
-    let once: [(C, Expr); 5] = [
+    let once: [(C, Expr); 3] = [
         (C::RunId, claim.run_id.0.into()),
-        (C::Name, step.name.into()),
-        (C::Kind, step.kind.into()),
-        (C::Position, step.position.into()),
+        (C::Name, call.name.as_str().into()),
         (C::Executions, 1.into()),
     ];
     let (columns, values): (Vec<_>, Vec<_>) = once.into_iter().chain(written.clone()).unzip();
@@ -98,14 +131,14 @@ pub(crate) async fn store(
         .values(written)
         .value(C::Executions, Expr::col(C::Executions).add(1))
         .and_where(C::RunId.eq(claim.run_id.0))
-        .and_where(C::Name.eq(step.name))
+        .and_where(C::Name.eq(call.name.as_str()))
         .and_where(C::Status.ne("completed"))
         .and_where(Expr::exists(held(vec![Expr::val(1)])))
         .to_owned();
     if db.execute(&update).await?.rows_affected() > 0 {
         return Ok(true);
     }
-    let stored = job_step::Entity::find_by_id((claim.run_id.0, step.name.to_owned()))
+    let stored = job_step::Entity::find_by_id((claim.run_id.0, call.name.clone()))
         .one(db)
         .await?;
     Ok(stored.is_some_and(|row| row.status == "completed" && row.fence == claim.fence))

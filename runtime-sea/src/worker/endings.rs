@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Runtime;
 use crate::database::dialect;
 use crate::jobs::complete::{self, Ending, EndingKind};
-use crate::jobs::{AttemptError, RunStatus};
+use crate::jobs::{AttemptError, RunStatus, wait};
 use crate::metrics;
 
 use super::pulse::{FAREWELL, Pulse};
@@ -66,7 +66,15 @@ async fn write(
         metrics::stale_endings(written.stale);
         tracing::warn!(runs = written.stale, "stale results were discarded");
     }
-    if written.released {
+    let mut released = written.released;
+    if !written.awaited.is_empty() {
+        // What is missed here is found by the sweep.
+        match wait::wake_parents(db, &written.awaited).await {
+            Ok(woken) => released |= woken,
+            Err(error) => tracing::debug!(%error, "the parents of ended runs are woken later"),
+        }
+    }
+    if released {
         runtime.wake_up().wake_here();
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{Instrument, Span};
 
 use crate::Runtime;
@@ -32,6 +32,8 @@ pub(super) struct Executor {
 enum Outcome {
     Returned(Result<Value, JobError>),
     Panicked(Panic),
+    /// It can go on only when one of these waits is over, and was dropped.
+    Suspended(Vec<String>),
     /// It did not return in time and was dropped.
     Dropped,
 }
@@ -152,6 +154,7 @@ async fn supervise(
     let returned = tokio::select! {
         biased;
         returned = &mut handler => returned,
+        waits = ctx.suspended() => return Outcome::Suspended(waits),
         () = stop.token.cancelled() => {
             let time = match stop.reason() {
                 Some(StopReason::Terminated) => return Outcome::Dropped,
@@ -159,22 +162,36 @@ async fn supervise(
                 None | Some(StopReason::LeaseExpired) => STOPPING / 10,
                 Some(_) => STOPPING,
             };
-            match timeout(time, &mut handler).await {
+            match stopping(time, ctx, &mut handler).await {
                 Ok(returned) => returned,
-                Err(_) => return Outcome::Dropped,
+                Err(outcome) => return outcome,
             }
         }
         () = time_is_up => {
             stop.stop(StopReason::TimedOut);
-            match timeout(STOPPING, &mut handler).await {
+            match stopping(STOPPING, ctx, &mut handler).await {
                 Ok(returned) => returned,
-                Err(_) => return Outcome::Dropped,
+                Err(outcome) => return outcome,
             }
         }
     };
     match returned {
         Ok(result) => Outcome::Returned(result),
         Err(panic) => Outcome::Panicked(panic),
+    }
+}
+
+// A handler that is told to stop and comes to a wait has stopped.
+async fn stopping<F: Future + Unpin>(
+    time: Duration,
+    ctx: &JobContext,
+    handler: F,
+) -> Result<F::Output, Outcome> {
+    tokio::select! {
+        biased;
+        returned = handler => Ok(returned),
+        waits = ctx.suspended() => Err(Outcome::Suspended(waits)),
+        () = sleep(time) => Err(Outcome::Dropped),
     }
 }
 
@@ -194,6 +211,11 @@ fn ending(
     if let (Outcome::Returned(Ok(_)), Some(StopReason::TimedOut)) = (&outcome, reason) {
     } else if let Outcome::Returned(Ok(output)) = outcome {
         return Some(EndingKind::Completed(output));
+    }
+    if let (Outcome::Suspended(waits), None | Some(StopReason::Shutdown)) = (&outcome, reason) {
+        return Some(EndingKind::Suspended {
+            waits: waits.clone(),
+        });
     }
     match reason {
         Some(StopReason::TimedOut) => {
@@ -222,7 +244,9 @@ fn ending(
         None => {}
     }
     match outcome {
-        Outcome::Returned(Ok(_)) | Outcome::Dropped => Some(EndingKind::HandedBack),
+        Outcome::Returned(Ok(_)) | Outcome::Suspended(_) | Outcome::Dropped => {
+            Some(EndingKind::HandedBack)
+        }
         Outcome::Panicked(panic) => {
             let error = JobError {
                 kind: JobErrorKind::Retryable,

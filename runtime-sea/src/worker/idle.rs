@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::database::{dialect, literal};
 use crate::events::drain::Drainer;
 use crate::jobs::entities::{job_pool, job_run};
+use crate::jobs::wait::sweep::sweep;
 
 use super::pulse::Pulse;
 use super::{Worker, WorkerError};
@@ -36,6 +37,9 @@ pub(super) async fn wait(
     loop {
         written.mark_unchanged();
         let settled = drainer.drain_until_idle().await?;
+        if !job_types.is_empty() && sweep(worker.runtime.db()).await?.woken {
+            worker.runtime.wake_up().wake_here();
+        }
         let idle = settled == 0
             && (job_types.is_empty()
                 || !has_runs(worker.runtime.db(), pulse.worker_id, &job_types).await?);

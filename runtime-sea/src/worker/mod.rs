@@ -10,6 +10,7 @@ mod pulse;
 mod running;
 mod sampling;
 mod thread;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

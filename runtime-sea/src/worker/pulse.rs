@@ -24,6 +24,7 @@ use super::builder::Settings;
 use super::endings::write_endings;
 use super::running::{Running, StopReason};
 use super::sampling::sampling;
+use super::waits::end_waits;
 
 /// How long the row of a dead worker is kept for people to see.
 const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
@@ -99,6 +100,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
             heartbeat(db, &settings, &pulse),
             maintenance(&runtime, db, &settings, &pulse, with_jobs),
             admission(&runtime, db, with_jobs),
+            end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
             sampling(&runtime, db, &sampler, settings.sample_every),

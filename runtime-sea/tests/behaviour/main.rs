@@ -6,7 +6,9 @@
 mod app;
 mod bridge;
 mod cancel;
+mod children;
 mod events;
+mod guarantees;
 mod jobs;
 mod keys;
 mod metrics;
@@ -19,4 +21,5 @@ mod steps;
 mod support;
 mod tenancy;
 mod traces;
+mod waits;
 mod workers;

@@ -1,5 +1,5 @@
-//! `cargo fixtures`: every fixture workspace is formatted, clean under clippy, passes its tests, and its
-//! migrations go up, down and up again by the real `sea-orm-cli`, on each database.
+//! `cargo fixtures`: every fixture workspace is formatted, clean under clippy, and on each of its databases its tests
+//! pass and its migrations go up, down and up again by the real `sea-orm-cli`.
 //!
 //! Words name the fixtures to check; without any, all are. `readme` runs the README's tour.
 #![expect(
@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
+use codegen_tests::databases::TestDatabase;
 use codegen_tests::fixture::{self, Fixture};
 use codegen_tests::{databases, readme, tool, tree};
 
@@ -55,20 +56,54 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
         "warnings",
     ];
     timed(name, "clippy", || cargo(&clippy))?;
-    timed(name, "tests", || cargo(&["test", "--workspace"]))?;
-    let Some(sea_orm_cli) = sea_orm_cli()? else {
+    timed(name, "tests on SQLite", || cargo(&["test", "--workspace"]))?;
+    let sea_orm_cli = sea_orm_cli()?;
+    if sea_orm_cli.is_none() {
         println!("{name}: NOT RUN: migrations, sea-orm-cli is not installed");
-        return Ok(());
+    }
+    let migrations = |database: &str, url: &str| match &sea_orm_cli {
+        Some(sea_orm_cli) => timed(name, &format!("migrations on {database}"), || {
+            migrate(sea_orm_cli, &workspace, url)
+        }),
+        None => Ok(()),
     };
-    timed(name, "migrations on SQLite", || {
-        migrate(&sea_orm_cli, &workspace, &databases::sqlite()?.url)
-    })?;
-    if let Some(database) = databases::postgres()? {
-        timed(name, "migrations on PostgreSQL", || {
-            migrate(&sea_orm_cli, &workspace, &database.url)
-        })?;
+    migrations("SQLite", &databases::sqlite()?.url)?;
+    let config = fs_err::read_to_string(workspace.join("codegen.yaml"))?;
+    for (word, database, found) in [
+        (
+            "postgres",
+            "PostgreSQL",
+            databases::postgres as FindDatabase,
+        ),
+        ("mysql", "MariaDB", databases::mysql),
+    ] {
+        if !supports(&config, word) {
+            continue;
+        }
+        if let Some(found) = found()? {
+            migrations(database, &found.url)?;
+            timed(name, &format!("tests on {database}"), || {
+                test_on(&workspace, &found.url)
+            })?;
+        }
     }
     Ok(())
+}
+
+type FindDatabase = fn() -> Result<Option<TestDatabase>>;
+
+/// Whether the `databases` of a `codegen.yaml` have this word.
+fn supports(config: &str, word: &str) -> bool {
+    let mut lines = config.lines();
+    let list = lines.find_map(|it| it.strip_prefix("databases:"));
+    list.is_some_and(|it| it.contains(word))
+}
+
+/// The generated tests, one after the other: they share the database.
+fn test_on(workspace: &Utf8Path, url: &str) -> Result<String> {
+    let mut cargo = tool::cargo_in(workspace);
+    cargo.env("TEST_DATABASE_URL", url);
+    tool::run(cargo.args(["test", "--workspace", "--", "--test-threads=1"]))
 }
 
 /// Up, down to nothing, up again, and `fresh`.

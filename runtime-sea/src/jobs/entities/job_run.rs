@@ -5,6 +5,7 @@
 //! - `(run_at, id)` where `status = 'pending' AND readiness = 'scheduled'`: what becomes due
 //! - `(concurrency_key, priority DESC, run_at, id)` where `status = 'pending' AND readiness = 'blocked'`
 //! - `(worker_id)` where `status = 'running'`: take-over, cancellation
+//! - `(deadline_at)` where `status = 'waiting'`: suspended runs whose time is up
 //! - unique `(active_key)`; unique `(parent_run_id, child_name)`
 //! - `(job_type, created_at)`, `(created_at)`, `(root_run_id)`, `(event_id)`: queries
 

@@ -16,7 +16,10 @@ pub struct Model {
     pub kind: String,
     /// Its place among the steps of its run, from 0.
     pub position: i32,
-    /// `completed`, `failed` or `waiting`; a failed step is executed again by the next attempt.
+    /// Whether steps overlapped by then, so that another attempt may come to it in another place.
+    pub concurrent: bool,
+    /// `completed`, `failed`, `waiting`, or `abandoned`: a wait whose run ended without it. A failed step is executed
+    /// again by the next attempt.
     pub status: String,
     /// What the step returned, once completed.
     #[sea_orm(column_type = "JsonBinary", nullable)]
@@ -38,8 +41,12 @@ pub struct Model {
     pub wake_at: Option<DateTimeUtc>,
     /// The type of event that a wait is for.
     pub event_type: Option<String>,
-    /// The key of the event that a wait is for.
+    /// The key of the event that a wait is for; the step of the child where it is for one child.
     pub event_key: Option<String>,
+    /// The event that ended the wait.
+    pub event_id: Option<Uuid>,
+    /// The child that the step spawned, or found by its deduplication key.
+    pub child_run_id: Option<Uuid>,
 }
 
 /// A step belongs to its run.

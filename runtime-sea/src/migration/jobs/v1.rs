@@ -113,6 +113,12 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .col(name("name").not_null())
         .col(ColumnDef::new("kind").string_len(16).not_null())
         .col(ColumnDef::new("position").integer().not_null())
+        .col(
+            ColumnDef::new("concurrent")
+                .boolean()
+                .not_null()
+                .default(false),
+        )
         .col(ColumnDef::new("status").string_len(16).not_null())
         .col(ColumnDef::new("output").json_binary())
         .col(text(manager, "error")?)
@@ -124,6 +130,8 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .col(moment(manager, "wake_at")?)
         .col(name("event_type"))
         .col(name("event_key"))
+        .col(ColumnDef::new("event_id").uuid())
+        .col(ColumnDef::new("child_run_id").uuid())
         .primary_key(Index::create().col("run_id").col("name"))
         .foreign_key(
             ForeignKey::create()
@@ -171,7 +179,7 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ];
         partial_index(manager, &only)
     };
-    let indexes: [(&'static str, IndexCreateStatement); 14] = [
+    let indexes: [(&'static str, IndexCreateStatement); 15] = [
         (
             "job_run_claim_idx",
             waiting("ready")?
@@ -198,6 +206,12 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             "job_run_worker_idx",
             partial_index(manager, &[Only::Equal("status", "running")])?
                 .col("worker_id")
+                .take(),
+        ),
+        (
+            "job_run_deadline_idx",
+            partial_index(manager, &[Only::Equal("status", "waiting")])?
+                .col("deadline_at")
                 .take(),
         ),
         (
@@ -264,6 +278,13 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         "job_step",
         "job_step_event_idx",
         waits()?.col("event_type").col("event_key"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "job_step",
+        "job_step_child_idx",
+        Index::create().col("child_run_id"),
     )
     .await?;
     create_index(

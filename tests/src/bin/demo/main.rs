@@ -30,6 +30,8 @@ enum Database {
     Sqlite,
     /// The server of `DATABASE_URL`, a local one, or one started from installed binaries.
     Postgres,
+    /// The same with MySQL or MariaDB.
+    Mysql,
 }
 
 fn main() -> ExitCode {
@@ -76,6 +78,10 @@ fn demo(arguments: &Arguments) -> Result<()> {
         Database::Postgres => Some(
             databases::postgres_from_environment()?
                 .context("no PostgreSQL: set DATABASE_URL, or install PostgreSQL")?,
+        ),
+        Database::Mysql => Some(
+            databases::mysql_from_environment()?
+                .context("no MySQL or MariaDB: set DATABASE_URL, or install MariaDB")?,
         ),
     };
     let app = App {

@@ -1,0 +1,43 @@
+//! The loop that ends waits.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::DatabaseConnection;
+use tokio::time::{sleep, timeout};
+
+use crate::Runtime;
+use crate::database::{Dialect, dialect};
+use crate::jobs::wait::sweep::sweep;
+
+/// The longest rest after a look, however long that took.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// Wakes the runs whose waits are over, for as long as the worker lives.
+pub(super) async fn end_waits(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) {
+    if !with_jobs {
+        return std::future::pending().await;
+    }
+    let mut wake_up = runtime.wake_up().subscribe();
+    let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+    loop {
+        wake_up.mark_unchanged();
+        let begun = Instant::now();
+        let pause = match sweep(db).await {
+            Ok(swept) => {
+                if swept.woken {
+                    runtime.wake_up().wake_here();
+                    wake_up.mark_unchanged();
+                }
+                swept.next.map_or(poll, |next| next.min(poll))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "waits could not be looked at and will be tried again");
+                poll
+            }
+        };
+        // However many runs wait, looking takes a tenth of the time at most.
+        sleep((begun.elapsed() * 9).min(LONGEST_REST)).await;
+        // The sender lives in the runtime that this borrows.
+        let _ = timeout(pause, wake_up.changed()).await;
+    }
+}
