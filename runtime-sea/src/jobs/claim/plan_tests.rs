@@ -10,6 +10,8 @@ use super::{Pools, ready_runs};
 use crate::database::dialect;
 use crate::migration;
 
+const WORKER: Uuid = Uuid::from_bytes([7; 16]);
+
 async fn migrated(url: &str) -> DatabaseConnection {
     let db = crate::connect(url).await.unwrap();
     let manager = SchemaManager::new(&db);
@@ -22,7 +24,7 @@ fn claim(db: &DatabaseConnection) -> SelectStatement {
     let job_types = ["a".to_owned(), "b".to_owned()];
     ready_runs(
         dialect(db).unwrap(),
-        Uuid::now_v7(),
+        WORKER,
         "batch",
         &job_types,
         Pools::Unlimited,
@@ -31,7 +33,7 @@ fn claim(db: &DatabaseConnection) -> SelectStatement {
     .to_owned()
 }
 
-/// The lines of a plan, which the two databases put into columns of different names.
+/// The lines of a plan, which the databases put into columns of different names.
 async fn plan(db: &DatabaseConnection, explain: &str, column: &str) -> String {
     let claim = db.get_database_backend().build(&claim(db));
     let sql = format!("{explain} {}", claim.sql);
@@ -40,7 +42,8 @@ async fn plan(db: &DatabaseConnection, explain: &str, column: &str) -> String {
     let rows = db.query_all_raw(statement).await.unwrap();
     let lines: Vec<String> = rows
         .iter()
-        .map(|row| row.try_get("", column).unwrap())
+        .map(|row| row.try_get::<Option<String>>("", column).unwrap())
+        .map(Option::unwrap_or_default)
         .collect();
     lines.join("\n")
 }
@@ -78,5 +81,38 @@ fn r24_the_claim_walks_its_index_on_postgres() {
         let plan = plan(&db, "EXPLAIN", "QUERY PLAN").await;
         assert!(plan.contains("job_run_claim_idx"), "{plan}");
         assert!(!plan.contains("Sort"), "{plan}");
+    });
+}
+
+#[test]
+fn r24_the_claim_walks_its_index_on_mysql() {
+    let Some(database) = databases::mysql().unwrap() else {
+        return;
+    };
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    tokio.block_on(async {
+        let db = migrated(&database.url).await;
+        let digits = "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 \
+            UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)";
+        let fill = format!(
+            "INSERT INTO job_run (id, root_run_id, job_type, pool, status, readiness, priority, \
+                input, errors, tags, attempt, max_attempts, recoveries, fence) \
+            SELECT id, id, 'a', 'batch', \
+                CASE WHEN n % 10 = 0 THEN 'completed' ELSE 'pending' END, \
+                CASE n % 3 WHEN 0 THEN 'ready' WHEN 1 THEN 'scheduled' ELSE 'blocked' END, \
+                n % 5, '{{}}', '[]', '[]', 0, 1, 0, 0 \
+            FROM (SELECT UNHEX(REPLACE(UUID(), '-', '')) AS id, \
+                    a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS n \
+                FROM {digits} AS a, {digits} AS b, {digits} AS c, {digits} AS e) AS runs"
+        );
+        db.execute_unprepared(&fill).await.unwrap();
+        // It looks for the worker while it plans.
+        let worker = "INSERT INTO job_worker (id, name, expires_at) \
+            VALUES (REPEAT(x'07', 16), 'w', '2037-01-01')";
+        db.execute_unprepared(worker).await.unwrap();
+        let key = plan(&db, "EXPLAIN", "key").await;
+        assert!(key.contains("job_run_claim_idx"), "{key}");
+        let extra = plan(&db, "EXPLAIN", "Extra").await;
+        assert!(!extra.contains("filesort"), "{extra}");
     });
 }

@@ -121,8 +121,20 @@ impl Harness {
     }
 
     pub(crate) async fn postgres() -> Option<Self> {
+        Self::on_server(databases::postgres).await
+    }
+
+    pub(crate) async fn mysql() -> Option<Self> {
+        Self::on_server(databases::mysql).await
+    }
+
+    async fn on_server<F, E>(database: F) -> Option<Self>
+    where
+        F: FnOnce() -> Result<Option<TestDatabase>, E> + Send + 'static,
+        E: std::fmt::Debug + Send + 'static,
+    {
         // It looks for a server by blocking means.
-        let database = tokio::task::spawn_blocking(databases::postgres)
+        let database = tokio::task::spawn_blocking(database)
             .await
             .unwrap()
             .unwrap()?;

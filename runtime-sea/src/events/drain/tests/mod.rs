@@ -27,6 +27,16 @@ macro_rules! on_each_database {
                 }
             )*
         }
+        mod mysql {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    if let Some(harness) = $crate::events::drain::tests::harness::Harness::mysql().await {
+                        super::$name(&harness).await;
+                    }
+                }
+            )*
+        }
     };
 }
 

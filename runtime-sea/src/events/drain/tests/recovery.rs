@@ -276,10 +276,20 @@ async fn a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure(harness: &H
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn r03_a_process_that_is_stopped_in_a_transaction_does_not_keep_its_locks() {
-    let Some(harness) = Harness::postgres().await else {
-        return;
-    };
+async fn r03_a_process_that_is_stopped_in_a_transaction_does_not_keep_its_locks_on_postgres() {
+    if let Some(harness) = Harness::postgres().await {
+        a_stopped_process_does_not_keep_its_locks(&harness).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r03_a_process_that_is_stopped_in_a_transaction_does_not_keep_its_locks_on_mysql() {
+    if let Some(harness) = Harness::mysql().await {
+        a_stopped_process_does_not_keep_its_locks(&harness).await;
+    }
+}
+
+async fn a_stopped_process_does_not_keep_its_locks(harness: &Harness) {
     let db = harness.runtime.db();
     let dialect = database::dialect(db).unwrap();
     let stopped = database::begin_short(db).await.unwrap();
