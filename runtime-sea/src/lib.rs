@@ -98,7 +98,7 @@ pub use events::{
 };
 pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,
-    Jobs, ParentClose, Pool, PoolRecord, Replay, Replayed, Rescheduled, Retry, RunDetails,
+    Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed, Rescheduled, Retry, RunDetails,
     RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled, StartError, StartOptions, Started,
 };
 pub use runtime::{Runtime, RuntimeBuilder};

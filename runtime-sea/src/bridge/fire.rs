@@ -11,7 +11,8 @@ use super::ledger::{self, Column as L};
 use crate::database::insert_new;
 use crate::events::EventId;
 use crate::failpoint;
-use crate::jobs::{PreparedRun, StartError};
+use crate::jobs::PreparedRun;
+use crate::jobs::bulk::insert_all;
 
 /// What a trigger made of an event, not yet recorded.
 #[derive(Debug)]
@@ -32,25 +33,19 @@ pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Res
     }
     failpoint::before("bridge.fire");
     let fresh = insert(tx, firings).await?;
+    let (firings, runs): (Vec<_>, Vec<_>) = firings
+        .iter()
+        .filter(|it| fresh.contains(&(it.event_id.as_uuid(), it.trigger_id.clone())))
+        .filter_map(|it| Some((*it, it.run.as_ref().ok()?.as_ref()?)))
+        .unzip();
     let mut started = 0;
-    for firing in firings {
-        let Ok(Some(run)) = &firing.run else { continue };
-        if !fresh.contains(&(firing.event_id.as_uuid(), firing.trigger_id.clone())) {
-            continue;
-        }
-        match run.insert(tx).await {
+    for (firing, outcome) in firings.into_iter().zip(insert_all(tx, &runs).await?) {
+        match outcome {
             Ok(it) if it.deduplicated => {
-                correct(
-                    tx,
-                    firing,
-                    BridgeStatus::Deduplicated,
-                    Some(it.run_id.0),
-                    None,
-                )
-                .await?;
+                let (status, run_id) = (BridgeStatus::Deduplicated, Some(it.run_id.0));
+                correct(tx, firing, status, run_id, None).await?;
             }
             Ok(_) => started += 1,
-            Err(StartError::Database(error)) => return Err(error),
             Err(error) => {
                 let reason = error.to_string();
                 correct(tx, firing, BridgeStatus::Failed, None, Some(reason)).await?;

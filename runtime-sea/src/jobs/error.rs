@@ -138,6 +138,14 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No worker has ever registered the job.
+    #[error(
+        "`{job_type}` was not started: no worker has registered a job of that name; check it, or allow unknown jobs with `.allow_unknown(pool)`"
+    )]
+    UnknownJob {
+        /// The job's type.
+        job_type: String,
+    },
     /// The policy or an option is not usable.
     #[error("`{job_type}` cannot be started: {reason}")]
     Policy {

@@ -3,6 +3,7 @@
 pub mod entities;
 
 pub(crate) mod admit;
+pub(crate) mod bulk;
 mod calls;
 mod cancel;
 pub(crate) mod claim;
@@ -19,6 +20,7 @@ mod policy;
 mod pool;
 mod pools;
 mod query;
+mod raw;
 mod record;
 mod register;
 mod registration;
@@ -43,6 +45,7 @@ pub use orchestrator::Jobs;
 pub use policy::{Collision, JobPolicy, Retry};
 pub use pool::Pool;
 pub use pools::PoolRecord;
+pub use raw::RawRun;
 pub use record::{
     AttemptError, CausingEvent, RunDetails, RunFilter, RunRecord, RunStatus, StepRecord,
 };

@@ -30,6 +30,12 @@ pub enum Collision {
 }
 
 impl Collision {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Queue, Self::Reject, Self::Replace]
+            .into_iter()
+            .find(|it| it.as_str() == name)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",

@@ -1,9 +1,11 @@
 //! The `job` table: what the workers host.
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
-use crate::database::{dialect, literal, rows_per_statement};
+use crate::database::{dialect, rows_per_statement};
 
 use super::Registration;
 use super::entities::{job, job_run};
@@ -50,24 +52,26 @@ pub(crate) async fn register_types<'a>(
     Ok(())
 }
 
-// Runs that wait in the pool that their job had before would wait for ever.
+// Runs that wait in another pool would wait for ever: in the one that their job had before, or the one that a client
+// without its code has guessed.
 async fn move_to_new_pools(db: &DatabaseConnection, jobs: &[&Registration]) -> Result<(), DbErr> {
-    let known = job::Entity::find()
+    let known: HashMap<_, _> = job::Entity::find()
         .filter(job::Column::Type.is_in(jobs.iter().map(|job| job.job_type)))
         .all(db)
-        .await?;
-    for row in known {
-        let Some(job) = jobs
-            .iter()
-            .find(|job| job.job_type == row.r#type && job.pool != row.pool)
-        else {
+        .await?
+        .into_iter()
+        .map(|row| (row.r#type, row.pool))
+        .collect();
+    for job in jobs {
+        if known.get(job.job_type) == Some(&job.pool) {
             continue;
-        };
+        }
         let update = Query::update()
             .table(job_run::Entity)
             .value(job_run::Column::Pool, job.pool.as_str())
             .and_where(job_run::Column::JobType.eq(job.job_type))
-            .and_where(Expr::col(job_run::Column::Status).eq(literal("pending")))
+            .and_where(job_run::Column::Pool.ne(job.pool.as_str()))
+            .and_where(job_run::Column::Status.is_in(["pending", "waiting"]))
             .to_owned();
         db.execute(&update).await?;
     }

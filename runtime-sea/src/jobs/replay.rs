@@ -183,6 +183,7 @@ async fn forget_steps(tx: &DatabaseTransaction, id: Uuid, replay: Replay) -> Res
         Replay::Scratch => {}
         Replay::LastCheckpoint => return Ok(()),
         Replay::LastStep => {
+            // Children and waits are no work to do again.
             let last = job_step::Entity::find()
                 .filter(S::RunId.eq(id))
                 .filter(S::Status.eq("completed"))

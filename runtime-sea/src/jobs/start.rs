@@ -1,5 +1,6 @@
 //! Starting a run: one row of `job_run`, in the caller's transaction.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -19,9 +20,9 @@ use crate::tenancy::{TenantChoice, TenantScope};
 use crate::trace::{Traces, well_formed};
 
 use super::entities::{job_dedupe, job_run};
-use super::policy::RESERVED_POOL_PREFIX;
+use super::policy::{DEFAULT_POOL, RESERVED_POOL_PREFIX};
 use super::pool::is_reserved;
-use super::{Collision, JobHandler, ParentClose, RunId, StartError};
+use super::{Collision, JobHandler, ParentClose, Retry, RunId, StartError};
 
 /// How often a start is decided anew because the run that was in its way ended meanwhile.
 const DECISIONS: usize = 8;
@@ -166,15 +167,15 @@ pub(crate) struct Cause {
 #[derive(Debug, Clone)]
 pub(crate) struct PreparedRun {
     pub(crate) id: RunId,
-    pub(crate) job_type: &'static str,
-    pool: String,
-    input: Value,
-    max_attempts: i32,
-    timeout_ms: Option<i64>,
-    scope: Option<(String, String)>,
-    concurrency: Option<(Collision, String)>,
-    dedupe: Option<(Duration, String)>,
-    options: StartOptions,
+    pub(super) job_type: Cow<'static, str>,
+    pub(super) pool: String,
+    pub(super) input: Value,
+    pub(super) max_attempts: i32,
+    pub(super) timeout_ms: Option<i64>,
+    pub(super) scope: Option<(String, String)>,
+    pub(super) concurrency: Option<(Collision, String)>,
+    pub(super) dedupe: Option<(Duration, String)>,
+    pub(super) options: StartOptions,
     pub(crate) parent: Option<Parent>,
     pub(crate) cause: Option<Cause>,
 }
@@ -185,24 +186,12 @@ impl PreparedRun {
         options: StartOptions,
     ) -> Result<Self, StartError> {
         let policy = J::policy();
-        if is_reserved(&policy.pool) {
-            return Err(StartError::Policy {
-                job_type: J::TYPE.to_owned(),
-                reason: format!(
-                    "the pool `{}` belongs to the event drain; choose a name that does not begin with `{RESERVED_POOL_PREFIX}`",
-                    policy.pool
-                ),
-            });
-        }
         let value = storable_json(input).map_err(|reason| StartError::Input {
             job_type: J::TYPE.to_owned(),
             reason,
         })?;
-        let run = Self {
-            id: RunId::generate(),
-            job_type: J::TYPE,
+        Self {
             pool: policy.pool.clone(),
-            input: value,
             max_attempts: policy.retry.attempts(),
             timeout_ms: policy
                 .timeout
@@ -219,15 +208,57 @@ impl PreparedRun {
                 .dedupe
                 .as_ref()
                 .map(|(window, key)| (*window, key(input))),
+            ..Self::bare(J::TYPE, value, options)
+        }
+        .checked()
+    }
+
+    /// A run of a job that has no policy.
+    pub(super) fn bare(
+        job_type: impl Into<Cow<'static, str>>,
+        input: Value,
+        options: StartOptions,
+    ) -> Self {
+        Self {
+            id: RunId::generate(),
+            job_type: job_type.into(),
+            pool: DEFAULT_POOL.to_owned(),
+            input,
+            max_attempts: Retry::default().attempts(),
+            timeout_ms: None,
+            scope: None,
+            concurrency: None,
+            dedupe: None,
             options,
             parent: None,
             cause: None,
+        }
+    }
+
+    /// The run, unless a name in it cannot be used.
+    pub(super) fn checked(self) -> Result<Self, StartError> {
+        let checked = if is_reserved(&self.pool) {
+            Err(format!(
+                "the pool `{}` belongs to the event drain; choose a name that does not begin with `{RESERVED_POOL_PREFIX}`",
+                self.pool
+            ))
+        } else {
+            self.check_names()
         };
-        run.check_names().map_err(|reason| StartError::Policy {
-            job_type: J::TYPE.to_owned(),
-            reason,
-        })?;
-        Ok(run)
+        match checked {
+            Ok(()) => Ok(self),
+            Err(reason) => Err(StartError::Policy {
+                job_type: self.job_type.into_owned(),
+                reason,
+            }),
+        }
+    }
+
+    /// Whether nothing that is there already can stand in the way of its row.
+    pub(super) fn is_never_refused(&self) -> bool {
+        self.parent.is_none()
+            && self.dedupe.is_none()
+            && !matches!(self.concurrency, Some((Collision::Reject, _)))
     }
 
     // A key that the database refuses would fail the whole transaction, which is the caller's or the event drain's.
@@ -370,7 +401,7 @@ impl PreparedRun {
             let holder = Condition::all().add(job_run::Column::ActiveKey.eq(key));
             if let Some(incumbent) = find(holder).one(conn).await? {
                 return Err(StartError::Rejected {
-                    job_type: self.job_type.to_owned(),
+                    job_type: self.job_type.to_string(),
                     key: key.clone(),
                     incumbent: RunId(incumbent),
                 });
@@ -404,7 +435,7 @@ impl PreparedRun {
         insert
     }
 
-    fn row(&self, dialect: &dyn Dialect) -> Vec<(job_run::Column, Expr)> {
+    pub(super) fn row(&self, dialect: &dyn Dialect) -> Vec<(job_run::Column, Expr)> {
         use job_run::Column as C;
 
         let run_at = match (self.options.delay, self.options.run_at) {
@@ -432,7 +463,7 @@ impl PreparedRun {
         let parent = self.parent.as_ref();
         vec![
             (C::Id, self.id.0.into()),
-            (C::JobType, self.job_type.into()),
+            (C::JobType, self.job_type.as_ref().into()),
             (C::Pool, self.pool.clone().into()),
             (C::Status, "pending".into()),
             (C::Readiness, readiness),
@@ -504,7 +535,7 @@ impl PreparedRun {
 
     fn undecided(&self, kind: &str, key: &str) -> StartError {
         StartError::Policy {
-            job_type: self.job_type.to_owned(),
+            job_type: self.job_type.to_string(),
             reason: format!("the {kind} key `{key}` changed hands too often; try again"),
         }
     }

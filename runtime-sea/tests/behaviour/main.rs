@@ -5,6 +5,7 @@
 #[cfg(feature = "cli")]
 mod app;
 mod bridge;
+mod bulk;
 mod cancel;
 mod children;
 mod events;

@@ -1,0 +1,103 @@
+//! Starting many runs at once.
+
+use sea_orm::sea_query::Query;
+use sea_orm::{ConnectionTrait, DbErr, TransactionSession, TransactionTrait};
+
+use crate::database::{dialect, rows_per_statement};
+use crate::failpoint;
+
+use super::entities::job_run;
+use super::start::PreparedRun;
+use super::{JobHandler, Jobs, StartError, StartOptions, Started};
+
+/// How many parameters a row may have beyond one per column.
+const SPARE: usize = 8;
+
+impl Jobs {
+    /// Starts a run for each input, in their order: in one statement for as many as the database takes, which is some
+    /// hundreds. Runs of a job that deduplicates or rejects are inserted one by one, because each may be refused on its
+    /// own; those of other jobs never are.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), for the first input that is refused; then none is started.
+    pub async fn start_many<J: JobHandler>(
+        &self,
+        conn: &(impl ConnectionTrait + TransactionTrait),
+        inputs: impl IntoIterator<Item = J::Input>,
+    ) -> Result<Vec<Started>, StartError> {
+        self.start_many_with::<J>(conn, inputs, StartOptions::new())
+            .await
+    }
+
+    /// As [`start_many`](Self::start_many), with the same options for all of them.
+    ///
+    /// # Errors
+    /// As [`start_many`](Self::start_many).
+    pub async fn start_many_with<J: JobHandler>(
+        &self,
+        conn: &(impl ConnectionTrait + TransactionTrait),
+        inputs: impl IntoIterator<Item = J::Input>,
+        options: StartOptions,
+    ) -> Result<Vec<Started>, StartError> {
+        let options = options.in_scope(&self.scope, J::TYPE)?;
+        let traces = self.runtime.traces();
+        let runs = inputs
+            .into_iter()
+            .map(|input| Ok(PreparedRun::new::<J>(&input, options.clone())?.traced(traces)))
+            .collect::<Result<Vec<_>, StartError>>()?;
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        failpoint::before("jobs.start");
+        let tx = conn.begin().await?;
+        let started = insert_all(&tx, &runs.iter().collect::<Vec<_>>())
+            .await?
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        tx.commit().await?;
+        failpoint::after("jobs.start");
+        self.runtime.wake_up().announce();
+        Ok(started)
+    }
+}
+
+/// Inserts runs of any jobs, as few statements as possible; each has its own outcome, in their order. The caller is in a
+/// transaction, and announces the work.
+pub(crate) async fn insert_all<C>(
+    tx: &C,
+    runs: &[&PreparedRun],
+) -> Result<Vec<Result<Started, StartError>>, DbErr>
+where
+    C: ConnectionTrait + TransactionTrait,
+{
+    let dialect = dialect(tx)?;
+    let plain: Vec<_> = runs.iter().filter(|run| run.is_never_refused()).collect();
+    let columns = plain.first().map_or(1, |run| run.row(dialect).len());
+    for chunk in plain.chunks(rows_per_statement(dialect, columns + SPARE)) {
+        let mut insert = Query::insert();
+        insert.into_table(job_run::Entity);
+        for (index, run) in chunk.iter().enumerate() {
+            let (columns, values): (Vec<_>, Vec<_>) = run.row(dialect).into_iter().unzip();
+            if index == 0 {
+                insert.columns(columns);
+            }
+            insert.values_panic(values);
+        }
+        tx.execute(&insert).await?;
+    }
+    let mut started = Vec::with_capacity(runs.len());
+    for run in runs {
+        if run.is_never_refused() {
+            started.push(Ok(Started {
+                run_id: run.id,
+                deduplicated: false,
+            }));
+            continue;
+        }
+        match run.insert(tx).await {
+            Err(StartError::Database(error)) => return Err(error),
+            outcome => started.push(outcome),
+        }
+    }
+    Ok(started)
+}
