@@ -8,6 +8,7 @@ mod bridge;
 mod bulk;
 mod cancel;
 mod children;
+mod event_waits;
 mod events;
 mod guarantees;
 mod jobs;

@@ -6,6 +6,7 @@
 //! sees the other: no order of commits loses a wake-up. What a crash loses is found by the [`sweep`](sweep::sweep).
 
 mod children;
+mod event;
 mod sleep;
 pub(crate) mod sweep;
 mod wake;

@@ -13,6 +13,7 @@ use crate::jobs::complete::{end, over};
 use crate::jobs::entities::{job_run, job_step};
 use crate::jobs::{AttemptError, RunStatus, release};
 
+use super::event::arrivals;
 use super::wake::{wake, wake_parents};
 
 /// How many runs are looked for at a time.
@@ -40,7 +41,7 @@ pub(crate) async fn sweep(db: &DatabaseConnection) -> Result<Swept, DbErr> {
     for row in db.query_all(&overdue(dialect)).await? {
         swept.woken |= end_overdue(db, row.try_get("", "run_id")?).await?;
     }
-    for select in [due(dialect), childless()] {
+    for select in [due(dialect), childless(), arrivals(BATCH)] {
         for row in db.query_all(&select).await? {
             swept.woken |= wake(db, row.try_get("", "run_id")?).await?;
         }

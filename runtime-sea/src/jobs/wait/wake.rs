@@ -15,6 +15,7 @@ use crate::jobs::entities::{job_run, job_step};
 use crate::jobs::{RunId, RunStatus};
 
 use super::children::{EndedChild, child_of, output};
+use super::event::{Waiter, arrived};
 
 /// The most of a child's error that its parent keeps, in bytes.
 const MAX_CHILD_ERROR: usize = 500;
@@ -22,7 +23,16 @@ const MAX_CHILD_ERROR: usize = 500;
 #[derive(Debug, FromQueryResult)]
 struct Waiting {
     status: String,
+    created_at: DateTime<Utc>,
+    tenant_id: Option<String>,
     now: DateTime<Utc>,
+}
+
+/// What a wait ends with.
+#[derive(Debug, Default)]
+struct Outcome {
+    output: Value,
+    event_id: Option<Uuid>,
 }
 
 /// Ends the waits of a run that are over, and makes the run ready if it is suspended. Returns whether it did. Each look
@@ -44,8 +54,8 @@ pub(crate) async fn wake(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, 
     for wait in waits {
         if is_over {
             close(&tx, &wait, "abandoned", None).await?;
-        } else if let Some(output) = outcome(&tx, &run, &wait).await? {
-            close(&tx, &wait, "completed", Some(output)).await?;
+        } else if let Some(outcome) = outcome(&tx, &run, &wait).await? {
+            close(&tx, &wait, "completed", Some(outcome)).await?;
             ended = true;
         }
     }
@@ -53,6 +63,7 @@ pub(crate) async fn wake(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, 
     if ended && run.status == RunStatus::Waiting.as_str() {
         let mut update = hand_back();
         update
+            .value(job_run::Column::RunAt, dialect(&tx)?.now())
             .and_where(job_run::Column::Id.eq(run_id))
             .and_where(Expr::col(job_run::Column::Status).eq(literal("waiting")));
         woken = tx.execute(&update).await?.rows_affected() > 0;
@@ -63,7 +74,11 @@ pub(crate) async fn wake(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, 
 
 async fn lock(tx: &DatabaseTransaction, run_id: Uuid) -> Result<Option<Waiting>, DbErr> {
     let select = Query::select()
-        .column(job_run::Column::Status)
+        .columns([
+            job_run::Column::Status,
+            job_run::Column::CreatedAt,
+            job_run::Column::TenantId,
+        ])
         .expr_as(dialect(tx)?.now(), "now")
         .from(job_run::Entity)
         .and_where(job_run::Column::Id.eq(run_id))
@@ -79,28 +94,46 @@ async fn outcome(
     tx: &DatabaseTransaction,
     run: &Waiting,
     wait: &job_step::Model,
-) -> Result<Option<Value>, DbErr> {
-    match wait.kind.as_str() {
-        "children" => children(tx, wait).await,
-        _ => Ok(wait
-            .wake_at
-            .is_some_and(|at| at <= run.now)
-            .then_some(Value::Null)),
+) -> Result<Option<Outcome>, DbErr> {
+    if wait.kind == "children" {
+        let output = children(tx, wait).await?;
+        return Ok(output.map(|output| Outcome {
+            output,
+            event_id: None,
+        }));
     }
+    if wait.kind == "event" {
+        let waiter = Waiter {
+            created_at: run.created_at,
+            tenant_id: run.tenant_id.as_deref(),
+        };
+        if let Some((event_id, output)) = arrived(tx, waiter, wait).await? {
+            return Ok(Some(Outcome {
+                output,
+                event_id: Some(event_id),
+            }));
+        }
+    }
+    let is_due = wait.wake_at.is_some_and(|at| at <= run.now);
+    Ok(is_due.then(Outcome::default))
 }
 
 async fn close(
     tx: &DatabaseTransaction,
     wait: &job_step::Model,
     status: &'static str,
-    output: Option<Value>,
+    outcome: Option<Outcome>,
 ) -> Result<(), DbErr> {
     use job_step::Column as C;
 
+    let (output, event_id) = outcome
+        .map(|outcome| (outcome.output, outcome.event_id))
+        .unzip();
     let update = Query::update()
         .table(job_step::Entity)
         .value(C::Status, status)
         .value(C::Output, output)
+        .value(C::EventId, event_id.flatten())
         .value(C::FinishedAt, dialect(tx)?.now())
         .and_where(C::RunId.eq(wait.run_id))
         .and_where(C::Name.eq(&wait.name))
