@@ -1,6 +1,7 @@
 //! What differs per database. Nothing outside of this folder names a dialect.
 
 mod connect;
+mod migration_lock;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use connect::{ConnectError, connect};
+pub(crate) use migration_lock::MigrationLock;
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
     insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,

@@ -4,6 +4,11 @@
 //! needs both. Each step can be run again after it was cut short, on databases whose schema changes are not
 //! transactional too: what is there already is left alone.
 //!
+//! Processes that start together migrate one after the other: see [`exclusively`]. A program that is older than the
+//! database does not migrate it: SeaORM's migrator names the applied migration that the program does not know, and
+//! nothing is changed. It may run all the same, as during a rolling deployment, as long as the newer migrations have
+//! only added to the tables.
+//!
 //! ```
 //! use sea_orm_migration::prelude::*;
 //!
@@ -22,7 +27,10 @@
 //! }
 //! ```
 
+mod exclusive;
 mod steps;
+
+pub use exclusive::exclusively;
 
 /// The outbox, its subscriptions and deliveries, and the workers' heartbeats.
 pub mod events {

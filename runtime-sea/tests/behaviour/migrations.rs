@@ -1,9 +1,13 @@
 //! The runtime's tables: made, dropped and made again, and what they refuse.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::support::TestBed;
 use runtime_sea::{Runtime, migration};
 use sea_orm::{ConnectionTrait, EntityTrait};
-use sea_orm_migration::prelude::{Index, SchemaManager};
+use sea_orm_migration::prelude::*;
+use tokio::sync::Notify;
 
 crate::on_each_database!(
     up_and_down_can_be_repeated,
@@ -11,6 +15,9 @@ crate::on_each_database!(
     every_entity_fits_its_table,
     an_audit_event_has_neither_pool_nor_direction,
     a_step_leaves_what_is_there_alone,
+    r25_two_processes_migrate_at_once,
+    r25_a_process_that_ends_while_it_migrates_lets_the_next_one_in,
+    r27_a_program_that_is_older_than_the_schema_does_not_migrate_it,
 );
 
 const TABLES: [&str; 11] = [
@@ -148,4 +155,113 @@ async fn a_step_leaves_what_is_there_alone(bed: TestBed) {
         .all(bed.runtime.db())
         .await;
     assert!(pools.unwrap()[0].paused);
+}
+
+struct App;
+
+impl MigratorTrait for App {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Runtime1), Box::new(Contacts)]
+    }
+}
+
+/// The app before it had contacts.
+struct OlderApp;
+
+impl MigratorTrait for OlderApp {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Runtime1)]
+    }
+}
+
+struct Runtime1;
+
+impl MigrationName for Runtime1 {
+    fn name(&self) -> &'static str {
+        "m1_runtime"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Runtime1 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        migration::events::v1::up(manager).await?;
+        migration::jobs::v1::up(manager).await?;
+        migration::bridge::v1::up(manager).await
+    }
+}
+
+struct Contacts;
+
+impl MigrationName for Contacts {
+    fn name(&self) -> &'static str {
+        "m2_contacts"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Contacts {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let id = ColumnDef::new("id").integer().not_null().take();
+        let table = Table::create().table("contacts").col(id).take();
+        manager.create_table(table).await
+    }
+}
+
+async fn migrate(runtime: &Runtime) -> Result<(), DbErr> {
+    let db = runtime.db();
+    migration::exclusively(db, async || App::up(db, None).await).await
+}
+
+async fn r25_two_processes_migrate_at_once(bed: TestBed) {
+    down(&SchemaManager::new(bed.runtime.db())).await;
+    let mut processes = Vec::new();
+    for _ in 0..6 {
+        processes.push(bed.other_process().await);
+    }
+    let migrations = processes.iter().map(migrate);
+    for migrated in futures::future::join_all(migrations).await {
+        migrated.unwrap();
+    }
+    let manager = SchemaManager::new(bed.runtime.db());
+    for table in TABLES.iter().chain(&["contacts"]) {
+        assert!(manager.has_table(table).await.unwrap(), "{table}");
+    }
+    let applied = App::get_applied_migrations(bed.runtime.db()).await.unwrap();
+    assert_eq!(applied.len(), 2);
+}
+
+async fn r25_a_process_that_ends_while_it_migrates_lets_the_next_one_in(bed: TestBed) {
+    let stuck = bed.other_process().await;
+    let entered = Arc::new(Notify::new());
+    let migrating = tokio::spawn({
+        let entered = Arc::clone(&entered);
+        async move {
+            let forever = async || {
+                entered.notify_one();
+                std::future::pending::<Result<(), DbErr>>().await
+            };
+            migration::exclusively(stuck.db(), forever).await
+        }
+    });
+    entered.notified().await;
+    let mut next = Box::pin(migrate(&bed.runtime));
+    let waiting = tokio::time::timeout(Duration::from_millis(300), &mut next).await;
+    assert!(waiting.is_err(), "it did not wait");
+    migrating.abort();
+    next.await.unwrap();
+}
+
+async fn r27_a_program_that_is_older_than_the_schema_does_not_migrate_it(bed: TestBed) {
+    let db = bed.runtime.db();
+    migrate(&bed.runtime).await.unwrap();
+    let older = migration::exclusively(db, async || OlderApp::up(db, None).await).await;
+    let error = older.unwrap_err().to_string();
+    assert!(error.contains("m2_contacts"), "{error}");
+    let manager = SchemaManager::new(db);
+    assert!(manager.has_table("contacts").await.unwrap());
+    assert_eq!(App::get_applied_migrations(db).await.unwrap().len(), 2);
+    // It runs.
+    let worker = bed.runtime.worker().build().unwrap();
+    worker.drain_until_idle().await.unwrap();
 }
