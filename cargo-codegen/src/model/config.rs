@@ -125,6 +125,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether one of the databases does not take every point in time: MariaDB, which SeaORM gives them as
+    /// `TIMESTAMP`, makes NULL of those outside of 1970 to 2038.
+    pub fn bounds_moments(&self) -> bool {
+        self.databases.contains(&Database::Mysql)
+    }
+
     /// Whether a subsystem is installed.
     pub fn has(&self, subsystem: Subsystem) -> bool {
         self.subsystems.contains(&subsystem)

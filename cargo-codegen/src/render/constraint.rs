@@ -4,14 +4,14 @@ use heck::ToShoutySnakeCase;
 
 use super::field::string_literal;
 use super::imports::Imports;
-use crate::model::{Field, FieldType};
+use crate::model::{Config, Field, FieldType};
 use crate::schema::ColumnType;
 
 /// Digits that `rust_decimal` holds.
 const DECIMAL_DIGITS: u32 = 28;
 
 /// garde's rules for a field; `skip` if it has none.
-pub(super) fn garde_rules(field: &Field, imports: &mut Imports) -> Vec<String> {
+pub(super) fn garde_rules(field: &Field, config: &Config, imports: &mut Imports) -> Vec<String> {
     let constraints = &field.constraints;
     let mut rules = Vec::new();
     if field.name.ident != field.name.snake {
@@ -34,6 +34,12 @@ pub(super) fn garde_rules(field: &Field, imports: &mut Imports) -> Vec<String> {
             imports.name("rust_decimal::Decimal");
         }
         rules.push(format!("range({})", bounds.join(", ")));
+    }
+    if field.ty == FieldType::DateTime && config.bounds_moments() {
+        rules.push(format!(
+            "custom({})",
+            imports.name("crate::generated::storable")
+        ));
     }
     if rules.len() == renames {
         return vec!["skip".to_owned()];

@@ -26,6 +26,8 @@ struct EntityView<'a> {
     related: Vec<RelatedView>,
     links: Vec<LinkView>,
     now: bool,
+    /// Columns of points in time that have to be checked: name, identifier and whether they may be null.
+    moments: Vec<(String, &'a str, bool)>,
     on_insert: Vec<String>,
     on_save: Vec<String>,
 }
@@ -99,6 +101,14 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         imports.name("sea_orm::ActiveValue::Set");
     }
     imports.name("sea_orm::entity::prelude::*");
+    let moments = if model.config.bounds_moments() {
+        moments(entity)
+    } else {
+        Vec::new()
+    };
+    if !moments.is_empty() {
+        imports.name("sea_orm::DbBackend");
+    }
     if !enums.is_empty() {
         imports.name("serde::Deserialize");
         imports.name("serde::Serialize");
@@ -127,6 +137,7 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         related: relations.related,
         links: relations.links,
         now,
+        moments,
         on_insert,
         on_save,
     }
@@ -271,6 +282,20 @@ fn before_save(entity: &Entity) -> (Vec<String>, Vec<String>) {
         }
     }
     (on_insert, on_save)
+}
+
+/// The points in time that are not the present one.
+fn moments(entity: &Entity) -> Vec<(String, &str, bool)> {
+    let given = entity
+        .fields
+        .iter()
+        .filter(|it| it.ty == FieldType::DateTime && it.origin == FieldOrigin::Declared);
+    given
+        .map(|it| {
+            let name = string_literal(&it.name.snake);
+            (name, it.name.ident.as_str(), it.nullable)
+        })
+        .collect()
 }
 
 fn is_set_to_now(field: &Field) -> bool {

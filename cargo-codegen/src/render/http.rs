@@ -32,6 +32,10 @@ struct PageView;
 struct PatternView;
 
 #[derive(Template)]
+#[template(path = "app/src/generated/moment.rs.jinja")]
+struct MomentView;
+
+#[derive(Template)]
 #[template(path = "app/src/generated/schema.rs.jinja")]
 struct SchemaView;
 
@@ -70,6 +74,9 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
         "mod extract",
         &["Body", "Input", "Path", "Query", "present"],
     ));
+    if has_bounded_moments(model) {
+        modules.push(module("mod moment", &["storable"]));
+    }
     modules.push(module("mod page", &["Page", "PageQuery"]));
     if has_patterns(model) {
         modules.push(module("mod pattern", &["Pattern"]));
@@ -105,6 +112,9 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
     ];
     if has_patterns(model) {
         files.push(("pattern.rs", PatternView.render()?));
+    }
+    if has_bounded_moments(model) {
+        files.push(("moment.rs", MomentView.render()?));
     }
     if has_enums(model) {
         files.push(("schema.rs", SchemaView.render()?));
@@ -152,6 +162,13 @@ fn has_patterns(model: &Model) -> bool {
         .filter(|it| it.writes)
         .flat_map(|it| &it.fields)
         .any(|it| is_input(it) && it.constraints.pattern.is_some())
+}
+
+/// Whether clients give points in time, and one of the databases does not take all of them.
+fn has_bounded_moments(model: &Model) -> bool {
+    let writes = model.entities.iter().filter(|it| it.writes);
+    let mut inputs = writes.flat_map(|it| &it.fields).filter(|it| is_input(it));
+    model.config.bounds_moments() && inputs.any(|it| it.ty == FieldType::DateTime)
 }
 
 fn has_bytes(model: &Model) -> bool {

@@ -123,6 +123,9 @@ pub fn job_stub(model: &Model, words: &JobWords) -> Result<(Vec<Output>, Vec<Edi
     for path in ["JobContext", "JobHandler", "JobPolicy", "JobResult"] {
         imports.name(&format!("runtime_sea::{path}"));
     }
+    if words.pool.is_some() {
+        imports.name("runtime_sea::Pool");
+    }
     imports.name("serde::Serialize");
     imports.name("serde::Deserialize");
     imports.name(&config.app_state);

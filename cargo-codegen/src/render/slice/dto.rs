@@ -145,7 +145,7 @@ fn dto_field(slice: Slice<'_>, field: &Field, role: Role, imports: &mut Imports)
     if role != Role::Response {
         attributes.push(format!(
             "#[garde({})]",
-            constraint::garde_rules(field, imports).join(", ")
+            constraint::garde_rules(field, &slice.model.config, imports).join(", ")
         ));
     }
     let schema = schema_attribute(slice, field, role, imports);
