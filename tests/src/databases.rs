@@ -14,6 +14,7 @@ use postgres::NoTls;
 
 use crate::servers::PostgresServer;
 
+pub(crate) use mysql::execute as mysql_execute;
 pub use mysql::{mysql, mysql_from_environment, mysql_server};
 
 /// A database that exists until this is dropped.

@@ -1,19 +1,15 @@
 //! MySQL and MariaDB.
 
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use super::{Cleanup, TestDatabase, not_run};
-use crate::tool;
-
-/// How long a started server may take to answer.
-const START: Duration = Duration::from_secs(60);
+use crate::servers::MariaDbServer;
 
 /// A fresh database on MySQL or MariaDB, or `None` (and a line that says so) if there is no server.
 ///
@@ -94,13 +90,13 @@ fn find() -> Result<Option<String>> {
     if execute(url, "SELECT 1").is_ok() {
         return Ok(Some(url.to_owned()));
     }
-    binaries()
+    MariaDbServer::binaries()
         .map(|(install, server)| start(&install, &server))
         .transpose()
 }
 
 // On a thread of its own, because a test may ask from within its own Tokio runtime.
-fn execute(url: &str, sql: &str) -> Result<()> {
+pub(crate) fn execute(url: &str, sql: &str) -> Result<()> {
     let work = || -> Result<()> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -118,76 +114,11 @@ fn execute(url: &str, sql: &str) -> Result<()> {
         .unwrap_or_else(|_| bail!("the connection panicked"))
 }
 
-/// `mariadb-install-db` and `mariadbd`.
-fn binaries() -> Option<(Utf8PathBuf, Utf8PathBuf)> {
-    let find = |name: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .filter_map(|dir| Utf8PathBuf::from_path_buf(dir).ok())
-            .chain(["/usr/sbin".into()])
-            .map(|dir| dir.join(name))
-            .find(|program| program.exists())
-    };
-    Some((find("mariadb-install-db")?, find("mariadbd")?))
-}
-
-/// Starts a server with throw-away data. It stops when this process ends, however it ends.
-fn start(install: &Utf8Path, server: &Utf8Path) -> Result<String> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let dir = tempfile::Builder::new()
-        .prefix("codegen-mariadb-")
-        .tempdir()?
-        .keep();
-    let dir = Utf8PathBuf::from_path_buf(dir)
-        .map_err(|_| anyhow::anyhow!("the temporary directory is not UTF-8"))?;
-    // It refuses to run as root unless it is told so.
-    let user = match tool::run(Command::new("id").arg("-u"))?.trim() {
-        "0" => vec!["--user=root"],
-        _ => Vec::new(),
-    };
-    let data = format!("--datadir={}", dir.join("data"));
-    tool::run(
-        Command::new(install)
-            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
-            .args(["--skip-test-db", &data])
-            .args(&user),
-    )?;
-    let log = fs_err::File::create(dir.join("log"))?;
-    let mut child = Command::new(server)
-        .args(["--no-defaults", &data, "--bind-address=127.0.0.1"])
-        .args([
-            format!("--port={port}"),
-            format!("--socket={}", dir.join("socket")),
-        ])
-        // Nothing has to survive a crash of this machine.
-        .args(["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"])
-        .args(["--max-connections=1000"])
-        .args(&user)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log.into_parts().0)
-        .spawn()?;
-    // Its standard input closes when this process ends, and then it stops the server.
-    let watch = "cat >/dev/null; kill -KILL \"$1\"; rm -rf \"$2\"";
-    let watchdog = Command::new("sh")
-        .args(["-c", watch, "watchdog"])
-        .args([&child.id().to_string(), dir.as_str()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    std::mem::forget(watchdog);
-    let url = format!("mysql://root@127.0.0.1:{port}/mysql");
-    let began = Instant::now();
-    while let Err(error) = execute(&url, "SELECT 1") {
-        if began.elapsed() > START || child.try_wait()?.is_some() {
-            let log = fs_err::read_to_string(dir.join("log")).unwrap_or_default();
-            bail!("MariaDB does not start: {error:#}\n{log}");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+// It stops when this process ends, however it ends.
+fn start(install: &Utf8Path, program: &Utf8Path) -> Result<String> {
+    let server = MariaDbServer::start_from(install, program)?;
+    let url = server.url("mysql");
+    std::mem::forget(server);
     Ok(url)
 }
 
@@ -197,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_server_started_from_binaries_answers() -> Result<()> {
-        let Some((install, server)) = binaries() else {
+        let Some((install, server)) = MariaDbServer::binaries() else {
             return not_run("MariaDB's binaries are not installed").map_err(anyhow::Error::msg);
         };
         let url = start(&install, &server)?;

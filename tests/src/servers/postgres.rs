@@ -1,4 +1,4 @@
-//! Servers of a test's own, which it may stop, kill and start again.
+//! A PostgreSQL of a test's own.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,17 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::{Stop, directory, free_port};
 use crate::databases::{not_run, postgres_binaries, postgres_execute};
 use crate::tool;
-
-/// How a server is stopped.
-#[derive(Debug, Clone, Copy)]
-pub enum Stop {
-    /// It ends every session and shuts down in order.
-    Fast,
-    /// It drops everything, as in a crash, and recovers at the next start.
-    Immediate,
-}
 
 /// A PostgreSQL with a throw-away cluster. It stops when this is dropped, or when this process ends, however it ends.
 #[derive(Debug)]
@@ -44,15 +36,8 @@ impl PostgresServer {
     }
 
     pub(crate) fn start_from(bin: &Utf8Path) -> Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port();
-        let dir = tempfile::Builder::new()
-            .prefix("codegen-postgres-")
-            .tempdir()?
-            .keep();
-        let dir = Utf8PathBuf::from_path_buf(dir)
-            .map_err(|_| anyhow::anyhow!("the temporary directory is not UTF-8"))?;
+        let port = free_port()?;
+        let dir = directory("codegen-postgres-")?;
         // PostgreSQL refuses to run as root.
         let runs_as_postgres = tool::run(Command::new("id").arg("-u"))?.trim() == "0";
         if runs_as_postgres {
