@@ -43,9 +43,13 @@ fn worker_process() {
     tokio.block_on(async {
         let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());
         let worker = host(&runtime, &name).lease(LEASE).build().unwrap();
+        let mut customer = Customer::new(runtime);
+        if std::env::var(failpoint::VARIABLE).is_ok_and(|it| it.starts_with("stop")) {
+            customer = customer.that_may_be_stopped();
+        }
         let customer = tokio::spawn(async move {
             for round in 0..rounds {
-                Customer::new(runtime.clone()).ask(round).await;
+                customer.ask(round).await;
             }
         });
         let shutdown = CancellationToken::new();

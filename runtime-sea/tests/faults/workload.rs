@@ -244,11 +244,21 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
 #[derive(Debug, Clone)]
 pub(crate) struct Customer {
     runtime: Runtime,
+    may_be_stopped: bool,
 }
 
 impl Customer {
     pub(crate) fn new(runtime: Runtime) -> Self {
-        Self { runtime }
+        Self {
+            runtime,
+            may_be_stopped: false,
+        }
+    }
+
+    /// One that sees to it that its transactions end where its process is stopped.
+    pub(crate) fn that_may_be_stopped(mut self) -> Self {
+        self.may_be_stopped = true;
+        self
     }
 
     /// Everything of one round, however often that takes.
@@ -397,6 +407,15 @@ impl Customer {
         }
         let options = || StartOptions::new().delay(Duration::from_millis(50));
         let jobs = self.runtime.jobs();
+        if self.may_be_stopped {
+            let tx = self.begin().await?;
+            let run = jobs
+                .start_with::<Once>(&tx, name.clone(), options())
+                .await?;
+            Self::write_down(&tx, name, Expected::Completed, run.run_id.as_uuid()).await?;
+            return Ok(tx.commit().await?);
+        }
+        // On the connection: each in a transaction of the runtime's own.
         let first = jobs
             .start_with::<Once>(self.db(), name.clone(), options())
             .await?;
