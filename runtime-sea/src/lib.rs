@@ -82,6 +82,7 @@ mod failpoint;
 pub mod jobs;
 pub mod metrics;
 pub mod migration;
+mod retention;
 mod runtime;
 mod storable;
 mod tenancy;
@@ -98,8 +99,10 @@ pub use events::{
 };
 pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,
-    Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed, Rescheduled, Retry, RunDetails,
-    RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled, StartError, StartOptions, Started,
+    JobTypeRecord, Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed, Rescheduled,
+    Retry, RunDetails, RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled, StartError,
+    StartOptions, Started,
 };
+pub use retention::{Pruned, Retention};
 pub use runtime::{Runtime, RuntimeBuilder};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

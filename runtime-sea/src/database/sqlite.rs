@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -21,6 +22,16 @@ const FORMAT: &str = "%Y-%m-%dT%H:%M:%f+00:00";
 impl Dialect for Sqlite {
     fn now(&self) -> Expr {
         Expr::cust(format!("strftime('{FORMAT}', 'now')"))
+    }
+
+    // As the database writes it, to the millisecond at least: sqlx leaves a fraction out that is zero.
+    fn moment(&self, at: DateTime<Utc>) -> Expr {
+        let precision = if at.timestamp_subsec_nanos().is_multiple_of(1_000_000) {
+            SecondsFormat::Millis
+        } else {
+            SecondsFormat::AutoSi
+        };
+        at.to_rfc3339_opts(precision, false).into()
     }
 
     fn now_plus_seconds(&self, seconds: f64) -> Expr {

@@ -6,6 +6,7 @@ mod event;
 mod id;
 mod options;
 mod outbox;
+pub(crate) mod prune;
 mod publish;
 mod published;
 mod query;

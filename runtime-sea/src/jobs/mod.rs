@@ -19,6 +19,7 @@ mod orchestrator;
 mod policy;
 mod pool;
 mod pools;
+pub(crate) mod prune;
 mod query;
 mod raw;
 mod record;
@@ -32,6 +33,7 @@ mod spawn;
 mod start;
 mod step;
 mod trigger;
+pub(crate) mod types;
 pub(crate) mod wait;
 
 pub use cancel::Cancelled;
@@ -53,6 +55,7 @@ pub use replay::{Replay, Replayed};
 pub use scope::{Rescheduled, ScopeCancelled};
 pub use start::{StartOptions, Started};
 pub use trigger::TriggerError;
+pub use types::JobTypeRecord;
 pub use wait::{ChildOutcome, EndedChild};
 
 pub(crate) use register::register_types;

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 
+use crate::retention::{self, Pruned, Retention};
+
 use super::entities::job_run;
 use super::{
-    Cancelled, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId, RunRecord,
-    RunStatus, ScopeCancelled, cancel, pools, replay, scope,
+    Cancelled, JobTypeRecord, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId,
+    RunRecord, RunStatus, ScopeCancelled, cancel, pools, replay, scope, types,
 };
 
 impl Jobs {
@@ -150,6 +152,22 @@ impl Jobs {
     /// The database's own.
     pub async fn pools(&self) -> Result<Vec<PoolRecord>, DbErr> {
         pools::list(self.runtime.db()).await
+    }
+
+    /// Every job that a worker has registered, by type.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn types(&self) -> Result<Vec<JobTypeRecord>, DbErr> {
+        types::list(self.runtime.db()).await
+    }
+
+    /// Clears away what is older than the retention says, in small transactions; workers do so by themselves.
+    ///
+    /// # Errors
+    /// The database's own; what was cleared away until then is gone.
+    pub async fn prune(&self, retention: Retention) -> Result<Pruned, DbErr> {
+        retention::prune(self.runtime.db(), &retention, true).await
     }
 
     /// Lets the workers claim from this pool again.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{OnConflict, Query};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
 use crate::database::{dialect, rows_per_statement};
@@ -24,7 +24,7 @@ pub(crate) async fn register_types<'a>(
         return Ok(());
     }
     move_to_new_pools(db, &jobs).await?;
-    for chunk in jobs.chunks(rows_per_statement(dialect, 5)) {
+    for chunk in jobs.chunks(rows_per_statement(dialect, 6)) {
         let mut insert = Query::insert();
         insert.into_table(job::Entity).columns([
             C::Type,
@@ -32,6 +32,7 @@ pub(crate) async fn register_types<'a>(
             C::Policy,
             C::RegisteredAt,
             C::UpdatedAt,
+            C::SeenAt,
         ]);
         for job in chunk {
             insert.values_panic([
@@ -40,11 +41,13 @@ pub(crate) async fn register_types<'a>(
                 job.description.clone().into(),
                 dialect.now(),
                 dialect.now(),
+                dialect.now(),
             ]);
         }
         insert.on_conflict(
             OnConflict::column(C::Type)
-                .update_columns([C::Pool, C::Policy, C::UpdatedAt])
+                .update_columns([C::Pool, C::Policy, C::UpdatedAt, C::SeenAt])
+                .value(C::GoneAt, Expr::null())
                 .to_owned(),
         );
         db.execute(&insert).await?;

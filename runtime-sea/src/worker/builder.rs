@@ -5,9 +5,9 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::Runtime;
 use crate::events::{Event, EventEnvelope, EventRegistry, Subscription, SubscriptionError};
 use crate::jobs::{JobHandler, Registration, Trigger};
+use crate::{Retention, Runtime};
 
 use super::Worker;
 
@@ -84,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) max_recoveries: i32,
     pub(crate) events_only: bool,
+    pub(crate) retention: Retention,
     pub(crate) sample_every: Option<Duration>,
 }
 
@@ -122,6 +123,7 @@ impl WorkerBuilder {
                 lease: Duration::from_secs(7),
                 max_recoveries: 3,
                 events_only: false,
+                retention: Retention::new(),
                 sample_every: Some(Duration::from_secs(15)),
             },
             jobs: Vec::new(),
@@ -205,6 +207,13 @@ impl WorkerBuilder {
     /// every 15 s unless set, never with `None`.
     pub fn sample_queues(mut self, every: Option<Duration>) -> Self {
         self.settings.sample_every = every;
+        self
+    }
+
+    /// How long runs and events are kept that are over; see [`Retention::new`] for what holds unless set. Workers on one
+    /// database should agree: the shortest time counts.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.settings.retention = retention;
         self
     }
 
@@ -308,7 +317,7 @@ mod tests {
         let runtime = Runtime::new(crate::connect("sqlite::memory:").await.unwrap());
         let settings = runtime.worker().settings;
         // Every worker looks at least so often.
-        let next_look = super::super::pulse::longest_pause_between_looks(&settings);
+        let next_look = super::super::maintenance::longest_pause_between_looks(&settings);
         assert!(settings.lease + next_look < Duration::from_secs(9));
         // And a live one is late only after several heartbeats in a row were lost.
         assert!(settings.heartbeat * 4 < settings.lease);

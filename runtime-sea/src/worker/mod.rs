@@ -5,6 +5,7 @@ mod claiming;
 mod endings;
 mod executor;
 mod idle;
+mod maintenance;
 pub(crate) mod panics;
 mod pulse;
 mod running;
@@ -134,6 +135,7 @@ impl Worker {
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
             settings: self.settings.clone(),
+            job_types: self.job_types(),
             sampler: self.sampler(),
             pulse: pulse.clone(),
             endings: unwritten,
@@ -260,6 +262,15 @@ impl Worker {
                 pulse: pulse.clone(),
                 tasks: tasks.clone(),
             })
+            .collect()
+    }
+
+    /// The jobs that the worker executes.
+    fn job_types(&self) -> Vec<String> {
+        self.jobs
+            .values()
+            .filter(|job| self.hosts_pool(&job.pool))
+            .map(|job| job.job_type.to_owned())
             .collect()
     }
 

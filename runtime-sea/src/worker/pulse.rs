@@ -16,21 +16,16 @@ use uuid::Uuid;
 use crate::Runtime;
 use crate::database::{Dialect, dialect, literal, now_plus};
 use crate::jobs::complete::Ending;
-use crate::jobs::entities::{job_dedupe, job_run, job_worker};
-use crate::jobs::{ParentClose, admit, release, rescue};
+use crate::jobs::entities::{job_run, job_worker};
+use crate::jobs::{ParentClose, admit};
 use crate::metrics::{self, Sampler};
 
 use super::builder::Settings;
 use super::endings::write_endings;
+use super::maintenance::{maintenance, pruning};
 use super::running::{Running, StopReason};
 use super::sampling::sampling;
 use super::waits::end_waits;
-
-/// How long the row of a dead worker is kept for people to see.
-const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
-
-/// How often closed deduplication windows are cleared away.
-const CLEARING: Duration = Duration::from_secs(10 * 60);
 
 /// How long a stopping worker tries to write what is left while the database does not answer.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
@@ -42,7 +37,7 @@ pub(super) struct Pulse {
     pub(super) running: Arc<Running>,
     alive: AtomicBool,
     /// When the last heartbeat that arrived was sent.
-    beat: watch::Sender<Instant>,
+    pub(super) beat: watch::Sender<Instant>,
     /// Grows with every batch of endings that was written.
     pub(super) written: watch::Sender<u64>,
 }
@@ -68,6 +63,8 @@ impl Pulse {
 pub(super) struct Life {
     pub(super) runtime: Runtime,
     pub(super) settings: Settings,
+    /// The jobs that the worker executes.
+    pub(super) job_types: Vec<String>,
     pub(super) sampler: Sampler,
     pub(super) pulse: Arc<Pulse>,
     pub(super) endings: mpsc::Receiver<Ending>,
@@ -89,6 +86,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
     let Life {
         runtime,
         settings,
+        job_types,
         sampler,
         pulse,
         endings,
@@ -98,7 +96,8 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
     let endless = async {
         tokio::join!(
             heartbeat(db, &settings, &pulse),
-            maintenance(&runtime, db, &settings, &pulse, with_jobs),
+            maintenance(&runtime, db, &settings, &pulse, &job_types),
+            pruning(db, &settings),
             admission(&runtime, db, with_jobs),
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
@@ -218,78 +217,6 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
             pulse.running.stop_all(StopReason::LeaseExpired);
         }
     }
-}
-
-/// How long a dead worker may go unnoticed once its lease has run out.
-pub(super) fn longest_pause_between_looks(settings: &Settings) -> Duration {
-    settings.lease / 6
-}
-
-async fn maintenance(
-    runtime: &Runtime,
-    db: &DatabaseConnection,
-    settings: &Settings,
-    pulse: &Pulse,
-    with_jobs: bool,
-) {
-    let longest = longest_pause_between_looks(settings);
-    // After an outage the other workers get one lease to be heard again before they count as dead.
-    let mut heard_since: Option<Instant> = None;
-    let mut cleared: Option<Instant> = None;
-    loop {
-        sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
-        if pulse.beat.borrow().elapsed() > settings.lease / 2 {
-            heard_since = Some(Instant::now());
-            continue;
-        }
-        if heard_since.is_some_and(|since| since.elapsed() < settings.lease) {
-            continue;
-        }
-        let result = async {
-            if with_jobs {
-                let rescued = rescue::rescue(db, settings.max_recoveries).await?;
-                let released = release::release_orphaned_keys(db).await?;
-                metrics::runs_taken_over(rescued.taken_over, rescued.given_up);
-                if rescued != rescue::Rescued::default() {
-                    tracing::warn!(
-                        taken_over = rescued.taken_over,
-                        given_up = rescued.given_up,
-                        "runs of dead workers"
-                    );
-                }
-                if rescued.taken_over > 0 || released {
-                    runtime.wake_up().wake_here();
-                }
-                if cleared.is_none_or(|at| at.elapsed() > CLEARING) {
-                    forget_closed_windows(db).await?;
-                    cleared = Some(Instant::now());
-                }
-            }
-            forget_dead_workers(db).await
-        };
-        if let Err(error) = result.await {
-            tracing::warn!(%error, "maintenance failed and will be tried again");
-        }
-    }
-}
-
-// A closed window means the same as none, and there may be as many as there were keys.
-async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let delete = Query::delete()
-        .from_table(job_dedupe::Entity)
-        .and_where(Expr::col(job_dedupe::Column::ExpiresAt).lt(dialect(db)?.now()))
-        .to_owned();
-    db.execute(&delete).await.map(drop)
-}
-
-async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let dialect = dialect(db)?;
-    let long_ago = dialect.now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
-    let delete = Query::delete()
-        .from_table(job_worker::Entity)
-        .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))
-        .to_owned();
-    db.execute(&delete).await.map(drop)
 }
 
 async fn admission(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) {

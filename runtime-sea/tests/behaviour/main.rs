@@ -18,6 +18,7 @@ mod migrations;
 mod pools;
 mod publish;
 mod replay;
+mod retention;
 mod scope;
 mod steps;
 mod support;

@@ -7,6 +7,7 @@
 //! - `(worker_id)` where `status = 'running'`: take-over, cancellation
 //! - `(deadline_at)` where `status = 'waiting'`: suspended runs whose time is up
 //! - unique `(active_key)`; unique `(parent_run_id, child_name)`
+//! - `(status, finished_at)`: clearing away, statistics
 //! - `(job_type, created_at)`, `(created_at)`, `(root_run_id)`, `(event_id)`: queries
 
 use sea_orm::entity::prelude::*;

@@ -254,6 +254,7 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         (
             "job_run_finished_idx",
             partial_index(manager, &[Only::NotNull("finished_at")])?
+                .col("status")
                 .col("finished_at")
                 .take(),
         ),

@@ -1,0 +1,90 @@
+//! Which jobs there are, and whether a worker hosts them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryOrder};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::database::{dialect, rows_per_statement};
+
+use super::entities::job;
+use super::prune::ago;
+
+/// How often a worker says what it hosts.
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(30);
+
+/// How long after the last word of a worker a job counts as gone.
+const GONE_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// A job that a worker has registered at some time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct JobTypeRecord {
+    /// Its type.
+    pub job_type: String,
+    /// The pool that its runs go to.
+    pub pool: String,
+    /// The plain settings of its policy.
+    pub policy: Value,
+    /// The version of the code that was registered last.
+    pub version: i32,
+    /// When it was first registered.
+    pub registered_at: DateTime<Utc>,
+    /// When it was last registered.
+    pub updated_at: DateTime<Utc>,
+    /// When a live worker last hosted it, to half a minute.
+    pub seen_at: DateTime<Utc>,
+    /// When it was found that no live worker had hosted it for five minutes. Its runs wait for one that does.
+    pub gone_at: Option<DateTime<Utc>>,
+}
+
+impl From<job::Model> for JobTypeRecord {
+    fn from(row: job::Model) -> Self {
+        Self {
+            job_type: row.r#type,
+            pool: row.pool,
+            policy: row.policy,
+            version: row.version,
+            registered_at: row.registered_at,
+            updated_at: row.updated_at,
+            seen_at: row.seen_at,
+            gone_at: row.gone_at,
+        }
+    }
+}
+
+/// Every job, by type.
+pub(super) async fn list(db: &DatabaseConnection) -> Result<Vec<JobTypeRecord>, DbErr> {
+    let rows = job::Entity::find()
+        .order_by_asc(job::Column::Type)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(JobTypeRecord::from).collect())
+}
+
+/// Says that these jobs are hosted, and marks those that nobody has said so of for long. Rows are never deleted: another
+/// worker of the fleet may host the job again.
+pub(crate) async fn keep(db: &DatabaseConnection, hosted: &[String]) -> Result<(), DbErr> {
+    use job::Column as C;
+
+    let dialect = dialect(db)?;
+    for types in hosted.chunks(rows_per_statement(dialect, 1) / 2) {
+        let seen = Query::update()
+            .table(job::Entity)
+            .value(C::SeenAt, dialect.now())
+            .value(C::GoneAt, Expr::null())
+            .and_where(C::Type.is_in(types))
+            .to_owned();
+        db.execute(&seen).await?;
+    }
+    let gone = Query::update()
+        .table(job::Entity)
+        .value(C::GoneAt, dialect.now())
+        .and_where(C::GoneAt.is_null())
+        .and_where(Expr::col(C::SeenAt).lt(ago(dialect, GONE_AFTER)))
+        .to_owned();
+    db.execute(&gone).await.map(drop)
+}

@@ -1,0 +1,117 @@
+//! What a worker sees to beside its work: runs of dead workers, keys that nobody holds, and small tables.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use tokio::time::sleep;
+
+use crate::Runtime;
+use crate::database::dialect;
+use crate::jobs::entities::{job_dedupe, job_worker};
+use crate::jobs::{release, rescue, types};
+use crate::metrics;
+use crate::retention;
+
+use super::builder::Settings;
+use super::pulse::Pulse;
+
+/// How long the row of a dead worker is kept for people to see.
+const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// How often closed deduplication windows are cleared away.
+const CLEARING: Duration = Duration::from_secs(10 * 60);
+
+/// How often what is over is cleared away.
+const PRUNING: Duration = Duration::from_secs(10 * 60);
+
+/// How long a dead worker may go unnoticed once its lease has run out.
+pub(super) fn longest_pause_between_looks(settings: &Settings) -> Duration {
+    settings.lease / 6
+}
+
+pub(super) async fn maintenance(
+    runtime: &Runtime,
+    db: &DatabaseConnection,
+    settings: &Settings,
+    pulse: &Pulse,
+    job_types: &[String],
+) {
+    let longest = longest_pause_between_looks(settings);
+    // After an outage the other workers get one lease to be heard again before they count as dead.
+    let mut heard_since: Option<Instant> = None;
+    let mut cleared: Option<Instant> = None;
+    let mut seen: Option<Instant> = None;
+    loop {
+        sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
+        if pulse.beat.borrow().elapsed() > settings.lease / 2 {
+            heard_since = Some(Instant::now());
+            continue;
+        }
+        if heard_since.is_some_and(|since| since.elapsed() < settings.lease) {
+            continue;
+        }
+        let result = async {
+            if !settings.events_only {
+                let rescued = rescue::rescue(db, settings.max_recoveries).await?;
+                let released = release::release_orphaned_keys(db).await?;
+                metrics::runs_taken_over(rescued.taken_over, rescued.given_up);
+                if rescued != rescue::Rescued::default() {
+                    tracing::warn!(
+                        taken_over = rescued.taken_over,
+                        given_up = rescued.given_up,
+                        "runs of dead workers"
+                    );
+                }
+                if rescued.taken_over > 0 || released {
+                    runtime.wake_up().wake_here();
+                }
+                if cleared.is_none_or(|at| at.elapsed() > CLEARING) {
+                    forget_closed_windows(db).await?;
+                    cleared = Some(Instant::now());
+                }
+                if seen.is_none_or(|at| at.elapsed() > types::SEEN_EVERY) {
+                    types::keep(db, job_types).await?;
+                    seen = Some(Instant::now());
+                }
+            }
+            forget_dead_workers(db).await
+        };
+        if let Err(error) = result.await {
+            tracing::warn!(%error, "maintenance failed and will be tried again");
+        }
+    }
+}
+
+// A closed window means the same as none, and there may be as many as there were keys.
+async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let delete = Query::delete()
+        .from_table(job_dedupe::Entity)
+        .and_where(Expr::col(job_dedupe::Column::ExpiresAt).lt(dialect(db)?.now()))
+        .to_owned();
+    db.execute(&delete).await.map(drop)
+}
+
+async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let dialect = dialect(db)?;
+    let long_ago = dialect.now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
+    let delete = Query::delete()
+        .from_table(job_worker::Entity)
+        .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))
+        .to_owned();
+    db.execute(&delete).await.map(drop)
+}
+
+/// Clears away what is over, as the worker's retention says.
+pub(super) async fn pruning(db: &DatabaseConnection, settings: &Settings) {
+    loop {
+        match retention::prune(db, &settings.retention, !settings.events_only).await {
+            Ok(pruned) if pruned == retention::Pruned::default() => {}
+            Ok(pruned) => {
+                tracing::info!(runs = pruned.runs, events = pruned.events, "cleared away");
+            }
+            Err(error) => tracing::warn!(%error, "pruning failed and will be tried again"),
+        }
+        sleep(PRUNING.mul_f64(rand::random_range(0.8..1.2))).await;
+    }
+}

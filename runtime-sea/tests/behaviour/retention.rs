@@ -1,0 +1,272 @@
+//! What is over is cleared away in time, and nothing else.
+
+use std::time::Duration;
+
+use crate::support::{TestBed, until, while_working};
+use runtime_sea::{
+    Event, EventFilter, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult,
+    Retention, Retry, RunFilter, RunId, StartOptions, begin,
+};
+use sea_orm::{ConnectionTrait, Statement};
+use serde::{Deserialize, Serialize};
+
+crate::on_each_database! {
+    runs_are_cleared_away_by_their_age_and_outcome,
+    a_run_stays_while_its_parent_or_a_child_is_not_over,
+    r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away,
+    events_are_cleared_away_with_their_deliveries_and_ledger,
+    a_worker_clears_away_by_itself,
+    jobs_that_nobody_hosts_are_marked_and_never_deleted,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct Work;
+
+impl JobHandler for Work {
+    const TYPE: &'static str = "work";
+    type Input = bool;
+    type Output = ();
+
+    fn policy() -> JobPolicy<bool> {
+        JobPolicy::new()
+            .retry(Retry::none())
+            .on::<Happened>(|event| event.payload.work.then_some(true))
+    }
+
+    async fn run(&self, ctx: &JobContext, good: bool) -> JobResult<()> {
+        ctx.step("step", async || Ok::<_, JobError>(())).await?;
+        if good {
+            return Ok(());
+        }
+        Err(JobError::non_retryable("no good"))
+    }
+}
+
+struct Parent;
+
+impl JobHandler for Parent {
+    const TYPE: &'static str = "parent";
+    type Input = bool;
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, later: bool) -> JobResult<()> {
+        let mut options = StartOptions::new();
+        if later {
+            options = options.delay(DAY);
+        }
+        ctx.spawn_child_with::<Work>("work", true, options).await?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Happened {
+    work: bool,
+}
+
+impl Event for Happened {
+    const TYPE: &'static str = "happened";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+async fn start<J: JobHandler>(bed: &TestBed, input: J::Input) -> RunId {
+    let jobs = bed.runtime.jobs();
+    jobs.start::<J>(bed.runtime.db(), input)
+        .await
+        .unwrap()
+        .run_id
+}
+
+async fn drain(bed: &TestBed) {
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Work)
+        .job(Parent)
+        .retention(Retention::forever())
+        .build()
+        .unwrap();
+    worker.drain_until_idle().await.unwrap();
+}
+
+async fn count(bed: &TestBed, table: &str) -> i64 {
+    let db = bed.runtime.db();
+    let sql = format!("SELECT COUNT(*) AS number FROM {table}");
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get("", "number").unwrap()
+}
+
+async fn age_runs(bed: &TestBed) {
+    bed.sql("UPDATE job_run SET finished_at = '2020-01-01 00:00:00' WHERE finished_at IS NOT NULL")
+        .await;
+}
+
+/// Everything that is over for more than a day.
+fn a_day() -> Retention {
+    Retention::new()
+        .completed(DAY)
+        .failed(DAY)
+        .events(DAY)
+        .failed_events(DAY)
+}
+
+async fn runs_are_cleared_away_by_their_age_and_outcome(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let good = start::<Work>(&bed, true).await;
+    let bad = start::<Work>(&bed, false).await;
+    drain(&bed).await;
+    let waits = start::<Work>(&bed, true).await;
+    assert_eq!(count(&bed, "job_step").await, 2);
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 0);
+    age_runs(&bed).await;
+    assert_eq!(jobs.prune(Retention::forever()).await.unwrap().runs, 0);
+    let good_only = Retention::forever().completed(DAY);
+    assert_eq!(jobs.prune(good_only).await.unwrap().runs, 1);
+    assert_eq!(jobs.show(good).await.unwrap(), None);
+    assert!(jobs.show(bad).await.unwrap().is_some());
+    assert_eq!(count(&bed, "job_step").await, 1);
+    assert_eq!(jobs.prune(Retention::new()).await.unwrap().runs, 1);
+    assert_eq!(jobs.show(bad).await.unwrap(), None);
+    assert!(jobs.show(waits).await.unwrap().is_some());
+}
+
+async fn a_run_stays_while_its_parent_or_a_child_is_not_over(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let above = start::<Parent>(&bed, true).await;
+    let below = start::<Parent>(&bed, false).await;
+    drain(&bed).await;
+    age_runs(&bed).await;
+    // As if it went on.
+    bed.sql("UPDATE job_run SET status = 'waiting', finished_at = NULL WHERE job_type = 'parent' AND id NOT IN (SELECT parent_run_id FROM (SELECT parent_run_id FROM job_run WHERE parent_run_id IS NOT NULL AND status = 'pending') AS it)")
+        .await;
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 0);
+    bed.sql("UPDATE job_run SET status = 'completed', finished_at = '2020-01-01 00:00:00'")
+        .await;
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 4);
+    for id in [above, below] {
+        assert_eq!(jobs.show(id).await.unwrap(), None);
+    }
+}
+
+async fn r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    jobs.start_many::<Work>(bed.runtime.db(), std::iter::repeat_n(true, 2700))
+        .await
+        .unwrap();
+    let parent = start::<Work>(&bed, true).await;
+    // More of them than one batch has belong to a run that is not over, all from one moment and before the others.
+    let (first_day, second_day) = (long_ago(&bed, 1), long_ago(&bed, 2));
+    bed.sql(&format!(
+        "UPDATE job_run SET status = 'completed', finished_at = '{second_day}'"
+    ))
+    .await;
+    let running = format!(
+        "UPDATE job_run SET status = 'running', finished_at = NULL WHERE {}",
+        id_is(&bed, parent)
+    );
+    bed.sql(&running).await;
+    let first = "SELECT id FROM (SELECT id FROM job_run WHERE status = 'completed' ORDER BY id LIMIT 2300) AS it";
+    let theirs = format!(
+        "UPDATE job_run SET parent_run_id = (SELECT id FROM (SELECT id FROM job_run WHERE status = 'running') AS parent), finished_at = '{first_day}' WHERE id IN ({first})"
+    );
+    bed.sql(&theirs).await;
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 400);
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 0);
+    bed.sql(&format!(
+        "UPDATE job_run SET status = 'completed', finished_at = '{first_day}'"
+    ))
+    .await;
+    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 2301);
+    assert_eq!(jobs.list(RunFilter::new()).await.unwrap(), []);
+}
+
+/// Long ago, as the database writes it.
+fn long_ago(bed: &TestBed, day: u32) -> String {
+    match bed.runtime.db().get_database_backend() {
+        sea_orm::DbBackend::Sqlite => format!("2020-01-0{day}T00:00:00.000+00:00"),
+        _ => format!("2020-01-0{day} 00:00:00"),
+    }
+}
+
+/// The condition that a row is this run's, as the database writes ids.
+fn id_is(bed: &TestBed, id: RunId) -> String {
+    match bed.runtime.db().get_database_backend() {
+        sea_orm::DbBackend::Postgres => format!("id = '{id}'"),
+        _ => format!("id = X'{}'", id.as_uuid().simple()),
+    }
+}
+
+async fn events_are_cleared_away_with_their_deliveries_and_ledger(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let events = bed.runtime.events();
+    for work in [true, false, true] {
+        let tx = begin(bed.runtime.db()).await.unwrap();
+        events
+            .publish(&tx, "thing", Happened { work })
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        if !work {
+            // The last one is not delivered.
+            drain(&bed).await;
+        }
+    }
+    assert_eq!(count(&bed, "bridge_delivery").await, 2);
+    assert_eq!(jobs.prune(a_day()).await.unwrap().events, 0);
+    let old = long_ago(&bed, 1);
+    bed.sql(&format!("UPDATE domain_events SET created_at = '{old}'"))
+        .await;
+    bed.sql(&format!(
+        "UPDATE domain_events SET processed_at = '{old}' WHERE processed_at IS NOT NULL"
+    ))
+    .await;
+    assert_eq!(jobs.prune(Retention::forever()).await.unwrap().events, 0);
+    assert_eq!(jobs.prune(a_day()).await.unwrap().events, 2);
+    assert_eq!(count(&bed, "bridge_delivery").await, 0);
+    let left = events.list(EventFilter::new()).await.unwrap();
+    assert_eq!(left.len(), 1);
+    drain(&bed).await;
+    assert_eq!(count(&bed, "bridge_delivery").await, 1);
+}
+
+async fn a_worker_clears_away_by_itself(bed: TestBed) {
+    let id = start::<Work>(&bed, true).await;
+    drain(&bed).await;
+    age_runs(&bed).await;
+    let worker = bed.runtime.worker().job(Work).build().unwrap();
+    while_working(worker, async || {
+        until("it is gone", async || {
+            bed.runtime.jobs().show(id).await.unwrap().is_none()
+        })
+        .await;
+    })
+    .await;
+}
+
+async fn jobs_that_nobody_hosts_are_marked_and_never_deleted(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    drain(&bed).await;
+    let gone = async || {
+        let types = jobs.types().await.unwrap();
+        let types = types.into_iter();
+        types
+            .filter(|it| it.gone_at.is_some())
+            .map(|it| it.job_type)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(jobs.types().await.unwrap().len(), 2);
+    assert_eq!(gone().await, Vec::<String>::new());
+    bed.sql("UPDATE job SET seen_at = '2020-01-01 00:00:00'")
+        .await;
+    let worker = bed.runtime.worker().job(Work).build().unwrap();
+    while_working(worker, async || {
+        until("one is gone", async || gone().await == ["parent"]).await;
+    })
+    .await;
+    // Back again.
+    drain(&bed).await;
+    assert_eq!(gone().await, Vec::<String>::new());
+    assert_eq!(jobs.types().await.unwrap()[0].policy["pool"], "batch");
+}
