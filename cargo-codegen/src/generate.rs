@@ -289,11 +289,32 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
                 .to_owned(),
         );
     }
+    set.notes.extend(unsettled_runtime(model, &overlay)?);
     Ok(Plan {
         loaded,
         handlers,
         set,
     })
+}
+
+/// Multi-tenancy is enforced by the runtime, which the user's state makes.
+fn unsettled_runtime(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure> {
+    let config = &model.config;
+    let path = config.app_state.split("::").skip(1).collect::<Vec<_>>();
+    let Some((_, module)) = path.split_last().filter(|_| config.multi_tenant) else {
+        return Ok(None);
+    };
+    let module = module.join("/");
+    for path in [format!("src/{module}.rs"), format!("src/{module}/mod.rs")] {
+        let path = config.app_crate.file(&path);
+        let text = files.read(&path).map_err(Failure::other)?;
+        if text.is_some_and(|it| !it.contains("generated::runtime")) {
+            return Ok(Some(format!(
+                "{path} makes a runtime that does not know of `multi_tenant`: let it be `crate::generated::runtime(db).build()`"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The workspace as it would be once the addition is written.

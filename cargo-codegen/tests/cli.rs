@@ -238,6 +238,42 @@ fn subsystems_need_one_another() {
 }
 
 #[test]
+fn tenants_are_asked_for_where_multi_tenancy_is_on() {
+    let mut session = Session::new("tenants");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("subsystem install events");
+    session.prepare("entity new product name:string");
+    session.prepare(
+        "event new product_created product_id:uuid --direction change --aggregate product",
+    );
+    session.append("entities/product.yaml", "emits: [product_created]\n");
+    let config = session.read("codegen.yaml");
+    session.write(
+        "codegen.yaml",
+        &config.replace("events: {}", "events: { multi_tenant: true }"),
+    );
+    session.run("entity new --all");
+    for file in ["generated/runtime", "products/generated/use_cases"] {
+        session.show(&format!("app/src/{file}.rs"));
+    }
+    let routes = session.read("app/src/products/generated/routes.rs");
+    assert!(
+        routes.contains("tenant_events(&state.runtime, context.tenant.as_deref())"),
+        "{routes}"
+    );
+    let state = session.read("app/src/state.rs");
+    session.write(
+        "app/src/state.rs",
+        &state
+            .replace("runtime(db.clone()).build()", "Runtime::new(db.clone())")
+            .replace("use crate::generated::runtime;\n", ""),
+    );
+    session.run("entity new --all");
+    session.finish();
+}
+
+#[test]
 fn wrong_definitions_are_shown_and_write_nothing() {
     let mut session = Session::new("definitions");
     session.prepare(NEW);

@@ -69,6 +69,11 @@ fn golden_plain() -> Result<()> {
 }
 
 #[test]
+fn golden_tenants() -> Result<()> {
+    golden("tenants")
+}
+
+#[test]
 fn every_fixture_has_a_golden_test() -> Result<()> {
     let names: Vec<String> = fixture::all()?.into_iter().map(|it| it.name).collect();
     assert_eq!(
@@ -78,7 +83,8 @@ fn every_fixture_has_a_golden_test() -> Result<()> {
             "crm",
             "keywords",
             "new-workspace",
-            "plain"
+            "plain",
+            "tenants"
         ]
     );
     Ok(())

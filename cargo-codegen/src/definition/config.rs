@@ -52,6 +52,8 @@ pub struct ConfigDefinition {
     pub runtime: Option<RuntimeDefinition>,
     /// The `events` block is there.
     pub events: Option<Span>,
+    /// `events.multi_tenant`.
+    pub multi_tenant: bool,
     /// The `jobs` block is there.
     pub jobs: Option<Span>,
     /// The `bridge` block is there.
@@ -82,7 +84,8 @@ fn decode(reader: &mut Reader, node: &Node) -> ConfigDefinition {
     let app = inner(reader, &file, "app", &CONFIG_APP);
     let runtime = inner(reader, &file, "runtime", &CONFIG_RUNTIME);
     let jobs = inner(reader, &file, "jobs", &CONFIG_JOBS);
-    inner(reader, &file, "events", &CONFIG_EVENTS);
+    let multi_tenant = inner(reader, &file, "events", &CONFIG_EVENTS)
+        .and_then(|it| reader.boolean_of(&it, "multi_tenant"));
     inner(reader, &file, "bridge", &CONFIG_BRIDGE);
     if let Some(entity) = inner(reader, &file, "entity", &CONFIG_ENTITY)
         && let Some(format) =
@@ -118,6 +121,7 @@ fn decode(reader: &mut Reader, node: &Node) -> ConfigDefinition {
         app_state,
         runtime: runtime.and_then(|it| runtime_source(reader, it.get("source")?)),
         events: present("events"),
+        multi_tenant: multi_tenant.is_some_and(|it| it.value),
         jobs: present("jobs"),
         bridge: present("bridge"),
         pools: jobs

@@ -299,22 +299,22 @@ pub(crate) const CONFIG_RUNTIME_SOURCE: Keys = Keys {
     other: &[],
 };
 
-const NO_TENANTS: Use = Refused("this version has no multi-tenancy; remove the line");
+const OF_EVENTS: Use = Refused("write it in `events`: it holds for jobs and the bridge too");
 
 pub(crate) const CONFIG_EVENTS: Keys = Keys {
     of: "`events`",
-    read: &[],
-    other: &[("multi_tenant", NO_TENANTS)],
+    read: &["multi_tenant"],
+    other: &[],
 };
 
 pub(crate) const CONFIG_JOBS: Keys = Keys {
     of: "`jobs`",
     read: &["pools"],
-    other: &[("multi_tenant", NO_TENANTS)],
+    other: &[("multi_tenant", OF_EVENTS)],
 };
 
 pub(crate) const CONFIG_BRIDGE: Keys = Keys {
     of: "`bridge`",
     read: &[],
-    other: &[("multi_tenant", NO_TENANTS)],
+    other: &[("multi_tenant", OF_EVENTS)],
 };

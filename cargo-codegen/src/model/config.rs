@@ -120,6 +120,8 @@ pub struct Config {
     pub runtime: RuntimeSource,
     /// Installed subsystems, in the order of [`Subsystem::ALL`].
     pub subsystems: Vec<Subsystem>,
+    /// Every event and run belongs to a tenant, or says that it belongs to none.
+    pub multi_tenant: bool,
     /// User job pools and their concurrency, in the order of the file.
     pub job_pools: Vec<(String, u32)>,
 }
@@ -222,6 +224,7 @@ impl Config {
                 .as_ref()
                 .map_or(defaults.runtime, runtime_source),
             subsystems: subsystems(config, problems),
+            multi_tenant: config.multi_tenant,
             job_pools: pools(config, problems),
         }
     }
@@ -240,6 +243,7 @@ impl Default for Config {
             app_state: "crate::state::AppState".to_owned(),
             runtime: RuntimeSource::Vendored("runtime-sea".into()),
             subsystems: Vec::new(),
+            multi_tenant: false,
             job_pools: Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ use crate::model::{Model, Subsystem};
 #[template(path = "app/src/generated/mod.rs.jinja")]
 struct ModuleView {
     events: bool,
+    multi_tenant: bool,
     shared: Vec<SharedModule>,
 }
 
@@ -39,6 +40,12 @@ struct RouterView<'a> {
     slices: Vec<RoutesView<'a>>,
     state: &'a str,
     state_type: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/runtime.rs.jinja")]
+struct RuntimeView {
+    multi_tenant: bool,
 }
 
 /// The routes of one entity.
@@ -72,6 +79,7 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
             "mod.rs",
             ModuleView {
                 events,
+                multi_tenant: config.multi_tenant,
                 shared: http::shared_modules(model),
             }
             .render()?,
@@ -93,6 +101,13 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
                 slices,
                 state,
                 state_type,
+            }
+            .render()?,
+        ),
+        (
+            "runtime.rs",
+            RuntimeView {
+                multi_tenant: config.multi_tenant,
             }
             .render()?,
         ),

@@ -17,6 +17,7 @@ struct ErrorView {
 #[template(path = "app/src/generated/problem.rs.jinja")]
 struct ProblemView {
     events: bool,
+    multi_tenant: bool,
 }
 
 #[derive(Template)]
@@ -108,7 +109,14 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
         ("error.rs", ErrorView { events }.render()?),
         ("extract.rs", ExtractView.render()?),
         ("page.rs", PageView.render()?),
-        ("problem.rs", ProblemView { events }.render()?),
+        (
+            "problem.rs",
+            ProblemView {
+                events,
+                multi_tenant: model.config.multi_tenant,
+            }
+            .render()?,
+        ),
     ];
     if has_patterns(model) {
         files.push(("pattern.rs", PatternView.render()?));

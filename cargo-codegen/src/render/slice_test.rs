@@ -62,6 +62,10 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
         content,
     };
     for entity in model.entities.iter().filter(|it| it.rest) {
+        // Only the user knows how a request names its tenant.
+        if config.multi_tenant && !entity.emits.is_empty() {
+            continue;
+        }
         if let Some(view) = view(model, entity) {
             let path = format!("tests/{}.rs", file_stem(&entity.plural));
             rendered.outputs.push(owned(&path, view.render()?));

@@ -15,7 +15,7 @@ use super::field::capitalized;
 use super::imports::Imports;
 use super::{Rendered, Result};
 use crate::changeset::{Edit, Output, OutputKind};
-use crate::model::{Entity, Model};
+use crate::model::{EmitOn, Entity, Model, Subsystem};
 
 /// One entity, in the model that it belongs to.
 #[derive(Clone, Copy)]
@@ -43,6 +43,13 @@ impl Slice<'_> {
     /// Whether a deletion says who deleted the row: only a row that stays can.
     fn stamps_delete(&self) -> bool {
         self.entity.behaviors.soft_delete && self.entity.behaviors.user_tracking
+    }
+
+    /// Whether a change publishes events, for the tenant that the caller names.
+    fn publishes_of_tenant(&self, on: EmitOn) -> bool {
+        let config = &self.model.config;
+        let publishes = self.entity.emits.iter().any(|it| it.on == on);
+        config.multi_tenant && config.has(Subsystem::Events) && publishes
     }
 
     /// Imports an item of the slice; `item` holds a `*` where the entity's name goes.

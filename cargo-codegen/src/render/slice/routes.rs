@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::key::{KeyView, key};
 use super::{Slice, title};
+use crate::model::EmitOn;
 use crate::render::field::with_article;
 use crate::render::imports::Imports;
 use crate::render::scaffold;
@@ -28,6 +29,9 @@ pub(super) struct RoutesView<'a> {
     soft_delete: bool,
     user_tracking: bool,
     stamps_delete: bool,
+    create_of_tenant: bool,
+    update_of_tenant: bool,
+    delete_of_tenant: bool,
 }
 
 /// The routes of a slice.
@@ -35,6 +39,9 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
     let (model, entity) = (slice.model, slice.entity);
     let writes = entity.writes;
     let user_tracking = entity.behaviors.user_tracking;
+    let [create_of_tenant, update_of_tenant, delete_of_tenant] =
+        [EmitOn::Create, EmitOn::Update, EmitOn::Delete].map(|it| slice.publishes_of_tenant(it));
+    let of_tenant = create_of_tenant || update_of_tenant || delete_of_tenant;
     let mut imports = Imports::default();
     for (path, used) in [
         ("axum::Json", true),
@@ -42,7 +49,11 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         ("axum::http::StatusCode", writes),
         ("utoipa_axum::router::OpenApiRouter", true),
         ("utoipa_axum::routes", true),
-        ("crate::context::RequestContext", writes && user_tracking),
+        (
+            "crate::context::RequestContext",
+            writes && (user_tracking || of_tenant),
+        ),
+        ("crate::generated::tenant_events", writes && of_tenant),
         ("crate::generated::Body", writes),
         ("crate::generated::Conflict", writes),
         ("crate::generated::Error", true),
@@ -83,6 +94,9 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         soft_delete: entity.behaviors.soft_delete,
         user_tracking,
         stamps_delete: slice.stamps_delete(),
+        create_of_tenant,
+        update_of_tenant,
+        delete_of_tenant,
         imports: imports.lines(),
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct UseCasesView<'a> {
 struct EmissionView {
     docs: String,
     events: Vec<String>,
+    /// They are published for the tenant that the caller names.
+    of_tenant: bool,
 }
 
 /// The use cases of a slice.
@@ -89,6 +91,10 @@ fn emission(slice: Slice<'_>, on: EmitOn, imports: &mut Imports) -> EmissionView
         .filter_map(|it| model.event(&it.event))
         .map(|it| it.name.pascal.as_str())
         .collect();
+    let of_tenant = slice.publishes_of_tenant(on);
+    if of_tenant {
+        imports.name("runtime_sea::Events");
+    }
     let listed: Vec<String> = names.iter().map(|it| format!("[`{it}`]")).collect();
     EmissionView {
         docs: if listed.is_empty() {
@@ -100,5 +106,6 @@ fn emission(slice: Slice<'_>, on: EmitOn, imports: &mut Imports) -> EmissionView
             .into_iter()
             .map(|it| imports.name(&format!("crate::events::{it}")))
             .collect(),
+        of_tenant,
     }
 }
