@@ -99,9 +99,9 @@ pub use events::{
 };
 pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,
-    JobTypeRecord, Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed, Rescheduled,
-    Retry, RunDetails, RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled, StartError,
-    StartOptions, Started,
+    JobStats, JobTypeRecord, Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed,
+    Rescheduled, Retry, RunDetails, RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled,
+    StartError, StartOptions, Started, Stats,
 };
 pub use retention::{Pruned, Retention};
 pub use runtime::{Runtime, RuntimeBuilder};

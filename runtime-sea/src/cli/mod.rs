@@ -17,6 +17,8 @@ mod events;
 mod jobs;
 mod table;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 use serde::Serialize;
@@ -36,6 +38,9 @@ pub enum CliError {
         /// Its id.
         id: String,
     },
+    /// It cannot be done to what is there.
+    #[error("{0}")]
+    Refused(String),
     /// The database refused.
     #[error("the database refused: {0}")]
     Database(#[from] DbErr),
@@ -54,6 +59,24 @@ fn moment(at: DateTime<Utc>) -> String {
 
 fn clock(at: DateTime<Utc>) -> String {
     at.format("%H:%M:%S%.3f").to_string()
+}
+
+/// A time such as `90s`, `15m`, `12h` or `14d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err("expected a time such as `90s`, `15m`, `12h` or `14d`".to_owned()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{number}` is not a number of such units"))
 }
 
 /// The first line of a text, bounded.

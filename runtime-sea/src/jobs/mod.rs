@@ -31,6 +31,7 @@ pub(crate) mod rescue;
 mod scope;
 mod spawn;
 mod start;
+mod stats;
 mod step;
 mod trigger;
 pub(crate) mod types;
@@ -54,6 +55,7 @@ pub use record::{
 pub use replay::{Replay, Replayed};
 pub use scope::{Rescheduled, ScopeCancelled};
 pub use start::{StartOptions, Started};
+pub use stats::{JobStats, Stats};
 pub use trigger::TriggerError;
 pub use types::JobTypeRecord;
 pub use wait::{ChildOutcome, EndedChild};

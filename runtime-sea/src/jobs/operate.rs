@@ -8,7 +8,7 @@ use crate::retention::{self, Pruned, Retention};
 use super::entities::job_run;
 use super::{
     Cancelled, JobTypeRecord, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId,
-    RunRecord, RunStatus, ScopeCancelled, cancel, pools, replay, scope, types,
+    RunRecord, RunStatus, ScopeCancelled, Stats, cancel, pools, replay, scope, stats, types,
 };
 
 impl Jobs {
@@ -160,6 +160,16 @@ impl Jobs {
     /// The database's own.
     pub async fn types(&self) -> Result<Vec<JobTypeRecord>, DbErr> {
         types::list(self.runtime.db()).await
+    }
+
+    /// How many runs wait, run and have ended in the last hour, by pool and job. The cost is bounded, however many there
+    /// are.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn stats(&self) -> Result<Stats, DbErr> {
+        let seen = self.scope.condition(job_run::Column::TenantId)?;
+        stats::stats(self.runtime.db(), seen).await
     }
 
     /// Clears away what is older than the retention says, in small transactions; workers do so by themselves.

@@ -146,6 +146,10 @@ pub struct RunRecord {
     pub event_id: Option<Uuid>,
     /// The trigger that turned the event into it.
     pub trigger_id: Option<String>,
+    /// The schedule that started it.
+    pub schedule: Option<String>,
+    /// The schedule's slot that it was started for.
+    pub slot: Option<DateTime<Utc>>,
     /// Free labels.
     pub tags: Vec<String>,
     /// The tenant.
@@ -192,6 +196,8 @@ impl From<job_run::Model> for RunRecord {
             child_name: row.child_name,
             event_id: row.event_id,
             trigger_id: row.trigger_id,
+            schedule: row.schedule,
+            slot: row.slot,
             tags: serde_json::from_value(row.tags).unwrap_or_default(),
             tenant_id: row.tenant_id,
             traceparent: row.traceparent,

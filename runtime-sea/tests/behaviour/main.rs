@@ -8,6 +8,8 @@ mod bridge;
 mod bulk;
 mod cancel;
 mod children;
+#[cfg(feature = "cli")]
+mod cli_jobs;
 mod event_waits;
 mod events;
 mod guarantees;
