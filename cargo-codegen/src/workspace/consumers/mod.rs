@@ -6,6 +6,7 @@ mod infer;
 mod names;
 mod scope;
 mod sources;
+mod walk;
 
 use camino::Utf8PathBuf;
 
@@ -21,11 +22,11 @@ pub enum UseKind {
     Subscription,
     /// `.on::<E>(..)` and `.on_named::<E>(name, ..)`
     Trigger,
-    /// `.publish_and_start(..)`
+    /// `.publish_and_start(..)` and its variant
     Start,
     /// `.wait_for_event::<E>(..)`
     Wait,
-    /// `.publish(..)` and its variants
+    /// `.publish(..)` and its variants, and `RawEvent::new(..)`
     Publish,
 }
 
