@@ -101,7 +101,7 @@ pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,
     JobStats, JobTypeRecord, Jobs, ParentClose, Pool, PoolRecord, RawRun, Replay, Replayed,
     Rescheduled, Retry, RunDetails, RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled,
-    StartError, StartOptions, Started, Stats,
+    StartError, StartOptions, Started, Stats, StepOptions,
 };
 pub use retention::{Pruned, Retention};
 pub use runtime::{Runtime, RuntimeBuilder};

@@ -14,6 +14,7 @@ use crate::failpoint;
 use super::RunId;
 use super::context::Claim;
 use super::entities::{job_pool, job_run, job_worker};
+use super::hosted::Hosted;
 
 /// A run that this worker has to execute now.
 #[derive(Debug)]
@@ -26,7 +27,11 @@ pub(crate) struct ClaimedRun {
     pub(crate) event_id: Option<Uuid>,
     /// The trace that it was started in.
     pub(crate) traceparent: Option<Arc<str>>,
+    /// The version of the job that it was started with.
+    pub(crate) version: i32,
     pub(crate) max_attempts: i32,
+    /// How often it was put off.
+    pub(crate) snoozes: i32,
     /// Attempts that failed so far: those that died with their worker are not the run's fault.
     pub(crate) failures: i32,
     /// How long it has waited since it was due.
@@ -50,11 +55,11 @@ pub(crate) async fn claim(
     db: &DatabaseConnection,
     worker_id: Uuid,
     pool: &str,
-    job_types: &[String],
+    hosted: &Hosted,
     limit: usize,
 ) -> Result<Claimed, DbErr> {
     let dialect = dialect(db)?;
-    let picked = ready_runs(dialect, worker_id, pool, job_types, Pools::Unlimited);
+    let picked = ready_runs(dialect, worker_id, pool, hosted, Pools::Unlimited);
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let update = take(dialect, worker_id);
     let columns = job_run::Column::iter();
@@ -63,7 +68,7 @@ pub(crate) async fn claim(
         update_picked::<job_run::Entity>(db, &picked, limit, update.clone(), columns).await?;
     let mut limited = false;
     if rows.is_empty() {
-        let picked = ready_runs(dialect, worker_id, pool, job_types, Pools::Limited);
+        let picked = ready_runs(dialect, worker_id, pool, hosted, Pools::Limited);
         if let Some(of_limited) = limited::claim(db, pool, &picked, limit, update).await? {
             limited = true;
             rows = of_limited;
@@ -137,7 +142,7 @@ fn ready_runs(
     dialect: &dyn Dialect,
     worker_id: Uuid,
     pool: &str,
-    job_types: &[String],
+    hosted: &Hosted,
     pools: Pools,
 ) -> SelectStatement {
     use job_run::Column as C;
@@ -168,7 +173,7 @@ fn ready_runs(
         .and_where(Expr::col(C::Status).eq(literal("pending")))
         .and_where(Expr::col(C::Readiness).eq(literal("ready")))
         .and_where(C::Pool.eq(pool))
-        .and_where(C::JobType.is_in(job_types))
+        .cond_where(hosted.condition())
         .and_where(Expr::exists(alive))
         .and_where(Expr::exists(closed).not())
         .order_by(C::Priority, Order::Desc)
@@ -221,7 +226,9 @@ impl ClaimedRun {
             tenant_id: row.tenant_id,
             event_id: row.event_id,
             traceparent: row.traceparent.map(Arc::from),
+            version: row.version,
             max_attempts: row.max_attempts,
+            snoozes: row.snoozes,
             failures: row.attempt - 1 - row.recoveries,
             waited: (claimed_at - row.run_at).to_std().unwrap_or_default(),
             time_left: row

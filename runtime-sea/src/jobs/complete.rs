@@ -41,6 +41,11 @@ pub(crate) enum EndingKind {
         after: Duration,
         error: AttemptError,
     },
+    /// The run is put off as if this attempt had not been, unless its cancellation was asked for.
+    Snoozed {
+        after: Duration,
+        error: AttemptError,
+    },
     /// The run is over: `failed`, `timed_out` or `canceled`.
     Over {
         status: super::RunStatus,
@@ -62,6 +67,7 @@ impl EndingKind {
         match self {
             Self::Completed(_) => "completed",
             Self::Retry { .. } => "retried",
+            Self::Snoozed { .. } => "snoozed",
             Self::Over { status, .. } => status.as_str(),
             Self::Suspended { .. } => "suspended",
             Self::HandedBack => "handed_back",
@@ -169,19 +175,20 @@ async fn write_one(
             update = hand_back();
             update.cond_where(ending.claim.condition());
         }
+        EndingKind::Snoozed { after, error } => {
+            if let Some(key) = cancel_instead(tx, dialect, ending, error).await? {
+                return Ok(OneWritten::Over(key));
+            }
+            put_off(&mut update, dialect, *after)
+                .value(C::Error, stored_text(&error.error))
+                .value(C::Attempt, Expr::col(C::Attempt).sub(1))
+                .value(C::Snoozes, Expr::col(C::Snoozes).add(1));
+        }
         EndingKind::Retry { after, error } => {
             if let Some(key) = cancel_instead(tx, dialect, ending, error).await? {
                 return Ok(OneWritten::Over(key));
             }
-            let readiness = if after.is_zero() {
-                "ready"
-            } else {
-                "scheduled"
-            };
-            update
-                .value(C::Status, "pending")
-                .value(C::Readiness, readiness)
-                .value(C::RunAt, now_plus(dialect, *after))
+            put_off(&mut update, dialect, *after)
                 .value(C::Error, stored_text(&error.error))
                 .value(
                     C::Errors,
@@ -205,6 +212,24 @@ async fn write_one(
     } else {
         OneWritten::Waiting
     })
+}
+
+fn put_off<'a>(
+    update: &'a mut UpdateStatement,
+    dialect: &dyn Dialect,
+    after: Duration,
+) -> &'a mut UpdateStatement {
+    use job_run::Column as C;
+
+    let readiness = if after.is_zero() {
+        "ready"
+    } else {
+        "scheduled"
+    };
+    update
+        .value(C::Status, "pending")
+        .value(C::Readiness, readiness)
+        .value(C::RunAt, now_plus(dialect, after))
 }
 
 // Who fails after the cancellation was asked for has stopped for it. Returns the concurrency key if so.

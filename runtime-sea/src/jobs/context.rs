@@ -26,7 +26,7 @@ use super::entities::{job_run, job_step};
 use super::history::History;
 use super::step::{StepResult, recorded, store, stored_as};
 use super::wait::without_waits;
-use super::{JobError, Jobs, RunId};
+use super::{JobError, Jobs, RunId, StepOptions};
 
 /// The claim under which a worker executes an attempt; the fence of everything that it writes.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ pub struct JobContext {
     pub(super) claim: Claim,
     tenant_id: Option<String>,
     traceparent: Option<Arc<str>>,
+    version: i32,
     cancelled: CancellationToken,
     lease_lost: AtomicBool,
     /// Whether an earlier claim may have left steps.
@@ -80,6 +81,7 @@ impl JobContext {
         claim: Claim,
         tenant_id: Option<String>,
         traceparent: Option<Arc<str>>,
+        version: i32,
         cancelled: CancellationToken,
     ) -> Self {
         Self {
@@ -88,6 +90,7 @@ impl JobContext {
             claim,
             tenant_id,
             traceparent,
+            version,
             cancelled,
             lease_lost: AtomicBool::new(false),
             history: OnceCell::new(),
@@ -105,6 +108,12 @@ impl JobContext {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         u32::try_from(self.claim.attempt).unwrap_or(1)
+    }
+
+    /// The version of the job that the run was started with; see [`JobHandler::VERSION`](super::JobHandler::VERSION).
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        u32::try_from(self.version).unwrap_or(1)
     }
 
     /// The tenant that the run belongs to.
@@ -186,6 +195,25 @@ impl JobContext {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
+        self.step_with(name, StepOptions::new(), work)
+    }
+
+    /// As [`step`](Self::step), with a limit of time.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and a step that took too long.
+    pub fn step_with<'a, T, E, F, Fut>(
+        &'a self,
+        name: &str,
+        options: StepOptions,
+        work: F,
+    ) -> impl Future<Output = Result<T, JobError>> + use<'a, T, E, F, Fut>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Into<JobError>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
         let call = self.calls.call("step", name.to_owned());
         async move {
             let call = call?;
@@ -204,7 +232,7 @@ impl JobContext {
                 outcome = tracing::field::Empty,
             );
             let work = async { work().await }.instrument(span.clone());
-            let result = without_waits(work).await;
+            let result = options.limit(without_waits(work)).await;
             let outcome = if result.is_ok() {
                 "completed"
             } else {
@@ -223,7 +251,6 @@ impl JobContext {
                     Ok(output)
                 }
                 Err(error) => {
-                    let error: JobError = error.into();
                     let stored = StepResult::Failed(error.message.clone());
                     if let Err(storing) = self.store_step(&call, stored, started_at).await {
                         tracing::warn!(run = %self.claim.run_id, step = name, error = %storing, "a step's failure was not recorded");
@@ -252,6 +279,9 @@ impl JobContext {
 
     /// What an earlier attempt has recorded of the call.
     pub(super) async fn recorded(&self, call: &Call) -> Result<Option<&job_step::Model>, JobError> {
+        // Calls beside this one are made while it is under way, however fast it is: whether calls overlap must not
+        // depend on time.
+        tokio::task::yield_now().await;
         if !self.has_history {
             return Ok(None);
         }

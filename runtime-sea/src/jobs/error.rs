@@ -30,6 +30,8 @@ pub(crate) enum JobErrorKind {
     NonRetryable,
     /// Retried after exactly this time; counts as an attempt.
     RetryAfter(Duration),
+    /// Put off by this time; no attempt is counted.
+    Snooze(Duration),
     /// Another worker owns the run; whatever this one does is discarded.
     LeaseLost,
 }
@@ -45,6 +47,13 @@ impl JobError {
     #[must_use]
     pub fn retry_after(delay: Duration, reason: impl fmt::Display) -> Self {
         Self::new(JobErrorKind::RetryAfter(delay), reason.to_string())
+    }
+
+    /// Puts the run off: it is executed again after `delay`, and this execution does not count as an attempt. For what
+    /// is merely not ready yet. Bounded by [`JobPolicy::max_snoozes`](super::JobPolicy::max_snoozes).
+    #[must_use]
+    pub fn snooze(delay: Duration, reason: impl fmt::Display) -> Self {
+        Self::new(JobErrorKind::Snooze(delay), reason.to_string())
     }
 
     /// The attempt fails and is retried as the policy says.

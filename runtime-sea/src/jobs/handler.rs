@@ -35,6 +35,10 @@ use super::{JobContext, JobPolicy, JobResult};
 pub trait JobHandler: Send + Sync + 'static {
     /// The stable name that runs are stored under. Renaming it orphans the runs that wait.
     const TYPE: &'static str;
+    /// The version of the code; runs keep the one that they were started with. A worker executes runs of its own
+    /// version and of earlier ones, and leaves runs of later versions to newer workers. Raise it with every change of
+    /// the steps that runs which are under way could come upon, and ask [`JobContext::version`] where they differ.
+    const VERSION: u32 = 1;
     /// What a run is given. Stored as JSON.
     type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What a run returns. Stored as JSON.
@@ -51,7 +55,7 @@ pub trait JobHandler: Send + Sync + 'static {
     /// # Errors
     /// Whatever the work fails with; the policy decides what follows, unless the error does
     /// ([`JobError::non_retryable`](super::JobError::non_retryable),
-    /// [`JobError::retry_after`](super::JobError::retry_after)).
+    /// [`JobError::retry_after`](super::JobError::retry_after), [`JobError::snooze`](super::JobError::snooze)).
     fn run(
         &self,
         ctx: &JobContext,

@@ -124,6 +124,7 @@ type KeyOf<I> = Arc<dyn Fn(&I) -> String + Send + Sync>;
 pub struct JobPolicy<I> {
     pub(crate) pool: String,
     pub(crate) retry: Retry,
+    pub(crate) max_snoozes: u32,
     pub(crate) timeout: Option<Duration>,
     pub(crate) scope: Option<(String, KeyOf<I>)>,
     pub(crate) concurrency: Option<(Collision, KeyOf<I>)>,
@@ -141,6 +142,7 @@ impl<I> JobPolicy<I> {
         Self {
             pool: DEFAULT_POOL.to_owned(),
             retry: Retry::default(),
+            max_snoozes: 1000,
             timeout: None,
             scope: None,
             concurrency: None,
@@ -172,6 +174,14 @@ impl<I> JobPolicy<I> {
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// How often a run may put itself off with [`JobError::snooze`](super::JobError::snooze) before it fails; 1000 unless
+    /// set.
+    #[must_use]
+    pub fn max_snoozes(mut self, snoozes: u32) -> Self {
+        self.max_snoozes = snoozes;
         self
     }
 
@@ -250,6 +260,7 @@ impl<I> JobPolicy<I> {
         json!({
             "pool": self.pool,
             "attempts": self.retry.attempts(),
+            "max_snoozes": self.max_snoozes,
             "timeout_ms": self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             "scope": self.scope.as_ref().map(|(kind, _)| kind),
             "collision": self.concurrency.as_ref().map(|(collision, _)| collision.as_str()),

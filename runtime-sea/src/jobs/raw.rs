@@ -137,6 +137,7 @@ fn prepare(
         reason,
     })?;
     let pool = known.as_ref().map(|job| job.pool.clone());
+    let version = known.as_ref().map_or(1, |job| job.version);
     let policy = match known {
         None => Described::default(),
         Some(job) => serde_json::from_value(job.policy)
@@ -154,6 +155,7 @@ fn prepare(
     let dedupe = both("a deduplication key", window, run.dedupe_key.clone());
     PreparedRun {
         pool: pool.unwrap_or_else(|| run.pool.map_or(DEFAULT_POOL.to_owned(), String::from)),
+        version,
         max_attempts: policy
             .attempts
             .unwrap_or_else(|| Retry::default().attempts()),

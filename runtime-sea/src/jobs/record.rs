@@ -102,6 +102,8 @@ pub struct RunRecord {
     pub id: RunId,
     /// The job's type.
     pub job_type: String,
+    /// The version of the job that it was started with.
+    pub version: i32,
     /// The pool that it waits or waited in.
     pub pool: String,
     /// Where it stands.
@@ -126,6 +128,8 @@ pub struct RunRecord {
     pub max_attempts: i32,
     /// How often it was taken over from a dead worker.
     pub recoveries: i32,
+    /// How often its handler put it off.
+    pub snoozes: i32,
     /// The worker that executes it.
     pub worker_id: Option<Uuid>,
     /// What must not run twice at a time.
@@ -173,6 +177,7 @@ impl From<job_run::Model> for RunRecord {
         Self {
             id: RunId(row.id),
             job_type: row.job_type,
+            version: row.version,
             pool: row.pool,
             // A status of a newer runtime than this one reads as what it is least wrong to treat it as.
             status: RunStatus::from_name(&row.status).unwrap_or(RunStatus::Pending),
@@ -186,6 +191,7 @@ impl From<job_run::Model> for RunRecord {
             attempt: row.attempt,
             max_attempts: row.max_attempts,
             recoveries: row.recoveries,
+            snoozes: row.snoozes,
             worker_id: row.worker_id,
             concurrency_key: row.concurrency_key,
             dedupe_key: row.dedupe_key,

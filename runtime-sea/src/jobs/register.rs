@@ -24,12 +24,13 @@ pub(crate) async fn register_types<'a>(
         return Ok(());
     }
     move_to_new_pools(db, &jobs).await?;
-    for chunk in jobs.chunks(rows_per_statement(dialect, 6)) {
+    for chunk in jobs.chunks(rows_per_statement(dialect, 7)) {
         let mut insert = Query::insert();
         insert.into_table(job::Entity).columns([
             C::Type,
             C::Pool,
             C::Policy,
+            C::Version,
             C::RegisteredAt,
             C::UpdatedAt,
             C::SeenAt,
@@ -39,6 +40,7 @@ pub(crate) async fn register_types<'a>(
                 job.job_type.into(),
                 job.pool.clone().into(),
                 job.description.clone().into(),
+                job.version.into(),
                 dialect.now(),
                 dialect.now(),
                 dialect.now(),
@@ -46,7 +48,7 @@ pub(crate) async fn register_types<'a>(
         }
         insert.on_conflict(
             OnConflict::column(C::Type)
-                .update_columns([C::Pool, C::Policy, C::UpdatedAt, C::SeenAt])
+                .update_columns([C::Pool, C::Policy, C::Version, C::UpdatedAt, C::SeenAt])
                 .value(C::GoneAt, Expr::null())
                 .to_owned(),
         );

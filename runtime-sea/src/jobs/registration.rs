@@ -17,7 +17,11 @@ use super::{JobContext, JobError, JobHandler, JobPolicy, Trigger};
 pub(crate) struct Registration {
     pub(crate) job_type: &'static str,
     pub(crate) pool: String,
+    /// See [`JobHandler::VERSION`].
+    pub(crate) version: i32,
     pub(crate) retry: Retry,
+    /// How often a run may be put off.
+    pub(crate) max_snoozes: i32,
     pub(crate) triggers: Vec<Trigger>,
     /// The policy's plain settings.
     pub(crate) description: Value,
@@ -31,13 +35,16 @@ impl Registration {
         let JobPolicy {
             pool,
             retry,
+            max_snoozes,
             triggers,
             ..
         } = policy;
         Self {
             job_type: J::TYPE,
             pool,
+            version: version_of::<J>(),
             retry,
+            max_snoozes: i32::try_from(max_snoozes).unwrap_or(i32::MAX),
             triggers: triggers.into_iter().map(Trigger::of::<J>).collect(),
             description,
             handler: Arc::new(Erased(handler)),
@@ -53,6 +60,11 @@ impl Registration {
     pub(crate) async fn run(&self, ctx: &JobContext, input: Value) -> Result<Value, JobError> {
         self.handler.run(ctx, input).await
     }
+}
+
+/// A job's version as it is stored.
+pub(crate) fn version_of<J: JobHandler>() -> i32 {
+    i32::try_from(J::VERSION).unwrap_or(i32::MAX)
 }
 
 impl fmt::Debug for Registration {

@@ -22,6 +22,7 @@ use crate::trace::{Traces, well_formed};
 use super::entities::{job_dedupe, job_run};
 use super::policy::{DEFAULT_POOL, RESERVED_POOL_PREFIX};
 use super::pool::is_reserved;
+use super::registration::version_of;
 use super::{Collision, JobHandler, ParentClose, Retry, RunId, StartError};
 
 /// How often a start is decided anew because the run that was in its way ended meanwhile.
@@ -170,6 +171,7 @@ pub(crate) struct PreparedRun {
     pub(super) job_type: Cow<'static, str>,
     pub(super) pool: String,
     pub(super) input: Value,
+    pub(super) version: i32,
     pub(super) max_attempts: i32,
     pub(super) timeout_ms: Option<i64>,
     pub(super) scope: Option<(String, String)>,
@@ -192,6 +194,7 @@ impl PreparedRun {
         })?;
         Self {
             pool: policy.pool.clone(),
+            version: version_of::<J>(),
             max_attempts: policy.retry.attempts(),
             timeout_ms: policy
                 .timeout
@@ -224,6 +227,7 @@ impl PreparedRun {
             job_type: job_type.into(),
             pool: DEFAULT_POOL.to_owned(),
             input,
+            version: 1,
             max_attempts: Retry::default().attempts(),
             timeout_ms: None,
             scope: None,
@@ -464,6 +468,7 @@ impl PreparedRun {
         vec![
             (C::Id, self.id.0.into()),
             (C::JobType, self.job_type.as_ref().into()),
+            (C::Version, self.version.into()),
             (C::Pool, self.pool.clone().into()),
             (C::Status, "pending".into()),
             (C::Readiness, readiness),

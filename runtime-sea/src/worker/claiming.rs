@@ -13,6 +13,7 @@ use crate::database::{Dialect, dialect};
 use crate::jobs::Registration;
 use crate::jobs::claim::{Claimed, ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
+use crate::jobs::hosted::Hosted;
 use crate::metrics;
 
 use super::executor::Executor;
@@ -41,7 +42,7 @@ impl Lane {
     /// Claims and executes until `stop` is cancelled. What runs then goes on in `tasks`.
     pub(super) async fn work(self, stop: CancellationToken) {
         let db = self.executor.runtime.db();
-        let job_types: Vec<String> = self.jobs.keys().cloned().collect();
+        let hosted: Hosted = self.jobs.values().collect();
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let longest = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
         let mut wake_up = self.executor.runtime.wake_up().subscribe();
@@ -72,7 +73,7 @@ impl Lane {
             wake_up.mark_unchanged();
             written.mark_unchanged();
             let claimed = if self.pulse.is_alive() {
-                let claim = claim(db, self.pulse.worker_id, &self.pool, &job_types, limit);
+                let claim = claim(db, self.pulse.worker_id, &self.pool, &hosted, limit);
                 // A claim without an answer must not hold up a shutdown; what it took, if anything, is taken over.
                 let no_answer = async {
                     stop.cancelled().await;

@@ -69,6 +69,7 @@ impl Executor {
                 run.claim.clone(),
                 run.tenant_id.clone(),
                 run.traceparent.clone(),
+                run.version,
                 stop.token.clone(),
             );
             let span = attempt_span(&run, &job);
@@ -263,6 +264,9 @@ fn ending(
 fn failed(job: &Registration, run: &ClaimedRun, outcome: &str, error: JobError) -> EndingKind {
     let failures = run.failures.saturating_add(1);
     let kind = error.kind;
+    if let JobErrorKind::Snooze(after) = kind {
+        return snoozed(job, run, after, error);
+    }
     let error = attempt_error(run, outcome, error.message, error.backtrace);
     if kind == JobErrorKind::NonRetryable || failures >= run.max_attempts {
         return EndingKind::Over {
@@ -279,6 +283,21 @@ fn failed(job: &Registration, run: &ClaimedRun, outcome: &str, error: JobError) 
         }
     };
     EndingKind::Retry { after, error }
+}
+
+fn snoozed(job: &Registration, run: &ClaimedRun, after: Duration, error: JobError) -> EndingKind {
+    if run.snoozes < job.max_snoozes {
+        let error = attempt_error(run, "snoozed", error.message, None);
+        return EndingKind::Snoozed { after, error };
+    }
+    let message = format!(
+        "it was put off {} times, which is the most: {}",
+        run.snoozes, error.message
+    );
+    EndingKind::Over {
+        status: RunStatus::Failed,
+        error: attempt_error(run, "failed", message, error.backtrace),
+    }
 }
 
 fn over(run: &ClaimedRun, status: RunStatus, outcome: &str, text: &str) -> EndingKind {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::database::{dialect, literal};
 use crate::events::drain::Drainer;
 use crate::jobs::entities::{job_pool, job_run};
+use crate::jobs::hosted::Hosted;
 use crate::jobs::wait::sweep::sweep;
 
 use super::pulse::Pulse;
@@ -26,23 +27,22 @@ pub(super) async fn wait(
     pulse: &Pulse,
     drainer: &Drainer,
 ) -> Result<(), WorkerError> {
-    let job_types: Vec<&str> = worker
+    let hosted: Hosted = worker
         .jobs
         .values()
         .filter(|job| worker.hosts_pool(&job.pool))
-        .map(|job| job.job_type)
         .collect();
     let mut written = pulse.written.subscribe();
     let mut was_idle = false;
     loop {
         written.mark_unchanged();
         let settled = drainer.drain_until_idle().await?;
-        if !job_types.is_empty() && sweep(worker.runtime.db()).await?.woken {
+        if !hosted.is_empty() && sweep(worker.runtime.db()).await?.woken {
             worker.runtime.wake_up().wake_here();
         }
         let idle = settled == 0
-            && (job_types.is_empty()
-                || !has_runs(worker.runtime.db(), pulse.worker_id, &job_types).await?);
+            && (hosted.is_empty()
+                || !has_runs(worker.runtime.db(), pulse.worker_id, &hosted).await?);
         // A run that ended after the events were drained may have published: it takes two looks.
         if idle && was_idle {
             return Ok(());
@@ -60,7 +60,7 @@ pub(super) async fn wait(
 async fn has_runs(
     db: &DatabaseConnection,
     worker_id: Uuid,
-    job_types: &[&str],
+    hosted: &Hosted,
 ) -> Result<bool, DbErr> {
     use job_run::Column as C;
 
@@ -81,12 +81,12 @@ async fn has_runs(
         .add(C::Pool.not_in_subquery(paused))
         .add(Expr::col(C::Status).eq(literal("pending")))
         .add(Expr::col(C::Readiness).eq(literal("ready")))
-        .add(C::JobType.is_in(job_types.iter().copied()));
+        .add(hosted.condition());
     let due = Condition::all()
         .add(Expr::col(C::Status).eq(literal("pending")))
         .add(Expr::col(C::Readiness).eq(literal("scheduled")))
         .add(Expr::col(C::RunAt).lte(dialect.now()))
-        .add(C::JobType.is_in(job_types.iter().copied()));
+        .add(hosted.condition());
     // One statement and so one snapshot: a run that changes its state between two looks would be in neither.
     let found = job_run::Entity::find()
         .select_only()

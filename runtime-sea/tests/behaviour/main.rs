@@ -26,5 +26,6 @@ mod steps;
 mod support;
 mod tenancy;
 mod traces;
+mod versions;
 mod waits;
 mod workers;

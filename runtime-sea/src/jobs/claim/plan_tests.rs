@@ -21,12 +21,12 @@ async fn migrated(url: &str) -> DatabaseConnection {
 }
 
 fn claim(db: &DatabaseConnection) -> SelectStatement {
-    let job_types = ["a".to_owned(), "b".to_owned()];
+    let hosted = [("a", 1), ("b", 2)].into_iter().collect();
     ready_runs(
         dialect(db).unwrap(),
         WORKER,
         "batch",
-        &job_types,
+        &hosted,
         Pools::Unlimited,
     )
     .limit(32)

@@ -1,0 +1,398 @@
+//! Code that changes while runs are under way, and runs that put themselves off.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::TestBed;
+use runtime_sea::{
+    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StepOptions,
+};
+use tokio::sync::Notify;
+
+crate::on_each_database! {
+    r59_a_run_whose_steps_changed_fails_and_reuses_nothing,
+    r59_a_run_of_a_later_version_is_left_to_newer_workers,
+    r59_a_run_of_an_earlier_version_can_go_its_own_way,
+    r60_steps_that_overlap_may_change_places,
+    r60_steps_have_their_place_where_they_are_called,
+    r47_a_snooze_is_no_attempt,
+    r47_snoozes_are_bounded_by_the_policy,
+    a_snoozed_run_that_is_to_be_cancelled_is_over,
+    a_step_that_takes_too_long_fails_its_attempt,
+}
+
+type Executed = Arc<Mutex<Vec<String>>>;
+
+/// Goes through its steps in the order that this version of it has; fails at the end of its first attempt.
+struct Ordered {
+    steps: Vec<&'static str>,
+    executed: Executed,
+}
+
+impl JobHandler for Ordered {
+    const TYPE: &'static str = "ordered";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().retry(Retry::fixed(5, Duration::from_secs(3600)))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        for name in &self.steps {
+            match name.split_once(' ') {
+                Some(("sleep", name)) => ctx.sleep(name, Duration::ZERO).await?,
+                Some(("child", name)) => {
+                    ctx.spawn_child::<Idle>(name, ()).await?;
+                }
+                _ => {
+                    ctx.step(name, || async {
+                        self.executed.lock().unwrap().push((*name).to_owned());
+                        Ok::<_, JobError>(())
+                    })
+                    .await?;
+                }
+            }
+        }
+        if ctx.attempt() == 1 {
+            return Err(JobError::retryable("a new version is deployed"));
+        }
+        Ok(())
+    }
+}
+
+struct Idle;
+
+impl JobHandler for Idle {
+    const TYPE: &'static str = "idle";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn start<J: JobHandler>(bed: &TestBed, input: J::Input) -> RunId {
+    let started = bed.runtime.jobs().start::<J>(bed.runtime.db(), input).await;
+    started.unwrap().run_id
+}
+
+async fn drain<J: JobHandler>(bed: &TestBed, job: J) {
+    let worker = bed.runtime.worker().job(job).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+}
+
+async fn make_ready(bed: &TestBed) {
+    bed.sql("UPDATE job_run SET readiness = 'ready' WHERE status = 'pending'")
+        .await;
+}
+
+async fn r59_a_run_whose_steps_changed_fails_and_reuses_nothing(bed: TestBed) {
+    let before = ["a", "b", "sleep nap", "child c"];
+    for (now, complaint) in [
+        (vec!["b", "a"], "number 1 was `a` and is `b` now"),
+        (vec!["x", "b"], "number 1 was `a` and is `x` now"),
+        (vec!["a", "sleep nap"], "number 2 was `b` and is `nap` now"),
+        (
+            vec!["a", "b", "x", "sleep nap"],
+            "number 3 was `nap` and is `x` now",
+        ),
+        (vec!["a", "b", "nap"], "`nap` was a sleep and is a step now"),
+        (
+            vec!["a", "b", "sleep nap", "child d"],
+            "number 4 was `child:c` and is `child:d` now",
+        ),
+    ] {
+        let id = start::<Ordered>(&bed, ()).await;
+        let version = |steps: &[&'static str]| {
+            let executed = Executed::default();
+            let steps = steps.to_vec();
+            (
+                Ordered {
+                    steps,
+                    executed: executed.clone(),
+                },
+                executed,
+            )
+        };
+        drain(&bed, version(&before).0).await;
+        make_ready(&bed).await;
+        let (changed, executed) = version(&now);
+        drain(&bed, changed).await;
+        let run = bed.run(id).await.run;
+        assert_eq!((run.status, run.attempt), (RunStatus::Failed, 2), "{now:?}");
+        let error = run.error.unwrap();
+        assert!(error.contains(complaint), "{now:?}: {error}");
+        assert!(executed.lock().unwrap().is_empty(), "{now:?}");
+    }
+    // What comes after the steps of before is new, and welcome.
+    let id = start::<Ordered>(&bed, ()).await;
+    for steps in [before.to_vec(), [before.as_slice(), &["d"]].concat()] {
+        let executed = Executed::default();
+        drain(&bed, Ordered { steps, executed }).await;
+        make_ready(&bed).await;
+    }
+    assert_eq!(bed.status(id).await, RunStatus::Completed);
+}
+
+struct Old;
+
+impl JobHandler for Old {
+    const TYPE: &'static str = "versioned";
+    type Input = ();
+    type Output = u32;
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().retry(Retry::fixed(2, Duration::ZERO))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<u32> {
+        Ok(ctx.version())
+    }
+}
+
+struct New;
+
+impl JobHandler for New {
+    const TYPE: &'static str = "versioned";
+    const VERSION: u32 = 2;
+    type Input = ();
+    type Output = u32;
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<u32> {
+        Ok(ctx.version() * 10)
+    }
+}
+
+async fn r59_a_run_of_a_later_version_is_left_to_newer_workers(bed: TestBed) {
+    let new = start::<New>(&bed, ()).await;
+    let old = start::<Old>(&bed, ()).await;
+    drain(&bed, Old).await;
+    let run = bed.run(new).await.run;
+    assert_eq!(
+        (run.status, run.version, run.attempt),
+        (RunStatus::Pending, 2, 0)
+    );
+    assert_eq!(bed.run(old).await.run.output, Some(1.into()));
+    drain(&bed, New).await;
+    assert_eq!(bed.run(new).await.run.output, Some(20.into()));
+}
+
+async fn r59_a_run_of_an_earlier_version_can_go_its_own_way(bed: TestBed) {
+    let id = start::<Old>(&bed, ()).await;
+    drain(&bed, New).await;
+    assert_eq!(bed.run(id).await.run.output, Some(10.into()));
+}
+
+/// Two sequences beside each other; which one is first is up to chance.
+struct Beside;
+
+impl JobHandler for Beside {
+    const TYPE: &'static str = "beside";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().retry(Retry::fixed(4, Duration::ZERO))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let go = Notify::new();
+        // The left goes first on every second attempt.
+        let left_first = ctx.attempt().is_multiple_of(2);
+        let done = || async { Ok::<_, JobError>(()) };
+        let side = async |side: &str, is_first: bool| {
+            ctx.step(&format!("{side} 1"), done).await?;
+            if !is_first {
+                go.notified().await;
+            }
+            ctx.step(&format!("{side} 2"), done).await?;
+            ctx.step(&format!("{side} 3 of attempt {}", ctx.attempt()), done)
+                .await?;
+            if is_first {
+                go.notify_one();
+            }
+            Ok::<_, JobError>(())
+        };
+        tokio::try_join!(side("left", left_first), side("right", !left_first))?;
+        if ctx.attempt() < 4 {
+            return Err(JobError::retryable("again"));
+        }
+        Ok(())
+    }
+}
+
+async fn r60_steps_that_overlap_may_change_places(bed: TestBed) {
+    let id = start::<Beside>(&bed, ()).await;
+    drain(&bed, Beside).await;
+    let details = bed.run(id).await;
+    assert_eq!(details.run.status, RunStatus::Completed, "{details:?}");
+    assert!(details.steps.iter().all(|step| step.executions == 1));
+}
+
+/// Steps whose futures are made in one order and finish in another.
+struct Called;
+
+impl JobHandler for Called {
+    const TYPE: &'static str = "called";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let first = ctx.step("first", || async { Ok::<_, JobError>(()) });
+        let second = ctx.step("second", || async { Ok::<_, JobError>(()) });
+        second.await?;
+        first.await
+    }
+}
+
+async fn r60_steps_have_their_place_where_they_are_called(bed: TestBed) {
+    let id = start::<Called>(&bed, ()).await;
+    drain(&bed, Called).await;
+    let places: Vec<_> = bed
+        .run(id)
+        .await
+        .steps
+        .into_iter()
+        .map(|step| (step.name, step.position))
+        .collect();
+    assert_eq!(places, [("first".to_owned(), 0), ("second".to_owned(), 1)]);
+}
+
+/// Puts itself off so many times.
+struct NotYet(Arc<Mutex<u32>>);
+
+impl JobHandler for NotYet {
+    const TYPE: &'static str = "not_yet";
+    type Input = u32;
+    type Output = u32;
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::<Self::Input>::new()
+            .retry(Retry::none())
+            .max_snoozes(3)
+    }
+
+    async fn run(&self, ctx: &JobContext, times: u32) -> JobResult<u32> {
+        let executions = {
+            let mut executions = self.0.lock().unwrap();
+            *executions += 1;
+            *executions
+        };
+        if executions <= times {
+            return Err(JobError::snooze(Duration::ZERO, "not ready"));
+        }
+        Ok(ctx.attempt())
+    }
+}
+
+async fn r47_a_snooze_is_no_attempt(bed: TestBed) {
+    let id = start::<NotYet>(&bed, 3).await;
+    drain(&bed, NotYet(Arc::default())).await;
+    let run = bed.run(id).await.run;
+    // It has one attempt, and needed it once.
+    assert_eq!(
+        (run.status, run.output),
+        (RunStatus::Completed, Some(1.into()))
+    );
+    assert_eq!((run.attempt, run.snoozes, run.errors.len()), (1, 3, 0));
+    let id = start::<Later>(&bed, ()).await;
+    drain(&bed, Later).await;
+    let run = bed.run(id).await.run;
+    assert_eq!(
+        (run.status, run.readiness.as_str()),
+        (RunStatus::Pending, "scheduled")
+    );
+    assert_eq!(
+        run.error.as_deref(),
+        Some("step `ask`: the report is not there yet")
+    );
+    assert!(run.run_at - run.created_at > chrono::TimeDelta::minutes(59));
+}
+
+struct Later;
+
+impl JobHandler for Later {
+    const TYPE: &'static str = "later";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let hour = Duration::from_secs(3600);
+        ctx.step("ask", || async {
+            Err(JobError::snooze(hour, "the report is not there yet"))
+        })
+        .await
+    }
+}
+
+async fn r47_snoozes_are_bounded_by_the_policy(bed: TestBed) {
+    let id = start::<NotYet>(&bed, 4).await;
+    drain(&bed, NotYet(Arc::default())).await;
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.snoozes), (RunStatus::Failed, 3));
+    let error = run.error.unwrap();
+    assert_eq!(
+        error,
+        "it was put off 3 times, which is the most: not ready"
+    );
+}
+
+/// Puts itself off once its own cancellation was asked for.
+struct Unwilling;
+
+impl JobHandler for Unwilling {
+    const TYPE: &'static str = "unwilling";
+    type Input = bool;
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, snooze: bool) -> JobResult<()> {
+        let now = "UPDATE job_run SET cancel_requested_at = created_at";
+        sea_orm::ConnectionTrait::execute_unprepared(ctx.db(), now).await?;
+        if snooze {
+            return Err(JobError::snooze(Duration::from_secs(3600), "later"));
+        }
+        ctx.sleep("nap", Duration::from_secs(3600)).await
+    }
+}
+
+async fn a_snoozed_run_that_is_to_be_cancelled_is_over(bed: TestBed) {
+    for snooze in [true, false] {
+        let id = start::<Unwilling>(&bed, snooze).await;
+        drain(&bed, Unwilling).await;
+        assert_eq!(bed.status(id).await, RunStatus::Canceled, "{snooze}");
+        bed.sql("DELETE FROM job_run").await;
+    }
+}
+
+struct Slow;
+
+impl JobHandler for Slow {
+    const TYPE: &'static str = "slow";
+    type Input = ();
+    type Output = u32;
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().retry(Retry::fixed(2, Duration::ZERO))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<u32> {
+        let limit = StepOptions::new().timeout(Duration::from_millis(50));
+        ctx.step_with("ask", limit, || async {
+            if ctx.attempt() == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, JobError>(ctx.attempt())
+        })
+        .await
+    }
+}
+
+async fn a_step_that_takes_too_long_fails_its_attempt(bed: TestBed) {
+    let id = start::<Slow>(&bed, ()).await;
+    drain(&bed, Slow).await;
+    let run = bed.run(id).await.run;
+    assert_eq!(run.output, Some(2.into()), "{run:?}");
+    assert_eq!(run.errors[0].error, "step `ask`: it took longer than 50ms");
+}
