@@ -4,6 +4,7 @@ mod connect;
 mod migration_lock;
 mod mysql;
 mod postgres;
+mod retry;
 mod sqlite;
 mod wake_up;
 mod without_returning;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
+pub(crate) use retry::retrying;
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
     insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,
@@ -148,6 +150,10 @@ pub(crate) trait Dialect: Send + Sync {
     /// Whether the same statements may succeed when they are tried again: the connection is gone, or another
     /// transaction was in the way.
     fn is_transient(&self, error: &DbErr) -> bool;
+
+    /// Whether another transaction was in the way, and this one has been or has to be undone: tried again at once it may
+    /// succeed.
+    fn is_beaten(&self, error: &DbErr) -> bool;
 
     /// Tells the workers of other processes that there is work.
     async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr>;

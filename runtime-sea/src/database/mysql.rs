@@ -236,6 +236,10 @@ impl Dialect for MySql {
         )
     }
 
+    fn is_beaten(&self, error: &DbErr) -> bool {
+        matches!(error_number(error), Some(1213 | 1020))
+    }
+
     async fn notify(&self, _db: &DatabaseConnection) -> Result<(), DbErr> {
         Ok(())
     }

@@ -154,6 +154,10 @@ impl Dialect for Postgres {
         )
     }
 
+    fn is_beaten(&self, error: &DbErr) -> bool {
+        super::error_code(error).is_some_and(|code| code.starts_with("40"))
+    }
+
     async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr> {
         db.execute_unprepared("NOTIFY runtime_sea").await.map(drop)
     }

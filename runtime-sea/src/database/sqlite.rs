@@ -151,6 +151,11 @@ impl Dialect for Sqlite {
             )
     }
 
+    // It has waited its turn, and would only wait again.
+    fn is_beaten(&self, _error: &DbErr) -> bool {
+        false
+    }
+
     async fn notify(&self, _db: &DatabaseConnection) -> Result<(), DbErr> {
         Ok(())
     }

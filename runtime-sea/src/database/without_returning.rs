@@ -1,5 +1,6 @@
 //! Changing rows and telling which, on a database without `RETURNING`: lock, change, read.
 
+use sea_orm::sea_query::extension::mysql::{IndexHintScope, MySqlSelectStatementExt};
 use sea_orm::sea_query::{
     Expr, ExprTrait, IntoValueTuple, LockBehavior, LockType, OnConflict, Query, SelectStatement,
     UpdateStatement, ValueTuple,
@@ -48,11 +49,13 @@ pub(super) async fn lock_picked<E: EntityTrait>(
     while locked.len() < limit && !left.is_empty() {
         let (next, rest) = left.split_at(left.len().min(limit - locked.len()));
         left = rest;
-        // They may have changed since.
+        // They may have changed since. Through another index it would lock the index's entries too, which whoever
+        // changes one of the rows has to change.
         let select = picked
             .clone()
             .reset_limit()
             .clear_order_by()
+            .force_index("PRIMARY", IndexHintScope::All)
             .and_where(is_one_of::<E>(next))
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();

@@ -157,10 +157,15 @@ pub(crate) async fn update_picked<E: EntityTrait>(
     if db.query_one(picked.clone().limit(1)).await?.is_none() {
         return Ok(Vec::new());
     }
-    let tx = super::begin_short(db).await?;
-    let rows = update_picked_in::<E>(&tx, picked, limit, update, columns).await?;
-    tx.commit().await?;
-    Ok(rows)
+    let columns: Vec<_> = columns.into_iter().collect();
+    super::retrying(db, || async {
+        let tx = super::begin_short(db).await?;
+        let columns = columns.iter().copied();
+        let rows = update_picked_in::<E>(&tx, picked, limit, update.clone(), columns).await?;
+        tx.commit().await?;
+        Ok(rows)
+    })
+    .await
 }
 
 /// As [`update_picked`], in a transaction.

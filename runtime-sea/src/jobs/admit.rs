@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, LockName, begin_short, dialect, literal, update_picked};
+use crate::database::{Dialect, LockName, begin_short, dialect, literal, retrying, update_picked};
 use crate::failpoint;
 
 use super::Collision;
@@ -59,7 +59,7 @@ pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
         admitted.any = true;
     }
     loop {
-        match admit_keyed(db).await {
+        match retrying(db, || admit_keyed(db)).await {
             Ok(Some(batch)) => {
                 admitted.any |= batch.admitted;
                 admitted.cancelled |= batch.cancelled;

@@ -1,12 +1,10 @@
 //! Cancelling a run and what is below it.
 
-use std::time::Duration;
-
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, literal};
+use crate::database::{begin_short, dialect, literal, retrying};
 use crate::failpoint;
 
 use super::close::close_children;
@@ -15,9 +13,6 @@ use super::entities::job_run;
 use super::{RunId, RunStatus, release};
 
 const REASON: &str = "cancelled on request";
-
-/// How often a transaction is tried that others were in the way of.
-const TRIES: u32 = 5;
 
 /// What a cancellation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,30 +81,6 @@ pub(super) async fn locked_status(
         .await?
         .map(|row| row.try_get("", "status"))
         .transpose()
-}
-
-/// Tries a transaction again where another one was in its way.
-///
-/// Not an async closure: its future could not be sent to another thread where it borrows.
-pub(super) async fn retrying<T, Fut>(
-    db: &DatabaseConnection,
-    mut transaction: impl FnMut() -> Fut,
-) -> Result<T, DbErr>
-where
-    Fut: Future<Output = Result<T, DbErr>>,
-{
-    let dialect = dialect(db)?;
-    let mut pause = Duration::from_millis(10);
-    for _ in 1..TRIES {
-        match transaction().await {
-            Err(error) if dialect.is_transient(&error) => {
-                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-                pause *= 2;
-            }
-            result => return result,
-        }
-    }
-    transaction().await
 }
 
 /// Asks the worker of a running run to stop it. Returns whether it was running.

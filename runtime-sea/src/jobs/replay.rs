@@ -7,9 +7,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect};
+use crate::database::{begin_short, dialect, retrying};
 
-use super::cancel::retrying;
 use super::entities::{job, job_dedupe, job_run, job_step};
 use super::{Collision, RunId, RunStatus};
 

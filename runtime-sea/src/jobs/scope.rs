@@ -7,9 +7,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect};
+use crate::database::{begin_short, dialect, retrying};
 
-use super::cancel::{Cancelled, cancel_in, locked_status, retrying};
+use super::cancel::{Cancelled, cancel_in, locked_status};
 use super::entities::job_run;
 use super::{Collision, RunId, RunStatus, release};
 

@@ -1,8 +1,12 @@
 //! Starting children.
 
-use crate::database::begin_short;
+use chrono::{DateTime, Utc};
+use sea_orm::DbErr;
+
+use crate::database::{begin_short, retrying};
 use crate::failpoint;
 
+use super::calls::Call;
 use super::start::{Parent, PreparedRun};
 use super::step::{StepResult, store};
 use super::wait::step_of;
@@ -55,20 +59,41 @@ impl JobContext {
                 fence: self.claim.fence,
             });
             let started_at = self.claim.now();
-            let tx = begin_short(self.db()).await?;
-            let started = match run.insert(&tx).await {
-                Err(StartError::LeaseLost { .. }) => return Err(self.lose()),
-                started => started?,
-            };
-            let spawned = StepResult::Spawned(started.run_id);
-            if !store(&tx, &self.claim, &call, &spawned, started_at).await? {
-                return Err(self.lose());
+            let child = retrying(self.db(), || self.insert_child(&run, &call, started_at)).await?;
+            match child {
+                Ok(child) => {
+                    self.runtime().wake_up().announce();
+                    Ok(child)
+                }
+                Err(StartError::LeaseLost { .. }) => Err(self.lose()),
+                Err(error) => Err(error.into()),
             }
-            failpoint::before("jobs.spawn_child");
-            tx.commit().await?;
-            failpoint::after("jobs.spawn_child");
-            self.runtime().wake_up().announce();
-            Ok(started.run_id)
         }
+    }
+
+    // What the database refuses is apart from the rest, because it may be tried again.
+    async fn insert_child(
+        &self,
+        run: &PreparedRun,
+        call: &Call,
+        started_at: DateTime<Utc>,
+    ) -> Result<Result<RunId, StartError>, DbErr> {
+        let tx = begin_short(self.db()).await?;
+        let child = match run.insert(&tx).await {
+            Ok(started) => started.run_id,
+            Err(StartError::Database(error)) => return Err(error),
+            Err(error) => return Ok(Err(error)),
+        };
+        let spawned = StepResult::Spawned(child);
+        if !store(&tx, &self.claim, call, &spawned, started_at).await? {
+            return Ok(Err(StartError::LeaseLost {
+                parent: self.claim.run_id,
+                name: call.name.clone(),
+            }));
+        }
+        failpoint::before("jobs.spawn_child");
+        tx.commit().await?;
+        failpoint::after("jobs.spawn_child");
+        Ok(Ok(child))
     }
 }

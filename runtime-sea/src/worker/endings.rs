@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::Runtime;
-use crate::database::dialect;
+use crate::database::{dialect, retrying};
 use crate::jobs::complete::{self, Ending, EndingKind};
 use crate::jobs::{AttemptError, RunStatus, wait};
 use crate::metrics;
@@ -61,7 +61,7 @@ async fn write(
     pulse: &Pulse,
     endings: &[Ending],
 ) -> Result<(), DbErr> {
-    let written = complete::write(db, pulse.worker_id, endings).await?;
+    let written = retrying(db, || complete::write(db, pulse.worker_id, endings)).await?;
     if written.stale > 0 {
         metrics::stale_endings(written.stale);
         tracing::warn!(runs = written.stale, "stale results were discarded");

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::support::TestBed;
 use futures::future::join_all;
+use runtime_sea::jobs::entities::job_run;
 use runtime_sea::{
-    Collision, JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunId, RunStatus,
+    Collision, JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunId, RunStatus, Runtime,
     StartError, begin,
 };
+use sea_orm::{EntityTrait, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,7 @@ crate::on_each_database! {
     r39_starts_that_race_for_a_rejecting_key_give_one_run,
     replace_cancels_what_runs_and_what_waits,
     a_key_that_nobody_holds_is_released,
+    keys_differ_by_case_and_by_a_space_at_the_end,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -440,4 +443,49 @@ async fn a_key_that_nobody_holds_is_released(bed: TestBed) {
     bed.until_status(run.run_id, RunStatus::Completed).await;
     shutdown.cancel();
     running.await.unwrap().unwrap();
+}
+
+async fn keys_differ_by_case_and_by_a_space_at_the_end(bed: TestBed) {
+    let (db, jobs) = (bed.runtime.db(), bed.runtime.jobs());
+    let keys = ["a", "A", "a ", "á"];
+    for key in keys {
+        let started = jobs.start::<Once>(db, input(key, 1)).await.unwrap();
+        assert!(!started.deduplicated, "{key:?}");
+        jobs.start::<Exclusive>(db, input(key, 1)).await.unwrap();
+    }
+    assert_eq!(count(&bed).await, 2 * keys.len());
+}
+
+// MySQL's transactions are REPEATABLE READ unless told otherwise: what others committed since is not seen by a plain look.
+#[test]
+fn r39_a_start_sees_what_was_committed_after_its_transactions_snapshot_on_mysql() {
+    crate::support::on_mysql(async |bed: TestBed| {
+        let foreign = sea_orm::Database::connect(&bed.url).await.unwrap();
+        let runtime = Runtime::new(foreign.clone());
+        let tx = foreign.begin().await.unwrap();
+        assert_eq!(job_run::Entity::find().all(&tx).await.unwrap(), []);
+        let jobs = bed.runtime.jobs();
+        let once = jobs.start::<Once>(bed.runtime.db(), input("a", 1)).await;
+        let exclusive = jobs
+            .start::<Exclusive>(bed.runtime.db(), input("a", 1))
+            .await;
+        let (once, exclusive) = (once.unwrap().run_id, exclusive.unwrap().run_id);
+        assert_eq!(job_run::Entity::find().all(&tx).await.unwrap(), []);
+
+        let jobs = runtime.jobs();
+        let again = jobs.start::<Once>(&tx, input("a", 2)).await.unwrap();
+        assert_eq!((again.run_id, again.deduplicated), (once, true));
+        let rejected = jobs.start::<Exclusive>(&tx, input("a", 2)).await;
+        assert!(
+            matches!(&rejected, Err(StartError::Rejected { incumbent, .. }) if *incumbent == exclusive),
+            "{rejected:?}"
+        );
+        tx.commit().await.unwrap();
+
+        // A worker has its own way with transactions, whatever the pool's is.
+        let worker = runtime.worker().job(Once).job(Exclusive).build().unwrap();
+        worker.drain_until_idle().await.unwrap();
+        assert_eq!(bed.status(once).await, RunStatus::Completed);
+        assert_eq!(bed.status(exclusive).await, RunStatus::Completed);
+    });
 }

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{self, Dialect, literal, update_chosen};
+use crate::database::{self, Dialect, literal, retrying, update_chosen};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
 use crate::failpoint;
@@ -314,12 +314,17 @@ async fn claim<E: EntityTrait>(
     update: UpdateStatement,
 ) -> Result<Vec<E::Model>, DbErr> {
     chosen.and_where(Expr::exists(live_worker(dialect, worker_id.into())));
-    let tx = database::begin(db).await?;
-    dialect.serialize_event_claims(&tx).await?;
-    let rows = update_chosen::<E>(&tx, chosen, update, E::Column::iter()).await?;
-    failpoint::before("events.claim");
-    tx.commit().await?;
-    failpoint::after("events.claim");
+    let rows = retrying(db, || async {
+        let tx = database::begin(db).await?;
+        dialect.serialize_event_claims(&tx).await?;
+        let columns = E::Column::iter();
+        let rows = update_chosen::<E>(&tx, chosen.clone(), update.clone(), columns).await?;
+        failpoint::before("events.claim");
+        tx.commit().await?;
+        failpoint::after("events.claim");
+        Ok::<_, DbErr>(rows)
+    })
+    .await?;
     rows.iter()
         .map(|row| E::Model::from_query_result(row, ""))
         .collect()

@@ -19,7 +19,7 @@ use super::dispatch::{
     dispatch_event,
 };
 use super::settle::{held_consumers, postpone_event, settle_deliveries, settle_events};
-use crate::database;
+use crate::database::{self, retrying};
 
 /// The most that is claimed at a time.
 const BATCH: usize = 256;
@@ -443,8 +443,12 @@ async fn persist(
     let mut failures = 0;
     loop {
         let written = match write {
-            Write::Events(events) => settle_events(db, &shared.consumers, events).await,
-            Write::Deliveries(deliveries) => settle_deliveries(db, deliveries).await,
+            Write::Events(events) => {
+                retrying(db, || settle_events(db, &shared.consumers, events)).await
+            }
+            Write::Deliveries(deliveries) => {
+                retrying(db, || settle_deliveries(db, deliveries)).await
+            }
             Write::Postpone {
                 event,
                 error,

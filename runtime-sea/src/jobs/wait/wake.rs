@@ -9,7 +9,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, literal, rows_per_statement};
+use crate::database::{begin_short, dialect, literal, retrying, rows_per_statement};
 use crate::jobs::complete::hand_back;
 use crate::jobs::entities::{job_run, job_step};
 use crate::jobs::{RunId, RunStatus};
@@ -38,6 +38,10 @@ struct Outcome {
 /// Ends the waits of a run that are over, and makes the run ready if it is suspended. Returns whether it did. Each look
 /// sees everything that has committed before the run's lock was taken.
 pub(crate) async fn wake(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbErr> {
+    retrying(db, || wake_once(db, run_id)).await
+}
+
+async fn wake_once(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbErr> {
     let tx = begin_short(db).await?;
     let Some(run) = lock(&tx, run_id).await? else {
         return Ok(false);
