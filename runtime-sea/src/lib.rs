@@ -92,10 +92,10 @@ pub mod worker;
 pub use bridge::{BridgeRecord, BridgeStatus, PublishAndStartError, PublishedAndStarted};
 pub use database::{ConnectError, begin, connect};
 pub use events::{
-    AggregateId, ConsumerKind, DecodeError, DeliveryRecord, Direction, Event, EventDescriptor,
-    EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool, EventRecord,
-    EventRegistry, EventRetry, EventRoute, EventStatus, Events, NoAggregate, PublishError,
-    PublishOptions, Published, RawEvent, SubscriptionError, Tier,
+    AggregateId, ConsumerKind, DecodeError, DeliveryRecord, DeliveryStatus, Direction, Event,
+    EventDescriptor, EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool,
+    EventRecord, EventRegistry, EventRetry, EventRoute, EventStatus, Events, NoAggregate,
+    PublishError, PublishOptions, Published, RawEvent, SubscriptionError, Tier,
 };
 pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,

@@ -5,6 +5,9 @@ use serde_json::Value;
 /// The most that an input, an output or a step's output may take as JSON.
 const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
 
+/// The most that an error or a backtrace may take.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
+
 /// The longest name or key, in characters.
 pub(crate) const MAX_NAME_LENGTH: u32 = 255;
 
@@ -40,6 +43,16 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A text as every database can store it: bounded, without NUL characters.
+pub(crate) fn stored_text(text: &str) -> String {
+    let mut text = text.replace('\0', "\\0");
+    if text.len() > MAX_TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+        text.push_str(" [cut]");
+    }
+    text
 }
 
 /// Where the first NUL character stands, which PostgreSQL's JSON cannot hold.
@@ -88,5 +101,17 @@ mod tests {
         let error = check_name("the key", &"ä".repeat(256)).unwrap_err();
         assert!(error.contains("has 256 characters"), "{error}");
         assert!(check_name("the key", "a\0").is_err());
+    }
+
+    #[test]
+    fn r50_huge_error_texts_are_cut_at_a_character() {
+        let text = stored_text(&"ä".repeat(MAX_TEXT_BYTES));
+        assert!(text.len() <= MAX_TEXT_BYTES + " [cut]".len());
+        assert!(text.ends_with("ä [cut]"));
+    }
+
+    #[test]
+    fn r51_nul_characters_in_errors_are_escaped() {
+        assert_eq!(stored_text("a\0b"), "a\\0b");
     }
 }

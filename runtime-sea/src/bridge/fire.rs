@@ -56,24 +56,39 @@ pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Res
     Ok(started)
 }
 
+/// Records that nobody will ever answer these events for these triggers: (event, its type, trigger).
+pub(crate) async fn record_unregistered(
+    tx: &DatabaseTransaction,
+    unanswered: Vec<(EventId, String, String)>,
+) -> Result<(), DbErr> {
+    let rows = unanswered
+        .into_iter()
+        .map(|(event_id, event_type, trigger_id)| {
+            let job_type = trigger_id
+                .split_once('/')
+                .map_or(&*trigger_id, |it| it.0)
+                .to_owned();
+            let values = vec![
+                event_id.as_uuid().into(),
+                trigger_id.as_str().into(),
+                event_type.into(),
+                job_type.into(),
+                BridgeStatus::Skipped.as_str().into(),
+                Option::<Uuid>::None.into(),
+                "trigger_unregistered".into(),
+            ];
+            ((event_id.as_uuid(), trigger_id), values)
+        });
+    insert_into_ledger(tx, rows.collect()).await.map(drop)
+}
+
+type Key = (Uuid, String);
+
 // The run's id is known beforehand, so that the row can claim the event before the run exists.
 pub(super) async fn insert(
     tx: &DatabaseTransaction,
     firings: &[&Firing],
-) -> Result<HashSet<(Uuid, String)>, DbErr> {
-    const COLUMNS: [L; 7] = [
-        L::EventId,
-        L::TriggerId,
-        L::EventType,
-        L::JobType,
-        L::Status,
-        L::RunId,
-        L::Reason,
-    ];
-    let insert = Query::insert()
-        .into_table(ledger::Entity)
-        .columns(COLUMNS)
-        .to_owned();
+) -> Result<HashSet<Key>, DbErr> {
     let rows = firings.iter().map(|firing| {
         let (status, run_id, reason) = match &firing.run {
             Ok(Some(run)) => (BridgeStatus::Started, Some(run.id.0), None),
@@ -98,7 +113,27 @@ pub(super) async fn insert(
             values,
         )
     });
-    insert_new(tx, &insert, &["event_id", "trigger_id"], rows.collect()).await
+    insert_into_ledger(tx, rows.collect()).await
+}
+
+async fn insert_into_ledger(
+    tx: &DatabaseTransaction,
+    rows: Vec<(Key, Vec<Expr>)>,
+) -> Result<HashSet<Key>, DbErr> {
+    const COLUMNS: [L; 7] = [
+        L::EventId,
+        L::TriggerId,
+        L::EventType,
+        L::JobType,
+        L::Status,
+        L::RunId,
+        L::Reason,
+    ];
+    let insert = Query::insert()
+        .into_table(ledger::Entity)
+        .columns(COLUMNS)
+        .to_owned();
+    insert_new(tx, &insert, &["event_id", "trigger_id"], rows).await
 }
 
 pub(super) async fn correct(

@@ -11,5 +11,5 @@ mod record;
 pub use direct::{PublishAndStartError, PublishedAndStarted};
 pub use record::{BridgeRecord, BridgeStatus};
 
-pub(crate) use fire::{Firing, record};
+pub(crate) use fire::{Firing, record, record_unregistered};
 pub(crate) use record::of_event;

@@ -21,7 +21,7 @@ pub use id::{AggregateId, EventId, NoAggregate};
 pub use options::PublishOptions;
 pub use publish::Events;
 pub use published::{PublishError, Published};
-pub use query::{DeliveryRecord, EventDetails, EventFilter};
+pub use query::{DeliveryRecord, DeliveryStatus, EventDetails, EventFilter};
 pub use raw::RawEvent;
 pub use record::{DecodeError, EventRecord, EventStatus};
 pub use registry::{EventDescriptor, EventRegistry};
@@ -29,4 +29,4 @@ pub use route::{Direction, EventOrdering, EventPool, EventRetry, EventRoute, Tie
 pub use subscription::{ConsumerKind, SubscriptionError};
 
 pub(crate) use outbox::Draft;
-pub(crate) use subscription::Subscription;
+pub(crate) use subscription::{EVERY_TYPE, Subscription, gets};

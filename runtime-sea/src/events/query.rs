@@ -9,7 +9,7 @@ use sea_orm::{
 use sea_orm_migration::SchemaManager;
 use serde::Serialize;
 
-use super::entities::{domain_event, event_delivery, event_subscription};
+use super::entities::{domain_event, event_delivery};
 use super::{AggregateId, ConsumerKind, EventId, EventRecord, EventStatus, Events};
 use crate::bridge::{self, BridgeRecord};
 use crate::database::{self, literal};
@@ -81,6 +81,47 @@ impl Default for EventFilter {
     }
 }
 
+/// How far a delivery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// It is to be tried, or tried again.
+    Pending,
+    /// It succeeded.
+    Processed,
+    /// It was given up.
+    Failed,
+    /// Its consumer was retired before it succeeded.
+    Skipped,
+}
+
+impl DeliveryStatus {
+    /// The name as it stands in `event_delivery.status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processed => "processed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Processed, Self::Failed, Self::Skipped]
+            .into_iter()
+            .find(|it| it.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for DeliveryStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A delivery that did not succeed on the spot, or was left to another process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -90,7 +131,7 @@ pub struct DeliveryRecord {
     /// The subscription's name, or the trigger's id.
     pub consumer: String,
     /// How far it has come.
-    pub status: EventStatus,
+    pub status: DeliveryStatus,
     /// How often the consumer was called with the event.
     pub attempts: u32,
     /// Not tried again before this moment.
@@ -107,7 +148,7 @@ impl From<event_delivery::Model> for DeliveryRecord {
             // The rows are written with these names only.
             kind: ConsumerKind::from_name(&row.kind).unwrap_or(ConsumerKind::Subscription),
             consumer: row.subscription,
-            status: EventStatus::from_name(&row.status).unwrap_or(EventStatus::Pending),
+            status: DeliveryStatus::from_name(&row.status).unwrap_or(DeliveryStatus::Pending),
             attempts: u32::try_from(row.attempts).unwrap_or_default(),
             available_at: row.available_at,
             processed_at: row.processed_at,
@@ -247,37 +288,23 @@ impl Events {
         Ok(true)
     }
 
-    /// Forgets a subscription or trigger that no program hosts any more: it gets no further events, and what waits for
-    /// it is dropped. Returns how many deliveries were dropped.
+    /// Takes a subscription or trigger that no program is to host any more out of the registry: it gets no further
+    /// events, and what waits for it is skipped, so that no event waits because of it. Workers that still host it stop
+    /// within a few seconds; one that is started with it later registers it anew.
+    ///
+    /// Returns how many deliveries were skipped, or `None` where there is no such subscription or trigger.
     ///
     /// # Errors
     ///
     /// The database's own.
-    pub async fn forget(&self, kind: ConsumerKind, name: &str) -> Result<u64, DbErr> {
-        let tx = database::begin_short(self.runtime.db()).await?;
-        let dialect = database::dialect(&tx)?;
-        event_subscription::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned()))
-            .exec(&tx)
-            .await?;
-        let waiting = event_delivery::Entity::find()
-            .select_only()
-            .column(D::EventSeq)
-            .filter(D::Kind.eq(kind.as_str()))
-            .filter(D::Subscription.eq(name))
-            .filter(D::Status.eq(EventStatus::Pending.as_str()))
-            .into_tuple::<i64>()
-            .all(&tx)
-            .await?;
-        super::drain::lock_events(&tx, dialect, &waiting).await?;
-        let dropped = event_delivery::Entity::delete_many()
-            .filter(D::Kind.eq(kind.as_str()))
-            .filter(D::Subscription.eq(name))
-            .filter(D::Status.eq(EventStatus::Pending.as_str()))
-            .exec(&tx)
-            .await?;
-        super::drain::end_events(&tx, dialect, &waiting).await?;
-        tx.commit().await?;
-        Ok(dropped.rows_affected)
+    pub async fn retire(&self, kind: ConsumerKind, name: &str) -> Result<Option<u64>, DbErr> {
+        let db = self.runtime.db();
+        if !super::drain::retire(db, (kind, name)).await? {
+            return Ok(None);
+        }
+        super::drain::skip_waiting(db, Some((kind, name)))
+            .await
+            .map(Some)
     }
 
     async fn find(&self, id: EventId) -> Result<Option<domain_event::Model>, DbErr> {

@@ -104,6 +104,9 @@ impl EventPool {
     /// Every pool.
     pub const ALL: [Self; 3] = [Self::Inbound, Self::Change, Self::Outbound];
 
+    /// The lane of audit events, which have no pool: it delivers them to subscriptions, and to nothing else.
+    pub const AUDIT_LANE: &'static str = "events_audit";
+
     /// The prefix of pool names that no job may use.
     pub const RESERVED_PREFIX: &'static str = "events_";
 

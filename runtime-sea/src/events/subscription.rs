@@ -108,10 +108,19 @@ impl<E: Error + Send + Sync + 'static> From<E> for SubscriptionError {
 type Handler =
     dyn Fn(&EventRecord, u32) -> BoxFuture<'static, Result<(), SubscriptionError>> + Send + Sync;
 
+/// What stands for the type of a subscription to every type.
+pub(crate) const EVERY_TYPE: &str = "*";
+
+/// Whether who is registered for one type gets events of another.
+pub(crate) fn gets(registered_for: &str, event_type: &str) -> bool {
+    registered_for == EVERY_TYPE || registered_for == event_type
+}
+
 /// A handler with a stable name, its event type erased.
 #[derive(Clone)]
 pub(crate) struct Subscription {
     pub(crate) name: String,
+    /// The type, or [`EVERY_TYPE`].
     pub(crate) event_type: &'static str,
     pub(crate) retry: EventRetry,
     handler: Arc<Handler>,
@@ -133,6 +142,24 @@ impl Subscription {
             event_type: E::TYPE,
             retry: E::ROUTE.retry_policy(),
             handler: Arc::new(handler),
+        }
+    }
+
+    /// A handler for events of every type.
+    pub(crate) fn to_every_type<F, Fut>(
+        name: impl Into<String>,
+        retry: EventRetry,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(EventRecord) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+    {
+        Self {
+            name: name.into(),
+            event_type: EVERY_TYPE,
+            retry,
+            handler: Arc::new(move |record, _| handler(record.clone()).boxed()),
         }
     }
 

@@ -15,15 +15,13 @@ use crate::database::{
     update_returning,
 };
 use crate::failpoint;
+use crate::storable::stored_text;
 
 use super::close::close_children;
 use super::context::Claim;
 use super::entities::{job_run, job_step};
 use super::record::AttemptError;
 use super::release;
-
-/// The most that an error or a backtrace may take.
-const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
@@ -345,16 +343,6 @@ pub(crate) fn stored(error: &AttemptError) -> Result<Value, DbErr> {
     serde_json::to_value(error).map_err(|error| DbErr::Json(error.to_string()))
 }
 
-/// A text as every database can store it: bounded, without NUL characters.
-pub(crate) fn stored_text(text: &str) -> String {
-    let mut text = text.replace('\0', "\\0");
-    if text.len() > MAX_TEXT_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
-        text.push_str(" [cut]");
-    }
-    text
-}
-
 /// Cancels runs that no worker has: they are over at once. Returns their concurrency keys.
 pub(crate) async fn cancel_waiting(
     tx: &DatabaseTransaction,
@@ -389,18 +377,6 @@ pub(crate) async fn cancel_waiting(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn r50_huge_error_texts_are_cut_at_a_character() {
-        let text = stored_text(&"ä".repeat(MAX_TEXT_BYTES));
-        assert!(text.len() <= MAX_TEXT_BYTES + " [cut]".len());
-        assert!(text.ends_with("ä [cut]"));
-    }
-
-    #[test]
-    fn r51_nul_characters_in_errors_are_escaped() {
-        assert_eq!(stored_text("a\0b"), "a\\0b");
-    }
 
     #[tokio::test]
     async fn any_number_of_waiting_runs_is_cancelled_at_once() {

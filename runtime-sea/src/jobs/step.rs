@@ -71,7 +71,7 @@ pub(crate) async fn store(
             "completed"
         }
         StepResult::Failed(text) => {
-            error = Some(super::complete::stored_text(text));
+            error = Some(crate::storable::stored_text(text));
             "failed"
         }
         StepResult::Waiting(it) => {

@@ -5,7 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::events::{Event, EventEnvelope, EventRegistry, Subscription, SubscriptionError};
+use crate::events::drain::{Consumers, Hosted, Lane, SUBSCRIPTION_TIMEOUT};
+use crate::events::{
+    Event, EventEnvelope, EventPool, EventRecord, EventRegistry, EventRetry, Subscription,
+    SubscriptionError,
+};
 use crate::jobs::{JobHandler, Registration, Trigger};
 use crate::{Retention, Runtime};
 
@@ -88,6 +92,17 @@ pub(crate) struct Settings {
     pub(crate) sample_every: Option<Duration>,
 }
 
+impl Settings {
+    /// Whether the worker delivers the events of a lane. Audit events go with the events of any.
+    pub(crate) fn drains(&self, lane: Lane) -> bool {
+        let Some(pools) = &self.pools else {
+            return true;
+        };
+        let names = |lane: Lane| pools.contains(lane.name());
+        names(lane) || (lane == Lane::Audit && Lane::ALL.into_iter().any(names))
+    }
+}
+
 /// Collects what a worker hosts.
 ///
 /// ```no_run
@@ -151,14 +166,40 @@ impl WorkerBuilder {
         self
     }
 
+    /// Hosts a subscription to events of every type, audit events and types that this program does not know included. A
+    /// failed delivery is tried again up to five times; [`subscribe_all_with`](Self::subscribe_all_with) says otherwise.
+    pub fn subscribe_all<H, F>(self, name: impl Into<String>, handler: H) -> Self
+    where
+        H: Fn(EventRecord) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+    {
+        self.subscribe_all_with(name, EventRetry::exponential(5), handler)
+    }
+
+    /// As [`subscribe_all`](Self::subscribe_all), with another retry policy.
+    pub fn subscribe_all_with<H, F>(
+        mut self,
+        name: impl Into<String>,
+        retry: EventRetry,
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(EventRecord) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), SubscriptionError>> + Send + 'static,
+    {
+        self.subscriptions
+            .push(Subscription::to_every_type(name, retry, handler));
+        self
+    }
+
     /// The event types that this program knows. Events of other types are left to workers that know them.
     pub fn registry(mut self, registry: EventRegistry) -> Self {
         self.registry = Some(registry);
         self
     }
 
-    /// Only these pools: job pools, and the lanes `events_inbound`, `events_change` and `events_outbound`. All pools of
-    /// the hosted jobs and all lanes unless set.
+    /// Only these pools: job pools, and the lanes `events_inbound`, `events_change`, `events_outbound` and
+    /// `events_audit`; the last one goes with any of the others. All pools of the hosted jobs and all lanes unless set.
     pub fn pools<P: Into<String>>(mut self, pools: impl IntoIterator<Item = P>) -> Self {
         self.settings.pools = Some(pools.into_iter().map(Into::into).collect());
         self
@@ -170,7 +211,8 @@ impl WorkerBuilder {
         self
     }
 
-    /// How many runs of one pool are executed at a time on this worker, whatever [`concurrency`](Self::concurrency) says.
+    /// How many runs of one pool are executed at a time on this worker, whatever [`concurrency`](Self::concurrency) says;
+    /// or of how many aggregates events of one lane are delivered at a time, 32 unless set.
     pub fn pool(mut self, pool: impl Into<String>, runs: usize) -> Self {
         self.settings.pool_concurrency.insert(pool.into(), runs);
         self
@@ -274,12 +316,18 @@ impl WorkerBuilder {
                 });
             }
         }
+        let hosted = Hosted::new(Consumers {
+            subscriptions: self.subscriptions,
+            triggers: triggers.into_values().collect(),
+            subscription_timeout: SUBSCRIPTION_TIMEOUT,
+            traces: self.runtime.traces().clone(),
+            clock: self.runtime.clock().clone(),
+        });
         Ok(Worker {
             runtime: self.runtime,
             settings: self.settings,
             jobs,
-            triggers: triggers.into_values().collect(),
-            subscriptions: self.subscriptions,
+            hosted,
             registry: self.registry,
         })
     }
@@ -290,6 +338,15 @@ fn check_settings(settings: &Settings) -> Result<(), BuildError> {
         return Err(BuildError::Setting(
             "a worker's concurrency must be at least 1".to_owned(),
         ));
+    }
+    let pools = settings.pools.iter().flatten();
+    for pool in pools.chain(settings.pool_concurrency.keys()) {
+        if pool.starts_with(EventPool::RESERVED_PREFIX) && Lane::from_name(pool).is_none() {
+            return Err(BuildError::Setting(format!(
+                "there is no lane `{pool}`; the lanes of events are {}",
+                Lane::ALL.map(Lane::name).join(", ")
+            )));
+        }
     }
     if settings.lease < Duration::from_millis(500) {
         return Err(BuildError::Setting(

@@ -10,6 +10,7 @@ pub(crate) mod panics;
 mod pulse;
 mod running;
 mod sampling;
+mod subscriptions;
 mod thread;
 mod waits;
 
@@ -28,15 +29,17 @@ use uuid::Uuid;
 pub use builder::{BuildError, WorkerBuilder};
 
 use crate::Runtime;
-use crate::events::drain::{Drainer, DrainerParts};
-use crate::events::{EventPool, EventRegistry, Subscription};
-use crate::jobs::{self, Registration, Trigger};
+use crate::events::drain::{self, Drainer, DrainerParts, Hosted};
+use crate::events::{EventPool, EventRegistry};
+use crate::jobs::{self, Registration};
 use crate::metrics::{self, Sampler};
 
 use claiming::Lane;
 use executor::Executor;
+pub(crate) use pulse::Lease;
 use pulse::{Life, Pulse};
 use running::StopReason;
+pub use subscriptions::Subscriptions;
 
 /// How many endings may wait to be written before executors wait for the database.
 const UNWRITTEN: usize = 1024;
@@ -49,8 +52,7 @@ pub struct Worker {
     runtime: Runtime,
     settings: builder::Settings,
     jobs: BTreeMap<String, Registration>,
-    triggers: Vec<Trigger>,
-    subscriptions: Vec<Subscription>,
+    hosted: Hosted,
     registry: Option<EventRegistry>,
 }
 
@@ -83,6 +85,12 @@ impl Worker {
     /// A worker in the making; the same as [`Runtime::worker`].
     pub fn builder(runtime: &Runtime) -> WorkerBuilder {
         runtime.worker()
+    }
+
+    /// What this worker delivers events to, which may be taken from it while it runs.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        Subscriptions::new(self.hosted.clone())
     }
 
     /// Works until `shutdown` is cancelled, then finishes what it can within the grace period and hands back the rest.
@@ -130,7 +138,7 @@ impl Worker {
             .map_err(WorkerError::Register)?;
         let (endings, unwritten) = mpsc::channel(UNWRITTEN);
         let end = CancellationToken::new();
-        let drainer = self.drainer(pulse.worker_id);
+        let drainer = self.drainer(&pulse);
         drainer.register().await.map_err(WorkerError::Register)?;
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
@@ -192,20 +200,22 @@ impl Worker {
         }
     }
 
-    fn drainer(&self, worker_id: Uuid) -> Drainer {
-        let pools = self.settings.pools.as_ref().map(|pools| {
-            EventPool::ALL
-                .into_iter()
-                .filter(|pool| pools.contains(pool.as_str()))
-                .collect()
-        });
+    fn drainer(&self, pulse: &Pulse) -> Drainer {
+        let settings = &self.settings;
+        let lanes = drain::Lane::ALL
+            .into_iter()
+            .filter(|lane| settings.drains(*lane))
+            .map(|lane| {
+                let concurrency = settings.pool_concurrency.get(lane.name()).copied();
+                (lane, concurrency.unwrap_or(drain::CONCURRENCY))
+            });
         Drainer::new(DrainerParts {
             runtime: self.runtime.clone(),
-            worker_id,
-            subscriptions: self.subscriptions.clone(),
-            triggers: self.triggers.clone(),
+            worker_id: pulse.worker_id,
+            lease: pulse.lease(settings.lease),
+            hosted: self.hosted.clone(),
             registry: self.registry.clone(),
-            pools,
+            lanes: lanes.collect(),
         })
     }
 

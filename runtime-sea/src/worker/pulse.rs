@@ -30,6 +30,24 @@ use super::waits::end_waits;
 /// How long a stopping worker tries to write what is left while the database does not answer.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Whether what a worker has claimed is certainly its own still.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    beat: watch::Receiver<Instant>,
+    length: Duration,
+}
+
+impl Lease {
+    pub(crate) const fn new(beat: watch::Receiver<Instant>, length: Duration) -> Self {
+        Self { beat, length }
+    }
+
+    /// The last heartbeat gave the worker at least this much time, counted from before it was sent.
+    pub(crate) fn holds(&self) -> bool {
+        self.beat.borrow().elapsed() < self.length
+    }
+}
+
 /// The state that a worker's tasks share.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -51,6 +69,11 @@ impl Pulse {
             beat: watch::Sender::new(Instant::now()),
             written: watch::Sender::new(0),
         }
+    }
+
+    /// What everything that the worker claims is held under.
+    pub(super) fn lease(&self, length: Duration) -> Lease {
+        Lease::new(self.beat.subscribe(), length)
     }
 
     /// Whether the worker may claim: its last heartbeat is recent enough that nobody can think it dead.

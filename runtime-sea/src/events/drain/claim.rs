@@ -10,45 +10,30 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::dispatch::Consumers;
+use super::lane::Lane;
 use crate::database::{self, Dialect, literal, retrying, update_chosen};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
-use crate::events::{ConsumerKind, EventOrdering, EventPool, EventRecord};
+use crate::events::{ConsumerKind, EVERY_TYPE, EventOrdering, EventRecord};
 use crate::failpoint;
 use crate::jobs::entities::job_worker;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
 
-/// A lane of the drain. Audit events, which have no pool, travel in one of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    Pool(EventPool),
-    Audit,
-}
-
-impl Lane {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Pool(EventPool::Inbound),
-        Self::Pool(EventPool::Change),
-        Self::Pool(EventPool::Outbound),
-        Self::Audit,
-    ];
-
-    fn holds(self, row: &Alias) -> SimpleExpr {
-        let pool = || Expr::col((row.clone(), E::Pool));
-        match self {
-            // True or false and never NULL, because it is negated too.
-            Self::Pool(of_lane) => pool().is_not_null().and(pool().eq(of_lane.as_str())),
-            Self::Audit => pool().is_null(),
-        }
-    }
-}
-
 /// Where a pump's work comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source {
     Events(Lane),
-    Deliveries(ConsumerKind),
+    Deliveries(Lane),
+}
+
+impl Source {
+    pub(crate) const fn lane(self) -> Lane {
+        match self {
+            Self::Events(lane) | Self::Deliveries(lane) => lane,
+        }
+    }
 }
 
 /// What a claim may take.
@@ -57,6 +42,8 @@ pub(crate) struct Claimant<'a> {
     pub(crate) worker_id: Uuid,
     /// The types that this program knows, beside those that somebody has subscribed to; `None` stands for all.
     pub(crate) known_types: Option<&'a [String]>,
+    /// What it hosts.
+    pub(crate) consumers: &'a Consumers,
 }
 
 /// An event in hand.
@@ -133,26 +120,31 @@ pub(crate) async fn claim_events(
     Ok(events)
 }
 
-/// Takes up to `limit` deliveries for the given subscriptions or triggers in hand, oldest event first; per consumer in
-/// the order of the aggregate.
+/// Takes up to `limit` deliveries of a lane in hand that are for what the claimant hosts, oldest event first; per
+/// consumer in the order of the aggregate.
 pub(crate) async fn claim_deliveries(
     db: &DatabaseConnection,
     claimant: &Claimant<'_>,
-    kind: ConsumerKind,
-    names: &[String],
+    lane: Lane,
     limit: u64,
     has_nothing_in_hand: bool,
 ) -> Result<Vec<ClaimedDelivery>, DbErr> {
-    if names.is_empty() {
+    if claimant.consumers.iter().next().is_none() {
         return Ok(Vec::new());
     }
     let dialect = database::dialect(db)?;
+    let claimable =
+        |suspects, limit| claimable_deliveries(dialect, claimant.consumers, lane, suspects, limit);
+    // An idle drainer asks one question.
+    if db.query_one(&claimable(None, 1)).await?.is_none() {
+        return Ok(Vec::new());
+    }
     let mut chosen = None;
     // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
     for (suspects, limit) in [(false, limit), (true, u64::from(has_nothing_in_hand))] {
-        let probe = claimable_deliveries(dialect, kind, names, suspects, 1);
+        let probe = claimable(Some(suspects), 1);
         if limit > 0 && db.query_one(&probe).await?.is_some() {
-            chosen = Some(claimable_deliveries(dialect, kind, names, suspects, limit));
+            chosen = Some(claimable(Some(suspects), limit));
             break;
         }
     }
@@ -181,6 +173,8 @@ pub(crate) async fn claim_deliveries(
         .into_iter()
         .filter_map(|row| {
             let record = events.get(&row.event_seq)?.clone();
+            // The rows are written with these names only.
+            let kind = ConsumerKind::from_name(&row.kind)?;
             Some(ClaimedDelivery {
                 row,
                 record,
@@ -255,7 +249,7 @@ pub(crate) async fn release_unknown_claims(
                 .add(E::ClaimToken.is_not_in(known.iter().copied()))
                 .add(lane.holds(&Alias::new("domain_events")))
         }
-        Source::Deliveries(kind) => {
+        Source::Deliveries(lane) => {
             probe.from(event_delivery::Entity);
             update
                 .table(event_delivery::Entity)
@@ -265,7 +259,7 @@ pub(crate) async fn release_unknown_claims(
             Condition::all()
                 .add(D::ClaimedBy.eq(worker_id))
                 .add(D::ClaimToken.is_not_in(known.iter().copied()))
-                .add(D::Kind.eq(kind.as_str()))
+                .add(D::Pool.eq(lane.name()))
         }
     };
     // There hardly ever is one, and who only looks does not stand in the way of SQLite's one writer.
@@ -348,13 +342,13 @@ pub(crate) fn claimable_events(
 ) -> SelectStatement {
     let event = Alias::new("e");
     let earlier = Alias::new("p");
+    let known = |row: &Alias| claimant.known_types.map(|types| is_known(row, types));
     // What this claim could take as well blocks nothing: it would be taken first.
-    let takeable = |row: &Alias| {
+    let is_free = |row: &Alias| {
         Condition::all()
             .add(Expr::col((row.clone(), E::ClaimedBy)).is_null())
             .add(Expr::col((row.clone(), E::AvailableAt)).lte(dialect.now()))
             .add(lane.holds(row))
-            .add_option(claimant.known_types.map(|types| is_known(row, types)))
     };
     let undispatched = |row: &Alias| {
         Condition::all()
@@ -369,13 +363,16 @@ pub(crate) fn claimable_events(
         .and_where(same(&earlier, &event, E::AggregateId))
         .and_where(same(&earlier, &event, E::AggregateType))
         .and_where(Expr::col((earlier.clone(), E::Seq)).lt(Expr::col((event.clone(), E::Seq))))
-        .cond_where(takeable(&earlier).not())
+        // One of a type that nobody knows has nobody whose order it could be part of.
+        .cond_where(Condition::all().add_option(known(&earlier)))
+        .cond_where(is_free(&earlier).not())
         .to_owned();
     Query::select()
         .column((event.clone(), E::Seq))
         .from_as(domain_event::Entity, event.clone())
         .cond_where(undispatched(&event))
-        .cond_where(takeable(&event))
+        .cond_where(is_free(&event).add_option(known(&event)))
+        .and_where(lane.is_open())
         .cond_where(
             Condition::any()
                 .add(Expr::col((event.clone(), E::Ordering)).eq(EventOrdering::None.as_str()))
@@ -387,35 +384,44 @@ pub(crate) fn claimable_events(
 }
 
 fn is_known(row: &Alias, types: &[String]) -> SimpleExpr {
+    use event_subscription::Column as S;
+
     let event_type = || Expr::col((row.clone(), E::EventType));
-    let subscribed = Query::select()
-        .column(event_subscription::Column::EventType)
-        .from(event_subscription::Entity)
+    let registered = || {
+        Query::select()
+            .column(S::EventType)
+            .from(event_subscription::Entity)
+            .and_where(S::RetiredAt.is_null())
+            .to_owned()
+    };
+    let for_every_type = registered()
+        .and_where(S::EventType.eq(EVERY_TYPE))
         .to_owned();
     event_type()
         .is_in(types.iter().map(String::as_str))
-        .or(event_type().in_subquery(subscribed))
+        .or(event_type().in_subquery(registered()))
+        .or(Expr::exists(for_every_type))
 }
 
 fn claimable_deliveries(
     dialect: &dyn Dialect,
-    kind: ConsumerKind,
-    names: &[String],
-    suspects: bool,
+    consumers: &Consumers,
+    lane: Lane,
+    suspects: Option<bool>,
     limit: u64,
 ) -> SelectStatement {
     let delivery = Alias::new("d");
     let earlier = Alias::new("p");
     let takeable = |row: &Alias| {
-        let recoveries = Expr::col((row.clone(), D::Recoveries));
+        let recoveries = || Expr::col((row.clone(), D::Recoveries));
         Condition::all()
-            .add(if suspects {
-                recoveries.gt(0)
-            } else {
-                recoveries.eq(0)
-            })
+            .add_option(suspects.map(|suspects| match suspects {
+                true => recoveries().gt(0),
+                false => recoveries().eq(0),
+            }))
             .add(Expr::col((row.clone(), D::ClaimedBy)).is_null())
             .add(Expr::col((row.clone(), D::AvailableAt)).lte(dialect.now()))
+            .add(Expr::col((row.clone(), D::Pool)).eq(lane.name()))
     };
     let held_up = Query::select()
         .expr(Expr::val(1))
@@ -432,17 +438,26 @@ fn claimable_deliveries(
         )
         .cond_where(takeable(&earlier).not())
         .to_owned();
+    let mut hosted = Condition::any();
+    for kind in [ConsumerKind::Subscription, ConsumerKind::Trigger] {
+        let names = consumers.names(kind);
+        if !names.is_empty() {
+            hosted = hosted.add(
+                Expr::col((delivery.clone(), D::Kind))
+                    .eq(kind.as_str())
+                    .and(Expr::col((delivery.clone(), D::Subscription)).is_in(names)),
+            );
+        }
+    }
     Query::select()
         .column((delivery.clone(), D::EventSeq))
         .column((delivery.clone(), D::Kind))
         .column((delivery.clone(), D::Subscription))
         .from_as(event_delivery::Entity, delivery.clone())
         .and_where(Expr::col((delivery.clone(), D::Status)).eq(literal("pending")))
-        .and_where(Expr::col((delivery.clone(), D::Kind)).eq(kind.as_str()))
-        .and_where(
-            Expr::col((delivery.clone(), D::Subscription)).is_in(names.iter().map(String::as_str)),
-        )
         .cond_where(takeable(&delivery))
+        .cond_where(hosted)
+        .and_where(lane.is_open())
         .cond_where(
             Condition::any()
                 .add(Expr::col((delivery.clone(), D::Ordering)).eq(EventOrdering::None.as_str()))

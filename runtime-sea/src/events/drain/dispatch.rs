@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -10,19 +11,17 @@ use futures::future::join_all;
 
 use super::claim::{ClaimedDelivery, ClaimedEvent};
 use crate::bridge::Firing;
-use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier};
+use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier, gets};
 use crate::jobs::Trigger;
 use crate::metrics::Clock;
+use crate::storable::stored_text;
 use crate::trace::Traces;
-
-/// The most bytes of an error that are kept.
-const MAX_ERROR_BYTES: usize = 8 * 1024;
 
 /// How often workers may die over an event, and then over one delivery of it, before it counts as what kills them.
 const MAX_RECOVERIES: u32 = 3;
 
 /// The subscriptions and triggers that this process hosts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Consumers {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) triggers: Vec<Trigger>,
@@ -51,6 +50,16 @@ impl Consumers {
             .any(|(hosted_kind, hosted, _)| hosted_kind == kind && hosted == name)
     }
 
+    /// The others.
+    pub(super) fn without(&self, kind: ConsumerKind, name: &str) -> Self {
+        let mut others = self.clone();
+        match kind {
+            ConsumerKind::Subscription => others.subscriptions.retain(|it| it.name != name),
+            ConsumerKind::Trigger => others.triggers.retain(|it| it.id != name),
+        }
+        others
+    }
+
     pub(crate) fn names(&self, kind: ConsumerKind) -> Vec<String> {
         self.iter()
             .filter(|it| it.0 == kind)
@@ -77,6 +86,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct DispatchedEvent {
     pub(crate) event: ClaimedEvent,
+    /// What was hosted then: all of it that gets the event was called, asked or held.
+    pub(crate) consumers: Arc<Consumers>,
     pub(crate) failures: Vec<(String, Failure)>,
     pub(crate) held: Held,
     pub(crate) firings: Vec<Firing>,
@@ -101,7 +112,7 @@ pub(crate) struct DispatchedDelivery {
 
 /// Calls every hosted consumer of the event that is not held, and adds those that failed to `held`.
 pub(crate) async fn dispatch_event(
-    consumers: &Consumers,
+    consumers: Arc<Consumers>,
     event: ClaimedEvent,
     held: &mut Held,
 ) -> DispatchedEvent {
@@ -110,7 +121,7 @@ pub(crate) async fn dispatch_event(
     let is_suspect = record.recoveries >= MAX_RECOVERIES;
     let held_now: Held = consumers
         .iter()
-        .filter(|(_, _, event_type)| *event_type == record.event_type)
+        .filter(|(_, _, event_type)| gets(event_type, &record.event_type))
         .map(|(kind, name, _)| (kind, name.to_owned()))
         .filter(|it| is_suspect || held.contains(it))
         .collect();
@@ -119,9 +130,9 @@ pub(crate) async fn dispatch_event(
         .subscriptions
         .iter()
         .filter(|it| {
-            it.event_type == record.event_type && is_free(ConsumerKind::Subscription, &it.name)
+            gets(it.event_type, &record.event_type) && is_free(ConsumerKind::Subscription, &it.name)
         })
-        .map(|it| async move {
+        .map(async |it| {
             let failure = consumers.deliver(it, record, 1).await.err()?;
             Some((it.name.clone(), failure))
         });
@@ -147,6 +158,7 @@ pub(crate) async fn dispatch_event(
     }
     DispatchedEvent {
         event,
+        consumers,
         failures,
         held: held_now,
         firings,
@@ -225,7 +237,7 @@ pub(crate) async fn call(
             "a subscription failed on an event"
         );
         Failure {
-            error: cap(error.message()),
+            error: stored_text(error.message()),
             retry_after: more.then(|| retry.delay_after(attempt)),
         }
     })
@@ -235,8 +247,8 @@ pub(super) fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
     let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| trigger.prepare(record)));
     let run = match prepared {
         Ok(Ok(run)) => Ok(run),
-        Ok(Err(error)) => Err(cap(&error.to_string())),
-        Err(panic) => Err(cap(&format!(
+        Ok(Err(error)) => Err(stored_text(&error.to_string())),
+        Err(panic) => Err(stored_text(&format!(
             "the trigger panicked: {}",
             panic_text(&*panic)
         ))),
@@ -256,31 +268,4 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
-}
-
-// A NUL, which PostgreSQL's text cannot hold, must not keep an error from being recorded.
-fn cap(error: &str) -> String {
-    let mut end = error.len().min(MAX_ERROR_BYTES);
-    while !error.is_char_boundary(end) {
-        end -= 1;
-    }
-    let kept = error[..end].replace('\0', "\u{fffd}");
-    if end < error.len() {
-        format!("{kept}… ({} bytes in all)", error.len())
-    } else {
-        kept
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r50_a_huge_error_is_capped_and_says_so() {
-        let text = cap(&"ä".repeat(MAX_ERROR_BYTES));
-        assert!(text.len() < MAX_ERROR_BYTES + 100);
-        assert!(text.ends_with("bytes in all)"), "{text}");
-        assert_eq!(cap("short\0"), "short\u{fffd}");
-    }
 }

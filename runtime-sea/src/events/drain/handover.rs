@@ -1,20 +1,17 @@
 //! What did not succeed on the spot, as rows for later or for others.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use super::claim::ClaimedEvent;
-use super::dispatch::{Consumers, DispatchedEvent, Failure};
+use super::dispatch::{DispatchedEvent, Failure};
+use super::lane::Lane;
 use crate::database::{Dialect, insert_new, now_plus};
 use crate::events::entities::event_delivery::{self, Column as D};
 use crate::events::entities::event_subscription;
-use crate::events::{ConsumerKind, Tier};
-
-/// A consumer that no worker has hosted for so long gets no further events.
-pub(crate) const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use crate::events::{ConsumerKind, EVERY_TYPE, Tier, gets};
 
 /// A delivery row to be written.
 pub(super) struct NewDelivery<'a> {
@@ -24,34 +21,31 @@ pub(super) struct NewDelivery<'a> {
     pub(super) failure: Option<&'a Failure>,
 }
 
-/// The consumers of the batch's event types that other processes host, as (event type, kind, name).
-pub(super) async fn hosted_elsewhere(
+/// The registered consumers of the batch's event types, wherever they are hosted, as (event type, kind, name).
+pub(super) async fn registered(
     tx: &DatabaseTransaction,
-    dialect: &dyn Dialect,
-    consumers: &Consumers,
     batch: &[DispatchedEvent],
 ) -> Result<Vec<(String, ConsumerKind, String)>, DbErr> {
     let types: HashSet<&str> = batch
         .iter()
         .map(|it| it.event.record.event_type.as_str())
+        .chain([EVERY_TYPE])
         .collect();
-    let since = dialect.now_plus_seconds(-RETIREMENT.as_secs_f64());
     let registered = event_subscription::Entity::find()
         .filter(event_subscription::Column::EventType.is_in(types))
-        .filter(Expr::col(event_subscription::Column::SeenAt).gt(since))
+        .filter(event_subscription::Column::RetiredAt.is_null())
         .all(tx)
         .await?;
     Ok(registered
         .into_iter()
         .filter_map(|it| Some((it.event_type, ConsumerKind::from_name(&it.kind)?, it.name)))
-        .filter(|(_, kind, name)| !consumers.hosts(*kind, name))
         .collect())
 }
 
 /// The rows that a dispatched event leaves behind.
 pub(super) fn deliveries_of<'a>(
     dispatched: &'a DispatchedEvent,
-    elsewhere: &[(String, ConsumerKind, String)],
+    registered: &[(String, ConsumerKind, String)],
 ) -> Vec<NewDelivery<'a>> {
     let event = &dispatched.event;
     let failures = dispatched
@@ -69,11 +63,12 @@ pub(super) fn deliveries_of<'a>(
         name: name.clone(),
         failure: None,
     });
-    let elsewhere = elsewhere
+    let elsewhere = registered
         .iter()
-        .filter(|(event_type, kind, _)| {
+        .filter(|(event_type, kind, name)| {
             let may_start_work = event.record.tier == Tier::Domain;
-            *event_type == event.record.event_type
+            gets(event_type, &event.record.event_type)
+                && !dispatched.consumers.hosts(*kind, name)
                 && (*kind == ConsumerKind::Subscription || may_start_work)
         })
         .map(|(_, kind, name)| NewDelivery {
@@ -91,11 +86,12 @@ pub(super) async fn insert_deliveries(
     dialect: &dyn Dialect,
     deliveries: &[NewDelivery<'_>],
 ) -> Result<(), DbErr> {
-    const COLUMNS: [D; 12] = [
+    const COLUMNS: [D; 13] = [
         D::EventSeq,
         D::Kind,
         D::Subscription,
         D::EventId,
+        D::Pool,
         D::AggregateType,
         D::AggregateId,
         D::Ordering,
@@ -118,6 +114,7 @@ pub(super) async fn insert_deliveries(
             it.kind.as_str().into(),
             it.name.as_str().into(),
             record.id.as_uuid().into(),
+            Lane::of(record).name().into(),
             record.aggregate_type.clone().into(),
             record.aggregate_id.clone().into(),
             it.event.ordering.as_str().into(),

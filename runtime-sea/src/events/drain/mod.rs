@@ -8,28 +8,37 @@
 mod claim;
 mod dispatch;
 mod handover;
+mod hosted;
+mod lane;
 mod observed;
 mod pump;
 mod registration;
+mod retired;
 mod settle;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{ConsumerKind, EventPool, EventRegistry, Subscription};
+use super::EventRegistry;
 use crate::Runtime;
-use crate::jobs::Trigger;
 use crate::metrics;
-use claim::{Claimant, Lane, Source};
-use dispatch::Consumers;
+use crate::worker::Lease;
+use claim::{Claimant, Source};
+pub(crate) use dispatch::Consumers;
+pub(crate) use hosted::Hosted;
+pub(crate) use lane::Lane;
 use pump::Mode;
-pub(super) use settle::{end_events, lock_events};
+pub(super) use retired::{retire, skip_waiting};
+#[expect(unused_imports, reason = "a replay uses it")]
+pub(super) use settle::lock_events;
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,8 +49,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the hosted consumers are marked as still hosted.
 const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
+/// A consumer that no worker has hosted for so long is retired.
+const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// No subscription may take longer over one event.
-const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many aggregates of one lane are worked on at a time, unless the worker says otherwise.
+pub(crate) const CONCURRENCY: usize = 32;
 
 /// What a drainer is made of.
 #[derive(Debug)]
@@ -49,12 +64,13 @@ pub(crate) struct DrainerParts {
     pub(crate) runtime: Runtime,
     /// The row of `job_worker` whose lease covers the drainer's claims. It must exist before the first claim.
     pub(crate) worker_id: Uuid,
-    pub(crate) subscriptions: Vec<Subscription>,
-    pub(crate) triggers: Vec<Trigger>,
+    /// What the claims hold for.
+    pub(crate) lease: Lease,
+    pub(crate) hosted: Hosted,
     /// Events of types that it lacks are left to workers that know them; without one every type is known.
     pub(crate) registry: Option<EventRegistry>,
-    /// The lanes to drain; all of them where this is none. Audit events go with any.
-    pub(crate) pools: Option<Vec<EventPool>>,
+    /// The lanes to drain, and how many aggregates of each are worked on at a time.
+    pub(crate) lanes: BTreeMap<Lane, usize>,
 }
 
 /// Delivers events to one process's subscriptions and triggers.
@@ -67,37 +83,40 @@ pub(crate) struct Drainer {
 struct Shared {
     runtime: Runtime,
     worker_id: Uuid,
-    consumers: Consumers,
+    lease: Lease,
+    hosted: Hosted,
     known_types: Option<Vec<String>>,
-    lanes: Vec<Lane>,
+    lanes: BTreeMap<Lane, LaneLimit>,
+}
+
+/// What keeps a lane from taking more than its share. An aggregate counts whether its events come fresh from the outbox
+/// or are tried again.
+#[derive(Debug)]
+struct LaneLimit {
+    concurrency: usize,
+    permits: Arc<Semaphore>,
 }
 
 impl Drainer {
     pub(crate) fn new(parts: DrainerParts) -> Self {
-        let pools = parts.pools;
-        let lanes = Lane::ALL
-            .into_iter()
-            .filter(|lane| match (lane, &pools) {
-                (Lane::Pool(pool), Some(pools)) => pools.contains(pool),
-                (Lane::Pool(_) | Lane::Audit, _) => true,
-            })
-            .collect();
         let known_types = parts
             .registry
             .map(|it| it.iter().map(|it| it.event_type.to_owned()).collect());
-        let consumers = Consumers {
-            subscriptions: parts.subscriptions,
-            triggers: parts.triggers,
-            subscription_timeout: SUBSCRIPTION_TIMEOUT,
-            traces: parts.runtime.traces().clone(),
-            clock: parts.runtime.clock().clone(),
-        };
+        let lanes = parts.lanes.into_iter().map(|(lane, concurrency)| {
+            let permits = Arc::new(Semaphore::new(concurrency));
+            let limit = LaneLimit {
+                concurrency,
+                permits,
+            };
+            (lane, limit)
+        });
         let shared = Shared {
             runtime: parts.runtime,
             worker_id: parts.worker_id,
-            consumers,
+            lease: parts.lease,
+            hosted: parts.hosted,
             known_types,
-            lanes,
+            lanes: lanes.collect(),
         };
         Self {
             shared: Arc::new(shared),
@@ -106,7 +125,7 @@ impl Drainer {
 
     /// Registers what this process hosts, so that no other drainer passes it over. Before the first claim.
     pub(crate) async fn register(&self) -> Result<(), DbErr> {
-        registration::register(self.shared.runtime.db(), &self.shared.consumers).await
+        registration::register(self.shared.runtime.db(), &self.shared.hosted.now()).await
     }
 
     /// Delivers events until `shutdown`, then finishes what is in hand. `abort` ends the handlers that are still
@@ -171,42 +190,49 @@ impl Drainer {
     }
 
     fn sources(&self) -> impl Iterator<Item = Source> {
-        let lanes = self.shared.lanes.iter().map(|lane| Source::Events(*lane));
-        let consumers = &self.shared.consumers;
-        let hosted = [
-            (
-                ConsumerKind::Subscription,
-                consumers.subscriptions.is_empty(),
-            ),
-            (ConsumerKind::Trigger, consumers.triggers.is_empty()),
-        ];
-        let deliveries = hosted
-            .into_iter()
-            .filter(|(_, none)| !none)
-            .map(|(kind, _)| Source::Deliveries(kind));
-        lanes.chain(deliveries)
+        let lanes = self.shared.lanes.keys().copied();
+        lanes.flat_map(|lane| [Source::Events(lane), Source::Deliveries(lane)])
+    }
+
+    /// Hosts what was retired no longer, and ends what waits for it.
+    async fn retire(&self) -> Result<(), DbErr> {
+        let db = self.shared.runtime.db();
+        let stopped = retired::stop_hosting(db, &self.shared.hosted).await?;
+        let skipped = retired::skip_waiting(db, None).await?;
+        if stopped > 0 || skipped > 0 {
+            tracing::warn!(stopped, skipped, "consumers of events were retired");
+        }
+        Ok(())
+    }
+
+    /// Marks what is hosted here, and then retires what nobody has marked for long.
+    async fn renew(&self) -> Result<(), DbErr> {
+        let db = self.shared.runtime.db();
+        registration::renew(db, &self.shared.hosted.now()).await?;
+        retired::retire_unhosted(db).await.map(drop)
     }
 
     async fn keep(&self) {
         let mut take_over = tokio::time::interval(TAKE_OVER_INTERVAL);
         let mut registration = tokio::time::interval(REGISTRATION_INTERVAL);
-        // The first tick comes at once, and the worker has just registered.
+        // The first tick comes at once, and the worker has just registered. After a time in which no worker ran at all,
+        // the others get until the second one to do so too, before what they host counts as hosted by nobody.
         registration.tick().await;
         // After an outage the other workers get time to be heard again before they count as dead.
         let mut patient_until = Instant::now();
         loop {
             let kept = tokio::select! {
                 _ = take_over.tick() => match self.take_over(patient_until).await {
-                    Ok(0) => Ok(()),
+                    Ok(0) => self.retire().await,
                     Ok(released) => {
                         metrics::events_taken_over(released);
                         tracing::warn!(released, "took over events from dead workers");
                         self.shared.runtime.wake_up().wake_here();
-                        Ok(())
+                        self.retire().await
                     }
                     Err(error) => Err(error),
                 },
-                _ = registration.tick() => self.register().await,
+                _ = registration.tick() => self.renew().await,
             };
             if let Err(error) = kept {
                 patient_until = Instant::now() + PATIENCE;
@@ -217,10 +243,11 @@ impl Drainer {
 }
 
 impl Shared {
-    fn claimant(&self) -> Claimant<'_> {
+    fn claimant<'a>(&'a self, consumers: &'a Consumers) -> Claimant<'a> {
         Claimant {
             worker_id: self.worker_id,
             known_types: self.known_types.as_deref(),
+            consumers,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,13 +22,10 @@ use super::settle::{held_consumers, postpone_event, settle_deliveries, settle_ev
 use crate::database::{self, retrying};
 
 /// The most that is claimed at a time.
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 
-/// The most that one lane has in hand.
-const CAPACITY: usize = 2 * BATCH;
-
-/// How many aggregates of one lane are worked on at a time.
-const CONCURRENCY: usize = 32;
+/// How many times more than it can work on at a time a lane takes in hand at once.
+const AHEAD: usize = 8;
 
 /// How often an event is taken up whose outcome the database refuses to record, before it is given up.
 const MAX_REFUSALS: u32 = 5;
@@ -51,6 +48,23 @@ pub(super) enum Mode {
     },
 }
 
+/// How much a pump takes in hand: not so much more than it can work on that others stand idle.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    batch: usize,
+    capacity: usize,
+}
+
+impl Room {
+    fn of(concurrency: usize) -> Self {
+        let batch = concurrency.saturating_mul(AHEAD).min(MAX_BATCH);
+        Self {
+            batch,
+            capacity: 2 * batch,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Done {
     outcome: Outcome,
@@ -62,6 +76,12 @@ struct Done {
 enum Outcome {
     Event(Box<DispatchedEvent>),
     Delivery(Box<DispatchedDelivery>),
+    /// The rest of a group, of which nothing was begun because the lease may be over. Whoever takes the lease over has
+    /// it; if nobody does, it is handed back as a claim that nobody knows of.
+    Left {
+        token: Uuid,
+        count: usize,
+    },
 }
 
 /// Claims, dispatches and settles. Returns how much was settled.
@@ -75,7 +95,13 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
     let poll_interval = database::dialect(shared.runtime.db())?.max_poll_interval();
     let mut wake_ups = shared.runtime.wake_up().subscribe();
     let (sender, mut done) = mpsc::unbounded_channel();
-    let permits = Arc::new(Semaphore::new(CONCURRENCY));
+    let Some(limit) = shared.lanes.get(&source.lane()) else {
+        return Ok(0);
+    };
+    let Room {
+        batch: at_a_time,
+        capacity,
+    } = Room::of(limit.concurrency);
     let mut groups = JoinSet::new();
     let mut in_hand = 0;
     // How many of each claim, by its token.
@@ -89,17 +115,17 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
             look |= hand_back_unknown(shared, source, &claims).await;
             searched = Instant::now();
         }
-        let room = CAPACITY - in_hand;
-        if look && room >= BATCH && !shutdown.is_cancelled() {
-            match claim(shared, source, in_hand == 0).await {
+        let room = capacity - in_hand;
+        if look && room >= at_a_time && !shutdown.is_cancelled() {
+            match claim(shared, source, at_a_time as u64, in_hand == 0).await {
                 Ok(batch) => {
                     failures = 0;
-                    look = batch.len() >= BATCH;
+                    look = batch.len() >= at_a_time;
                     in_hand += batch.len();
                     for group in batch.groups {
                         *claims.entry(group.token()).or_default() += group.len();
                         let (shared, sender) = (Arc::clone(shared), sender.clone());
-                        let permits = Arc::clone(&permits);
+                        let permits = Arc::clone(&limit.permits);
                         groups.spawn(async move {
                             // The semaphore is never closed.
                             let _permit = permits.acquire_owned().await;
@@ -134,16 +160,19 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
             }
             Some(first) = done.recv() => {
                 let mut batch = vec![first];
-                while batch.len() < BATCH && let Ok(next) = done.try_recv() {
+                while batch.len() < MAX_BATCH && let Ok(next) = done.try_recv() {
                     batch.push(next);
                 }
-                let taken = batch.len();
+                let taken: usize = batch.iter().map(|it| it.outcome.len()).sum();
                 let ends_group = batch.iter().any(|it| it.ends_group);
-                let tokens: Vec<_> = batch.iter().map(|it| it.outcome.token()).collect();
+                let of_claims: Vec<_> = batch
+                    .iter()
+                    .map(|it| (it.outcome.token(), it.outcome.len()))
+                    .collect();
                 settle(shared, batch, &abort).await;
-                for token in tokens {
+                for (token, ended) in of_claims {
                     if let Some(left) = claims.get_mut(&token) {
-                        *left -= 1;
+                        *left -= ended;
                     }
                 }
                 claims.retain(|_, left| *left > 0);
@@ -164,6 +193,15 @@ impl Outcome {
         match self {
             Self::Event(it) => it.event.token,
             Self::Delivery(it) => it.delivery.token,
+            Self::Left { token, .. } => *token,
+        }
+    }
+
+    /// How much of the claim it is.
+    fn len(&self) -> usize {
+        match self {
+            Self::Event(_) | Self::Delivery(_) => 1,
+            Self::Left { count, .. } => *count,
         }
     }
 }
@@ -223,11 +261,26 @@ impl Group {
 
     // Nobody listens any more where sending fails, so that nothing can be done about it.
     async fn dispatch(self, shared: &Shared, done: &mpsc::UnboundedSender<Done>) {
+        let token = self.token();
+        let goes_on = |left| {
+            if shared.lease.holds() {
+                return true;
+            }
+            let outcome = Outcome::Left { token, count: left };
+            let _sent = done.send(Done {
+                outcome,
+                ends_group: true,
+            });
+            false
+        };
         match self {
             Self::Events { events, mut held } => {
                 let mut left = events.len();
                 for event in events {
-                    let dispatched = dispatch_event(&shared.consumers, event, &mut held).await;
+                    if !goes_on(left) {
+                        return;
+                    }
+                    let dispatched = dispatch_event(shared.hosted.now(), event, &mut held).await;
                     left -= 1;
                     let outcome = Outcome::Event(Box::new(dispatched));
                     let _sent = done.send(Done {
@@ -240,10 +293,13 @@ impl Group {
                 let mut blocked = false;
                 let mut left = deliveries.len();
                 for delivery in deliveries {
+                    if !goes_on(left) {
+                        return;
+                    }
                     let outcome = if blocked {
                         DeliveryOutcome::Behind
                     } else {
-                        dispatch_delivery(&shared.consumers, &delivery).await
+                        dispatch_delivery(&shared.hosted.now(), &delivery).await
                     };
                     if let DeliveryOutcome::Failed(failure) = &outcome {
                         blocked = failure.retry_after.is_some();
@@ -261,13 +317,19 @@ impl Group {
     }
 }
 
-async fn claim(shared: &Shared, source: Source, has_nothing_in_hand: bool) -> Result<Batch, DbErr> {
+async fn claim(
+    shared: &Shared,
+    source: Source,
+    limit: u64,
+    has_nothing_in_hand: bool,
+) -> Result<Batch, DbErr> {
     let db = shared.runtime.db();
-    let limit = BATCH as u64;
+    let consumers = shared.hosted.now();
+    let claimant = shared.claimant(&consumers);
     let groups = match source {
         Source::Events(lane) => {
-            let events = claim_events(db, &shared.claimant(), lane, limit).await?;
-            let mut held = held_consumers(db, &shared.consumers, &events).await?;
+            let events = claim_events(db, &claimant, lane, limit).await?;
+            let mut held = held_consumers(db, &consumers, &events).await?;
             let (keyed, single) = grouped(events, |it| {
                 it.aggregate()
                     .map(|(kind, id)| (kind.to_owned(), id.to_owned()))
@@ -282,17 +344,9 @@ async fn claim(shared: &Shared, source: Source, has_nothing_in_hand: bool) -> Re
             });
             keyed.chain(single).collect()
         }
-        Source::Deliveries(kind) => {
-            let names = shared.consumers.names(kind);
-            let deliveries = claim_deliveries(
-                db,
-                &shared.claimant(),
-                kind,
-                &names,
-                limit,
-                has_nothing_in_hand,
-            )
-            .await?;
+        Source::Deliveries(lane) => {
+            let deliveries =
+                claim_deliveries(db, &claimant, lane, limit, has_nothing_in_hand).await?;
             let (keyed, single) = grouped(deliveries, |it| {
                 let aggregate = it
                     .row
@@ -302,7 +356,7 @@ async fn claim(shared: &Shared, source: Source, has_nothing_in_hand: bool) -> Re
                 let ordered = it.row.ordering == crate::events::EventOrdering::Aggregate.as_str();
                 aggregate
                     .filter(|_| ordered)
-                    .map(|it_of| (it.row.subscription.clone(), it_of))
+                    .map(|it_of| (it.kind, it.row.subscription.clone(), it_of))
             });
             let keyed = keyed.into_values().map(Group::Deliveries);
             keyed
@@ -338,6 +392,7 @@ async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
         match it.outcome {
             Outcome::Event(event) => events.push(*event),
             Outcome::Delivery(delivery) => deliveries.push(*delivery),
+            Outcome::Left { .. } => {}
         }
     }
     let mut started = 0;
@@ -443,9 +498,7 @@ async fn persist(
     let mut failures = 0;
     loop {
         let written = match write {
-            Write::Events(events) => {
-                retrying(db, || settle_events(db, &shared.consumers, events)).await
-            }
+            Write::Events(events) => retrying(db, || settle_events(db, events)).await,
             Write::Deliveries(deliveries) => {
                 retrying(db, || settle_deliveries(db, deliveries)).await
             }

@@ -1,13 +1,13 @@
 //! Who gets events, as every process can read it.
 
-use sea_orm::sea_query::{OnConflict, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 
 use super::dispatch::Consumers;
 use crate::database::{self, rows_per_statement};
 use crate::events::entities::event_subscription::{self, Column as S};
 
-/// Registers the consumers that a process hosts, or marks them as still hosted.
+/// Registers the consumers that a process hosts, also those that were retired: here is a program that has them.
 pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> Result<(), DbErr> {
     let dialect = database::dialect(db)?;
     let mut hosted: Vec<_> = consumers.iter().collect();
@@ -25,9 +25,30 @@ pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> 
             OnConflict::columns([S::Kind, S::Name])
                 .update_column(S::EventType)
                 .value(S::SeenAt, dialect.now())
+                .value(S::RetiredAt, Expr::null())
                 .to_owned(),
         );
         db.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// Marks the consumers that a process hosts as still hosted. A retired one stays retired.
+pub(super) async fn renew(db: &DatabaseConnection, consumers: &Consumers) -> Result<(), DbErr> {
+    let dialect = database::dialect(db)?;
+    let mut hosted: Vec<_> = consumers.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    hosted.sort_unstable();
+    for chunk in hosted.chunks(rows_per_statement(dialect, 2)) {
+        let update = Query::update()
+            .table(event_subscription::Entity)
+            .value(S::SeenAt, dialect.now())
+            .and_where(
+                Expr::tuple([Expr::col(S::Kind), Expr::col(S::Name)])
+                    .in_tuples(chunk.iter().copied()),
+            )
+            .and_where(S::RetiredAt.is_null())
+            .to_owned();
+        db.execute(&update).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::claim::ClaimedEvent;
 use super::dispatch::{
     Consumers, DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure, HeldByAggregate,
 };
-use super::handover::{deliveries_of, hosted_elsewhere, insert_deliveries};
+use super::handover::{deliveries_of, insert_deliveries, registered};
 use crate::bridge::{self, Firing};
 use crate::database::{self, Dialect, literal, now_plus, rows_per_statement};
 use crate::events::entities::{domain_event, event_delivery};
@@ -71,7 +71,6 @@ pub(crate) async fn held_consumers(
 /// Records a batch of dispatched events. Returns how many runs were started.
 pub(crate) async fn settle_events(
     db: &DatabaseConnection,
-    consumers: &Consumers,
     batch: &[DispatchedEvent],
 ) -> Result<usize, DbErr> {
     let tx = database::begin_short(db).await?;
@@ -81,7 +80,7 @@ pub(crate) async fn settle_events(
         .map(|it| (it.event.record.seq, it.event.token))
         .collect();
     let owned = lock_owned_events(&tx, dialect, &claims).await?;
-    let elsewhere = hosted_elsewhere(&tx, dialect, consumers, batch).await?;
+    let registered = registered(&tx, batch).await?;
 
     let mut deliveries = Vec::new();
     let mut processed = Vec::new();
@@ -91,7 +90,7 @@ pub(crate) async fn settle_events(
         .filter(|it| owned.contains(&it.event.record.seq))
     {
         let seq = it.event.record.seq;
-        let rows = deliveries_of(it, &elsewhere);
+        let rows = deliveries_of(it, &registered);
         let waits = rows
             .iter()
             .any(|row| row.failure.is_none_or(|it| it.retry_after.is_some()));

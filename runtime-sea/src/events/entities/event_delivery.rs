@@ -17,13 +17,15 @@ pub struct Model {
     pub subscription: String,
     /// The event.
     pub event_id: Uuid,
+    /// The lane that the event travels in.
+    pub pool: String,
     /// The type of the event's aggregate.
     pub aggregate_type: Option<String>,
     /// The id of the event's aggregate.
     pub aggregate_id: Option<String>,
     /// Whether it waits for earlier ones of its aggregate.
     pub ordering: String,
-    /// `pending`, `processed` or `failed`.
+    /// See [`DeliveryStatus`](crate::events::DeliveryStatus).
     pub status: String,
     /// How often the subscription was called with the event.
     pub attempts: i32,

@@ -118,6 +118,7 @@ fn event_delivery(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, D
         .col(ColumnDef::new("kind").string_len(16).not_null())
         .col(name("subscription").not_null())
         .col(ColumnDef::new("event_id").uuid().not_null())
+        .col(ColumnDef::new("pool").string_len(64).not_null())
         .col(name("aggregate_type"))
         .col(name("aggregate_id"))
         .col(ColumnDef::new("ordering").string_len(16).not_null())
@@ -250,6 +251,15 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col("kind")
             .col("subscription")
             .col("aggregate_id")
+            .col("event_seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_delivery",
+        "event_delivery_lane_idx",
+        partial_index(manager, &[Only::Equal("status", "pending")])?
+            .col("pool")
             .col("event_seq"),
     )
     .await?;

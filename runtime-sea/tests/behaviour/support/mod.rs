@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, Worker, migration};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::SchemaManager;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
@@ -50,6 +50,14 @@ impl TestBed {
             _ => sql.to_owned(),
         };
         db.execute_unprepared(&sql).await.unwrap();
+    }
+
+    /// The number that a query gives.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let db = self.runtime.db();
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        let row = db.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
     }
 
     /// Another process's handle on the same database.

@@ -14,7 +14,7 @@ on_each_database!(
     two_processes_that_deliver_the_last_two_at_once_end_the_event,
     audit_events_reach_subscriptions,
     a_failed_event_can_be_redelivered,
-    a_forgotten_subscription_holds_nothing_up,
+    a_retired_subscription_holds_nothing_up,
     an_event_that_nobody_wants_is_processed,
 );
 
@@ -208,6 +208,7 @@ async fn what_another_process_hosts_is_left_for_it_in_order(harness: &Harness) {
 }
 
 async fn two_processes_that_deliver_the_last_two_at_once_end_the_event(harness: &Harness) {
+    use crate::events::drain::Consumers;
     use crate::events::drain::claim::{Claimant, claim_deliveries};
     use crate::events::drain::dispatch::{DeliveryOutcome, DispatchedDelivery};
     use crate::events::drain::settle::settle_deliveries;
@@ -228,16 +229,18 @@ async fn two_processes_that_deliver_the_last_two_at_once_end_the_event(harness: 
         .unwrap();
     let db = harness.runtime.db();
     let worker_id = harness.worker().await;
-    let claimant = Claimant {
-        worker_id,
-        known_types: None,
-    };
-    let delivered = async |name: &str| {
-        let names = [name.to_owned()];
-        let claimed =
-            claim_deliveries(db, &claimant, ConsumerKind::Subscription, &names, 100, true)
-                .await
-                .unwrap();
+    let delivered = async |name: &'static str| {
+        let claimant = Claimant {
+            worker_id,
+            known_types: None,
+            consumers: &Consumers {
+                subscriptions: vec![log.subscription(name)],
+                ..Consumers::default()
+            },
+        };
+        let claimed = claim_deliveries(db, &claimant, CHANGE_LANE, 100, true)
+            .await
+            .unwrap();
         assert_eq!(claimed.len(), ids.len());
         let dispatched = claimed.into_iter().map(|delivery| {
             [DispatchedDelivery {
@@ -312,7 +315,7 @@ async fn a_failed_event_can_be_redelivered(harness: &Harness) {
     assert!(!events.redeliver(id).await.unwrap());
 }
 
-async fn a_forgotten_subscription_holds_nothing_up(harness: &Harness) {
+async fn a_retired_subscription_holds_nothing_up(harness: &Harness) {
     let log = Log::default();
     harness.drainer(vec![log.subscription("retired")]).await;
     let drainer = harness.drainer(vec![log.subscription("s")]).await;
@@ -322,10 +325,10 @@ async fn a_forgotten_subscription_holds_nothing_up(harness: &Harness) {
     let events = harness.runtime.events();
     assert_eq!(
         events
-            .forget(ConsumerKind::Subscription, "retired")
+            .retire(ConsumerKind::Subscription, "retired")
             .await
             .unwrap(),
-        1
+        Some(1)
     );
     assert_eq!(harness.status(id).await, EventStatus::Processed);
     let next = harness.change("ada", 2).await;

@@ -1,6 +1,7 @@
 //! The bridge: triggers that start runs.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -206,32 +207,31 @@ async fn r34_a_trigger_that_fired_already_starts_nothing(harness: &Harness) {
 }
 
 async fn r03_a_stale_drainer_starts_no_run(harness: &Harness) {
-    use crate::events::drain::claim::{Claimant, Lane, claim_events, release_dead_claims};
+    use crate::events::drain::claim::{Claimant, claim_events, release_dead_claims};
     use crate::events::drain::dispatch::{Consumers, Held, dispatch_event};
     use crate::events::drain::settle::settle_events;
 
     let db = harness.runtime.db();
     let worker_id = harness.worker().await;
-    let consumers = Consumers {
+    let consumers = Arc::new(Consumers {
         triggers: triggers_of(Welcome),
         ..Consumers::default()
-    };
+    });
     harness.change("ada", 1).await;
     let claimant = Claimant {
         worker_id,
         known_types: None,
+        consumers: &consumers,
     };
-    let claimed = claim_events(db, &claimant, Lane::Pool(CHANGE_LANE), 10)
-        .await
-        .unwrap();
+    let claimed = claim_events(db, &claimant, CHANGE_LANE, 10).await.unwrap();
     let mut dispatched = Vec::new();
     for event in claimed {
-        dispatched.push(dispatch_event(&consumers, event, &mut Held::new()).await);
+        dispatched.push(dispatch_event(Arc::clone(&consumers), event, &mut Held::new()).await);
     }
     assert_eq!(dispatched.len(), 1);
     harness.end_lease(worker_id).await;
     assert_eq!(release_dead_claims(db, uuid::Uuid::nil()).await.unwrap(), 1);
-    assert_eq!(settle_events(db, &consumers, &dispatched).await.unwrap(), 0);
+    assert_eq!(settle_events(db, &dispatched).await.unwrap(), 0);
     assert_eq!(harness.runs().await, 0);
     assert_eq!(ledger::Entity::find().count(db).await.unwrap(), 0);
 }

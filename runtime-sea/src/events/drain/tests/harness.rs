@@ -1,25 +1,27 @@
 //! A database with the runtime's tables, and drainers on it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codegen_tests::databases::{self, TestDatabase};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait};
 use sea_orm_migration::SchemaManager;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::{dialect, now_plus};
-use crate::events::drain::{Drainer, DrainerParts};
+use crate::events::drain::{CONCURRENCY, Consumers, Drainer, DrainerParts, Hosted, Lane};
 use crate::events::{
     Event, EventEnvelope, EventId, EventPool, EventRegistry, EventRetry, EventRoute, EventStatus,
     Subscription, SubscriptionError,
 };
 use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{JobHandler, Registration, Trigger};
+use crate::worker::Lease;
 use crate::{Runtime, migration};
 
 /// A change of a contact: ordered, retried fast.
@@ -100,6 +102,15 @@ impl Log {
             async { result }
         })
     }
+}
+
+/// What a test chooses of a drainer.
+pub(crate) struct Parts {
+    pub(crate) runtime: Runtime,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) registry: Option<EventRegistry>,
+    pub(crate) lease: Lease,
 }
 
 pub(crate) struct Harness {
@@ -196,21 +207,34 @@ impl Harness {
             .0
     }
 
-    pub(crate) async fn drainer_with(
-        &self,
-        set: impl FnOnce(&mut DrainerParts),
-    ) -> (Drainer, Uuid) {
+    pub(crate) async fn drainer_with(&self, set: impl FnOnce(&mut Parts)) -> (Drainer, Uuid) {
         let worker_id = self.worker().await;
-        let mut parts = DrainerParts {
+        let mut parts = Parts {
             runtime: self.runtime.clone(),
-            worker_id,
             subscriptions: Vec::new(),
             triggers: Vec::new(),
             registry: None,
-            pools: None,
+            lease: Lease::new(
+                watch::Sender::new(Instant::now()).subscribe(),
+                Duration::MAX,
+            ),
         };
         set(&mut parts);
-        let drainer = Drainer::new(parts);
+        let consumers = Consumers {
+            subscriptions: parts.subscriptions,
+            triggers: parts.triggers,
+            subscription_timeout: Duration::from_secs(60),
+            traces: parts.runtime.traces().clone(),
+            clock: parts.runtime.clock().clone(),
+        };
+        let drainer = Drainer::new(DrainerParts {
+            runtime: parts.runtime,
+            worker_id,
+            lease: parts.lease,
+            hosted: Hosted::new(consumers),
+            registry: parts.registry,
+            lanes: Lane::ALL.map(|lane| (lane, CONCURRENCY)).into(),
+        });
         drainer.register().await.unwrap();
         (drainer, worker_id)
     }
@@ -323,4 +347,4 @@ pub(crate) fn knows_changes() -> EventRegistry {
     EventRegistry::new().register::<Changed>()
 }
 
-pub(crate) const CHANGE_LANE: EventPool = EventPool::Change;
+pub(crate) const CHANGE_LANE: Lane = Lane::Pool(EventPool::Change);

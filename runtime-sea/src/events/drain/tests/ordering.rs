@@ -15,6 +15,7 @@ on_each_database!(
     a_slow_lane_does_not_stall_another,
     an_unordered_event_waits_for_nobody,
     r35_an_unknown_type_is_left_for_who_knows_it,
+    r35_an_unknown_type_holds_up_nobody_else,
 );
 
 async fn r31_several_drainers_keep_the_order_of_an_aggregate(harness: &Harness) {
@@ -136,18 +137,20 @@ async fn a_lower_position_that_commits_later_is_not_passed_over(harness: &Harnes
 async fn r24_a_claim_reads_what_is_undispatched_alone() {
     use sea_orm::ConnectionTrait;
 
-    use crate::events::drain::claim::{Claimant, Lane, claimable_events};
+    use crate::events::drain::Consumers;
+    use crate::events::drain::claim::{Claimant, claimable_events};
 
     let harness = Harness::sqlite().await;
     let db = harness.runtime.db();
     let claimant = Claimant {
         worker_id: harness.worker().await,
         known_types: None,
+        consumers: &Consumers::default(),
     };
     let claim = claimable_events(
         crate::database::dialect(db).unwrap(),
         &claimant,
-        Lane::Pool(CHANGE_LANE),
+        CHANGE_LANE,
         9,
     );
     let mut explain = db.get_database_backend().build(&claim);
@@ -261,4 +264,41 @@ async fn r35_an_unknown_type_is_left_for_who_knows_it(harness: &Harness) {
     assert_eq!(log.lines(), ["s ada 1"]);
     assert_eq!(harness.status(known).await, EventStatus::Processed);
     assert_eq!(harness.status(told.id()).await, EventStatus::Pending);
+}
+
+async fn r35_an_unknown_type_holds_up_nobody_else(harness: &Harness) {
+    let log = Log::default();
+    let (drainer, _) = harness
+        .drainer_with(|parts| {
+            parts.registry = Some(knows_changes());
+            parts.subscriptions = vec![log.subscription("s")];
+        })
+        .await;
+    let raw = crate::RawEvent::new(
+        "contact_archived",
+        crate::EventRoute::change("contact"),
+        serde_json::json!({}),
+    );
+    let events = harness.runtime.events();
+    let unknown = raw.aggregate("contact", "ada");
+    let unknown = events.publish_raw_detached(unknown).await.unwrap().id();
+    let behind = harness.change("ada", 1).await;
+    drainer.drain_until_idle().await.unwrap();
+    assert_eq!(log.lines(), ["s ada 1"]);
+    assert_eq!(harness.status(behind).await, EventStatus::Processed);
+    assert_eq!(harness.status(unknown).await, EventStatus::Pending);
+
+    // Once somebody wants it, it is an event like every other, for everybody.
+    let every = Log::default();
+    let seen = every.clone();
+    let to_every_type =
+        Subscription::to_every_type("every", crate::EventRetry::fixed(1), move |event| {
+            seen.add(event.event_type);
+            async { Ok(()) }
+        });
+    let collector = harness.drainer(vec![to_every_type]).await;
+    drainer.drain_until_idle().await.unwrap();
+    collector.drain_until_idle().await.unwrap();
+    assert_eq!(every.lines(), ["contact_archived"]);
+    assert_eq!(harness.status(unknown).await, EventStatus::Processed);
 }

@@ -1,11 +1,11 @@
 //! Workers that die, stall and stop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, ConnectionTrait};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use super::harness::*;
@@ -14,6 +14,7 @@ use crate::database::{self, LockName};
 use crate::events::drain::dispatch::call;
 use crate::events::entities::domain_event;
 use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
+use crate::worker::Lease;
 
 on_each_database!(
     r30_a_crash_between_dispatch_and_completion_redelivers_the_same_event,
@@ -21,6 +22,7 @@ on_each_database!(
     a_live_workers_claims_are_left_alone,
     r11_an_event_that_kills_its_workers_is_given_up,
     r63_a_worker_without_a_lease_claims_nothing,
+    r03_a_drainer_whose_lease_is_over_begins_nothing_more,
     r08_what_is_aborted_is_handed_back_without_burning_an_attempt,
     a_shutdown_finishes_what_is_in_hand,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_events,
@@ -172,6 +174,38 @@ async fn r63_a_worker_without_a_lease_claims_nothing(harness: &Harness) {
     harness.change("ada", 1).await;
     assert_eq!(drainer.drain_until_idle().await.unwrap(), 0);
     assert!(log.lines().is_empty());
+}
+
+async fn r03_a_drainer_whose_lease_is_over_begins_nothing_more(harness: &Harness) {
+    let (here, there) = (Log::default(), Log::default());
+    let gate = Arc::new(Semaphore::new(0));
+    let beat = watch::Sender::new(Instant::now());
+    let length = Duration::from_secs(600);
+    let (stale, worker) = harness
+        .drainer_with(|parts| {
+            parts.subscriptions = vec![gated(&here, &gate)];
+            parts.lease = Lease::new(beat.subscribe(), length);
+        })
+        .await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(harness.change("ada", n).await);
+    }
+    let running = Running::start(stale);
+    begun(&here, ids[0]).await;
+    // Its process is stopped for so long that the others take it for dead.
+    beat.send_replace(Instant::now().checked_sub(length).unwrap());
+    harness.end_lease(worker).await;
+    let successor = harness.drainer(vec![there.subscription("s")]).await;
+    successor.drain_until_idle().await.unwrap();
+    gate.add_permits(100);
+    running.stop().await;
+    assert_eq!(here.lines(), [ids[0].to_string()]);
+    let expected: Vec<_> = (0..3).map(|n| format!("s ada {n}")).collect();
+    assert_eq!(there.lines(), expected);
+    for id in ids {
+        assert_eq!(harness.status(id).await, EventStatus::Processed);
+    }
 }
 
 async fn r08_what_is_aborted_is_handed_back_without_burning_an_attempt(harness: &Harness) {

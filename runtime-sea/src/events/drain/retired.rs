@@ -1,0 +1,175 @@
+//! Consumers that no program hosts any more: what waits for them is ended, so that no event waits for ever.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::hosted::Hosted;
+use super::settle::{end_events, lock_events};
+use crate::bridge;
+use crate::database::{self, Dialect, literal, retrying, update_returning};
+use crate::events::entities::{domain_event, event_delivery, event_subscription};
+use crate::events::{ConsumerKind, EventId};
+
+use event_delivery::Column as D;
+use event_subscription::Column as S;
+
+/// How many deliveries are ended by one transaction.
+const BATCH: u64 = 500;
+
+/// A consumer's kind and name.
+pub(crate) type Consumer<'a> = (ConsumerKind, &'a str);
+
+/// Takes a consumer out of the registry: it gets no further events. Returns whether it was in.
+pub(crate) async fn retire(
+    db: &DatabaseConnection,
+    (kind, name): Consumer<'_>,
+) -> Result<bool, DbErr> {
+    let update = Query::update()
+        .table(event_subscription::Entity)
+        .value(S::RetiredAt, database::dialect(db)?.now())
+        .and_where(S::Kind.eq(kind.as_str()))
+        .and_where(S::Name.eq(name))
+        .and_where(S::RetiredAt.is_null())
+        .to_owned();
+    if db.execute(&update).await?.rows_affected() > 0 {
+        return Ok(true);
+    }
+    let key = (kind.as_str().to_owned(), name.to_owned());
+    let known = event_subscription::Entity::find_by_id(key).one(db).await?;
+    Ok(known.is_some())
+}
+
+/// Retires what no worker has hosted for so long that none ever will.
+pub(super) async fn retire_unhosted(db: &DatabaseConnection) -> Result<u64, DbErr> {
+    let dialect = database::dialect(db)?;
+    let long_ago = dialect.now_plus_seconds(-super::RETIREMENT.as_secs_f64());
+    let update = Query::update()
+        .table(event_subscription::Entity)
+        .value(S::RetiredAt, dialect.now())
+        .and_where(S::RetiredAt.is_null())
+        .and_where(Expr::col(S::SeenAt).lt(long_ago))
+        .to_owned();
+    Ok(db.execute(&update).await?.rows_affected())
+}
+
+/// Stops this process from hosting what has been retired, wherever that was said. Returns how many it was.
+pub(super) async fn stop_hosting(db: &DatabaseConnection, hosted: &Hosted) -> Result<u64, DbErr> {
+    let retired = event_subscription::Entity::find()
+        .select_only()
+        .columns([S::Kind, S::Name])
+        .filter(S::RetiredAt.is_not_null())
+        .into_tuple::<(String, String)>()
+        .all(db)
+        .await?;
+    let stopped = retired.iter().filter(|(kind, name)| {
+        ConsumerKind::from_name(kind).is_some_and(|kind| hosted.remove(kind, name))
+    });
+    Ok(stopped.count() as u64)
+}
+
+/// Ends what waits for retired consumers, or for one of them: such deliveries are skipped, and a trigger's are on record
+/// in the ledger too. What a worker has in hand is left to it. Returns how many deliveries were skipped.
+///
+/// Whoever reads the registry just before a retirement may leave a delivery just after it: this is repeated.
+pub(crate) async fn skip_waiting(
+    db: &DatabaseConnection,
+    only: Option<Consumer<'_>>,
+) -> Result<u64, DbErr> {
+    let mut skipped = 0;
+    loop {
+        let seqs = event_delivery::Entity::find()
+            .select_only()
+            .column(D::EventSeq)
+            .filter(waits_in_vain(only))
+            .order_by_asc(D::EventSeq)
+            .limit(BATCH)
+            .into_tuple::<i64>()
+            .all(db)
+            .await?;
+        if seqs.is_empty() {
+            return Ok(skipped);
+        }
+        let ended = retrying(db, || async {
+            let tx = database::begin_short(db).await?;
+            let dialect = database::dialect(&tx)?;
+            lock_events(&tx, dialect, &seqs).await?;
+            let ended = skip(&tx, dialect, only, &seqs).await?;
+            end_events(&tx, dialect, &seqs).await?;
+            tx.commit().await?;
+            Ok::<_, DbErr>(ended)
+        })
+        .await?;
+        // Others may have been faster, or have taken them in hand.
+        if ended == 0 {
+            return Ok(skipped);
+        }
+        skipped += ended;
+    }
+}
+
+async fn skip(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    only: Option<Consumer<'_>>,
+    seqs: &[i64],
+) -> Result<u64, DbErr> {
+    let update = Query::update()
+        .table(event_delivery::Entity)
+        .value(D::Status, "skipped")
+        .value(D::Error, "no program hosts it any more")
+        .value(D::ProcessedAt, dialect.now())
+        .to_owned();
+    let condition = waits_in_vain(only).add(D::EventSeq.is_in(seqs.iter().copied()));
+    let columns = [D::EventSeq, D::EventId, D::Kind, D::Subscription];
+    let rows = update_returning::<event_delivery::Entity>(tx, update, condition, columns).await?;
+    let mut of_triggers = Vec::new();
+    for row in &rows {
+        if row.try_get::<String>("", "kind")? == ConsumerKind::Trigger.as_str() {
+            let id = EventId(row.try_get::<Uuid>("", "event_id")?);
+            let seq: i64 = row.try_get("", "event_seq")?;
+            of_triggers.push((seq, id, row.try_get::<String>("", "subscription")?));
+        }
+    }
+    if !of_triggers.is_empty() {
+        let seqs = of_triggers.iter().map(|it| it.0);
+        let types: HashMap<i64, String> = domain_event::Entity::find()
+            .select_only()
+            .columns([domain_event::Column::Seq, domain_event::Column::EventType])
+            .filter(domain_event::Column::Seq.is_in(seqs))
+            .into_tuple::<(i64, String)>()
+            .all(tx)
+            .await?
+            .into_iter()
+            .collect();
+        let unregistered = of_triggers.into_iter().map(|(seq, id, trigger_id)| {
+            let event_type = types.get(&seq).cloned().unwrap_or_default();
+            (id, event_type, trigger_id)
+        });
+        bridge::record_unregistered(tx, unregistered.collect()).await?;
+    }
+    Ok(rows.len() as u64)
+}
+
+fn waits_in_vain(only: Option<Consumer<'_>>) -> Condition {
+    let retired = Query::select()
+        .columns([S::Kind, S::Name])
+        .from(event_subscription::Entity)
+        .and_where(S::RetiredAt.is_not_null())
+        .to_owned();
+    let mut condition = Condition::all()
+        .add(Expr::col(D::Status).eq(literal("pending")))
+        .add(D::ClaimedBy.is_null())
+        .add(Expr::tuple([Expr::col(D::Kind), Expr::col(D::Subscription)]).in_subquery(retired));
+    if let Some((kind, name)) = only {
+        condition = condition
+            .add(D::Kind.eq(kind.as_str()))
+            .add(D::Subscription.eq(name));
+    }
+    condition
+}
