@@ -41,6 +41,7 @@ pub(crate) mod wait;
 
 pub use cancel::Cancelled;
 pub use close::ParentClose;
+pub(crate) use context::Claim;
 pub use context::JobContext;
 pub(crate) use error::JobErrorKind;
 pub use error::{JobError, JobResult, StartError};

@@ -210,7 +210,9 @@ impl<I> JobPolicy<I> {
     }
 
     /// The most wall-clock time from the first attempt's begin, over all attempts. The handler is told through
-    /// [`JobContext::cancelled`](super::JobContext::cancelled), then its future is dropped.
+    /// [`JobContext::cancelled`](super::JobContext::cancelled), then its future is dropped. A handler that blocks its
+    /// thread cannot be dropped: its run ends all the same, and what the handler does goes on until it returns, also
+    /// beside the next run of its concurrency key.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

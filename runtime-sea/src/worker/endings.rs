@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Runtime;
 use crate::database::{dialect, retrying};
 use crate::jobs::complete::{self, Ending, EndingKind};
-use crate::jobs::{AttemptError, RunStatus, wait};
+use crate::jobs::{AttemptError, Claim, RunStatus, wait};
 use crate::metrics;
 
 use super::pulse::{FAREWELL, Pulse};
@@ -55,7 +55,7 @@ pub(super) async fn write_endings(
     }
 }
 
-async fn write(
+pub(super) async fn write(
     runtime: &Runtime,
     db: &DatabaseConnection,
     pulse: &Pulse,
@@ -117,13 +117,18 @@ async fn one_by_one(
 }
 
 fn refused(ending: &Ending, error: &DbErr) -> EndingKind {
-    let claim = &ending.claim;
+    let text = format!("the database refuses its result: {error}");
+    over(&ending.claim, RunStatus::Failed, "failed", &text)
+}
+
+/// The end of a run whose attempt ends now.
+pub(super) fn over(claim: &Claim, status: RunStatus, outcome: &str, text: &str) -> EndingKind {
     EndingKind::Over {
-        status: RunStatus::Failed,
+        status,
         error: AttemptError {
             attempt: claim.attempt,
-            outcome: "failed".to_owned(),
-            error: format!("the database refuses its result: {error}"),
+            outcome: outcome.to_owned(),
+            error: text.to_owned(),
             backtrace: None,
             worker_id: Some(claim.worker_id),
             started_at: Some(claim.claimed_at),

@@ -18,7 +18,7 @@ use super::panics::{self, Panic};
 use super::running::{Running, Stop, StopReason};
 
 /// How long a handler that is told to stop may take to return before its future is dropped.
-const STOPPING: Duration = Duration::from_secs(2);
+pub(super) const STOPPING: Duration = Duration::from_secs(2);
 
 /// What executing an attempt needs of its worker.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ enum Outcome {
 impl Executor {
     /// Registers the attempts at once, so that a stop reaches them before they have begun.
     pub(super) fn register(&self, run: &ClaimedRun) -> Arc<Stop> {
-        self.running.insert(run.claim.run_id.0, run.claim.fence)
+        self.running.insert(run)
     }
 
     /// Executes the attempt and reports its ending. The caller's slot is free when this returns; the ending is written
@@ -145,7 +145,7 @@ async fn supervise(
     time_left: Option<Duration>,
     stop: &Stop,
 ) -> Outcome {
-    let mut handler = std::pin::pin!(panics::catch(|| job.run(ctx, input)));
+    let mut handler = std::pin::pin!(stop.polling.note(panics::catch(|| job.run(ctx, input))));
     let time_is_up = async {
         match time_left {
             Some(left) => sleep(left).await,

@@ -1,5 +1,6 @@
 //! The worker: executes runs, delivers events, keeps the promises about time.
 
+mod blocked;
 mod builder;
 mod claiming;
 mod endings;

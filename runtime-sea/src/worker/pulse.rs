@@ -20,6 +20,7 @@ use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{ParentClose, admit};
 use crate::metrics::{self, Sampler};
 
+use super::blocked;
 use super::builder::Settings;
 use super::endings::write_endings;
 use super::maintenance::{maintenance, pruning};
@@ -125,6 +126,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
+            blocked::watch(&runtime, db, &settings, &pulse),
             sampling(&runtime, db, &sampler, settings.sample_every),
         )
     };

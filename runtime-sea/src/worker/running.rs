@@ -1,10 +1,16 @@
 //! What a worker executes at the moment, and how an attempt is told to stop.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::jobs::Claim;
+use crate::jobs::claim::ClaimedRun;
+
+use super::blocked::Polling;
 
 /// Why an attempt is stopped before its handler returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +27,26 @@ pub(super) enum StopReason {
     LeaseExpired,
 }
 
-/// The stop signal of one attempt. The first reason counts.
+/// One attempt, and its stop signal. The first reason counts.
 #[derive(Debug)]
 pub(super) struct Stop {
+    pub(super) claim: Claim,
+    /// When its time is up.
+    pub(super) deadline: Option<Instant>,
     pub(super) token: CancellationToken,
+    pub(super) polling: Polling,
     reason: OnceLock<StopReason>,
 }
 
 impl Stop {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(run: &ClaimedRun) -> Self {
         Self {
+            claim: run.claim.clone(),
+            deadline: run
+                .time_left
+                .and_then(|left| run.claim.arrived.checked_add(left)),
             token: CancellationToken::new(),
+            polling: Polling::default(),
             reason: OnceLock::new(),
         }
     }
@@ -49,13 +64,13 @@ impl Stop {
 /// The attempts that a worker executes, by run, until their endings are written. A run is here at most once: its claim is.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    attempts: Mutex<HashMap<Uuid, (i64, std::sync::Arc<Stop>)>>,
+    attempts: Mutex<HashMap<Uuid, Arc<Stop>>>,
 }
 
 impl Running {
-    pub(super) fn insert(&self, run_id: Uuid, fence: i64) -> std::sync::Arc<Stop> {
-        let stop = std::sync::Arc::new(Stop::new());
-        self.lock().insert(run_id, (fence, stop.clone()));
+    pub(super) fn insert(&self, run: &ClaimedRun) -> Arc<Stop> {
+        let stop = Arc::new(Stop::new(run));
+        self.lock().insert(run.claim.run_id.0, stop.clone());
         stop
     }
 
@@ -64,37 +79,41 @@ impl Running {
         let mut attempts = self.lock();
         if attempts
             .get(&run_id)
-            .is_some_and(|(entry, _)| *entry == fence)
+            .is_some_and(|stop| stop.claim.fence == fence)
         {
             attempts.remove(&run_id);
         }
     }
 
     pub(super) fn stop(&self, run_id: Uuid, fence: i64, reason: StopReason) {
-        if let Some((entry, stop)) = self.lock().get(&run_id)
-            && *entry == fence
+        if let Some(stop) = self.lock().get(&run_id)
+            && stop.claim.fence == fence
         {
             stop.stop(reason);
         }
     }
 
     pub(super) fn stop_all(&self, reason: StopReason) {
-        for (_, stop) in self.lock().values() {
+        for stop in self.lock().values() {
             stop.stop(reason);
         }
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Stop>> {
+        self.lock().values().cloned().collect()
     }
 
     pub(super) fn contains(&self, run_id: Uuid, fence: i64) -> bool {
         self.lock()
             .get(&run_id)
-            .is_some_and(|(entry, _)| *entry == fence)
+            .is_some_and(|stop| stop.claim.fence == fence)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, (i64, std::sync::Arc<Stop>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Stop>>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

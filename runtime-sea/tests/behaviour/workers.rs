@@ -1,7 +1,7 @@
 //! Shutting down, dying, and being cut off.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::support::{TestBed, until};
@@ -23,6 +23,7 @@ crate::on_each_database! {
     r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_attempt,
     r05_a_panic_while_a_handler_is_dropped_ends_its_run_like_any_other,
     r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead,
+    r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up,
     r11_a_run_that_outlives_too_many_workers_is_given_up,
     r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on,
     r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat,
@@ -239,6 +240,57 @@ impl JobHandler for Block {
         std::thread::sleep(LEASE * 3);
         Ok(())
     }
+}
+
+/// Blocks its thread until it is let go.
+struct Stuck(Arc<AtomicBool>);
+
+impl JobHandler for Stuck {
+    const TYPE: &'static str = "stuck";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().timeout(Duration::from_millis(100))
+    }
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        while !self.0.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+async fn r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let start = async || {
+        jobs.start::<Stuck>(bed.runtime.db(), ())
+            .await
+            .unwrap()
+            .run_id
+    };
+    let [first, second] = [start().await, start().await];
+    let go = Arc::new(AtomicBool::new(false));
+    let builder = bed.runtime.worker().job(Stuck(go.clone())).concurrency(1);
+    let running = Running::start(builder.lease(LEASE).build().unwrap());
+    until("one of them is over", async || {
+        let over = RunFilter::new().status(RunStatus::TimedOut);
+        jobs.list(over).await.unwrap().len() == 1
+    })
+    .await;
+    // Its handler has the one slot still.
+    assert_eq!(bed.status(second).await, RunStatus::Pending);
+    go.store(true, Ordering::SeqCst);
+    bed.until_status(second, RunStatus::Completed).await;
+    running.stop().await;
+    // What the handler returned in the end does not count.
+    let run = bed.run(first).await.run;
+    assert_eq!((run.status, run.output), (RunStatus::TimedOut, None));
+    assert_eq!(
+        run.errors[0].error,
+        "its time was up, and its handler blocks its thread"
+    );
 }
 
 async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead(bed: TestBed) {
