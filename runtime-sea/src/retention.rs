@@ -13,8 +13,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// time, beside its work.
 ///
 /// A run is kept longer where its parent or one of its children is not over, and where another run waits for it. Its
-/// steps go with it; an event's deliveries and the ledger of what its triggers did go with the event. An id of an event
-/// or a deduplication key is recognised only for as long as its row is there.
+/// steps go with it; an event's deliveries and the ledger of what its triggers did go with the event, and with them the
+/// memory of its id: an event of the same id is a new one then. A deduplication window stays open to its end, although
+/// the run that it stands for may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Retention {

@@ -22,7 +22,7 @@ pub enum Replay {
     Scratch,
     /// The last completed step, and what comes after it.
     LastStep,
-    /// What comes after the last completed step.
+    /// What comes after the last completed step. A wait that was under way begins anew.
     LastCheckpoint,
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    FromQueryResult,
+    FromQueryResult, QueryResult,
 };
 use uuid::Uuid;
 
@@ -40,37 +40,81 @@ struct Lost {
     now: DateTime<Utc>,
 }
 
-/// Takes over the runs of every worker whose lease has run out, or whose row is gone.
+/// Takes over the runs of every worker whose lease has run out, or whose row is gone. A run that the database refuses to
+/// change, because somebody has edited its row, is passed over.
 pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Result<Rescued, DbErr> {
     let dialect = dialect(db)?;
     let mut rescued = Rescued::default();
-    // A cheap look first: on SQLite the transaction takes the write lock.
-    while db.query_one(&lost_runs(dialect)).await?.is_some() {
-        let tx = begin_short(db).await?;
+    let mut after = Uuid::nil();
+    loop {
+        // A cheap look first: on SQLite the transaction takes the write lock.
         let select = lost_runs(dialect)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .and_where(job_run::Column::Id.gt(after))
             .to_owned();
-        let lost = tx
-            .query_all(&select)
-            .await?
-            .iter()
-            .map(|row| Lost::from_query_result(row, ""))
-            .collect::<Result<Vec<_>, _>>()?;
-        if lost.is_empty() {
-            break;
-        }
-        for run in lost {
-            if take_over(&tx, dialect, &run, max_recoveries).await? {
-                rescued.taken_over += 1;
-            } else {
-                rescued.given_up += 1;
+        let ids = read(&db.query_all(&select).await?)?
+            .into_iter()
+            .map(|run| run.id)
+            .collect::<Vec<_>>();
+        let Some(last) = ids.last() else {
+            return Ok(rescued);
+        };
+        after = *last;
+        match take_over_all(db, &ids, max_recoveries).await {
+            Ok(done) => rescued.add(done),
+            Err(error) if dialect.is_transient(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "lost runs could not be taken over together; trying one by one");
+                for id in ids {
+                    match take_over_all(db, &[id], max_recoveries).await {
+                        Ok(done) => rescued.add(done),
+                        Err(error) if dialect.is_transient(&error) => return Err(error),
+                        Err(error) => {
+                            tracing::warn!(run = %id, %error, "a lost run cannot be taken over");
+                        }
+                    }
+                }
             }
         }
-        failpoint::before("jobs.take_over");
-        tx.commit().await?;
-        failpoint::after("jobs.take_over");
     }
+}
+
+impl Rescued {
+    fn add(&mut self, more: Self) {
+        self.taken_over += more.taken_over;
+        self.given_up += more.given_up;
+    }
+}
+
+// In one transaction; those that another worker is just taking over are left to it.
+async fn take_over_all(
+    db: &DatabaseConnection,
+    ids: &[Uuid],
+    max_recoveries: i32,
+) -> Result<Rescued, DbErr> {
+    let dialect = dialect(db)?;
+    let tx = begin_short(db).await?;
+    let select = lost_runs(dialect)
+        .and_where(job_run::Column::Id.is_in(ids.iter().copied()))
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .to_owned();
+    let mut rescued = Rescued::default();
+    for run in read(&tx.query_all(&select).await?)? {
+        if take_over(&tx, dialect, &run, max_recoveries).await? {
+            rescued.taken_over += 1;
+        } else {
+            rescued.given_up += 1;
+        }
+    }
+    failpoint::before("jobs.take_over");
+    tx.commit().await?;
+    failpoint::after("jobs.take_over");
     Ok(rescued)
+}
+
+fn read(rows: &[QueryResult]) -> Result<Vec<Lost>, DbErr> {
+    rows.iter()
+        .map(|row| Lost::from_query_result(row, ""))
+        .collect()
 }
 
 fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {

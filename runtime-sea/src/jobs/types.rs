@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryOrder};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::database::{dialect, rows_per_statement};
+use crate::database::{dialect, literal, rows_per_statement};
 
-use super::entities::job;
+use super::admit::waiting;
+use super::entities::{job, job_run};
 use super::prune::ago;
 
 /// How often a worker says what it hosts.
@@ -18,6 +22,9 @@ pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(30);
 
 /// How long after the last word of a worker a job counts as gone.
 const GONE_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// How many runs are moved to their pool at a time.
+const ASTRAY: u64 = 1000;
 
 /// A job that a worker has registered at some time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,4 +94,59 @@ pub(crate) async fn keep(db: &DatabaseConnection, hosted: &[String]) -> Result<(
         .and_where(Expr::col(C::SeenAt).lt(ago(dialect, GONE_AFTER)))
         .to_owned();
     db.execute(&gone).await.map(drop)
+}
+
+/// Moves runs that wait in another pool than their job's, where perhaps no worker claims: a process with older code has
+/// started them, or held them when the job got its pool. Returns whether there were any.
+pub(crate) async fn bring_home(db: &DatabaseConnection, hosted: &[String]) -> Result<bool, DbErr> {
+    use job_run::Column as R;
+
+    let homes = job::Entity::find()
+        .filter(job::Column::Type.is_in(hosted))
+        .all(db)
+        .await?;
+    let mut moved = false;
+    if homes.is_empty() {
+        return Ok(moved);
+    }
+    let astray = homes.iter().fold(Condition::any(), |any, job| {
+        any.add(R::JobType.eq(&job.r#type).and(R::Pool.ne(&job.pool)))
+    });
+    for readiness in ["ready", "scheduled", "blocked"] {
+        loop {
+            let select = waiting(readiness)
+                .columns([R::Id, R::JobType])
+                .cond_where(astray.clone())
+                .limit(ASTRAY)
+                .to_owned();
+            let rows = db.query_all(&select).await?;
+            let runs = rows
+                .iter()
+                .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "job_type")?)))
+                .collect::<Result<Vec<(Uuid, String)>, DbErr>>()?;
+            let mut changed = 0;
+            for job in &homes {
+                let ids: Vec<_> = runs
+                    .iter()
+                    .filter(|(_, job_type)| *job_type == job.r#type)
+                    .map(|(id, _)| *id)
+                    .collect();
+                if ids.is_empty() {
+                    continue;
+                }
+                let update = Query::update()
+                    .table(job_run::Entity)
+                    .value(R::Pool, job.pool.as_str())
+                    .and_where(R::Id.is_in(ids))
+                    .and_where(Expr::col(R::Status).eq(literal("pending")))
+                    .to_owned();
+                changed += db.execute(&update).await?.rows_affected();
+            }
+            moved |= changed > 0;
+            if changed == 0 {
+                break;
+            }
+        }
+    }
+    Ok(moved)
 }

@@ -22,8 +22,8 @@ const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
 /// How often closed deduplication windows are cleared away.
 const CLEARING: Duration = Duration::from_secs(10 * 60);
 
-/// How often what is over is cleared away.
-const PRUNING: Duration = Duration::from_secs(10 * 60);
+/// How often tables are tidied.
+const TIDYING: Duration = Duration::from_secs(10 * 60);
 
 /// How long a dead worker may go unnoticed once its lease has run out.
 pub(super) fn longest_pause_between_looks(settings: &Settings) -> Duration {
@@ -102,16 +102,30 @@ async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
     db.execute(&delete).await.map(drop)
 }
 
-/// Clears away what is over, as the worker's retention says.
-pub(super) async fn pruning(db: &DatabaseConnection, settings: &Settings) {
+/// Puts tables in order that nobody waits for: clears away what is over, as the worker's retention says, and brings runs
+/// home that wait where no worker may claim.
+pub(super) async fn tidying(
+    runtime: &Runtime,
+    db: &DatabaseConnection,
+    settings: &Settings,
+    job_types: &[String],
+) {
+    let with_jobs = !settings.events_only;
     loop {
-        match retention::prune(db, &settings.retention, !settings.events_only).await {
+        let tidied = async {
+            if with_jobs && types::bring_home(db, job_types).await? {
+                tracing::info!("runs were moved to their job's pool");
+                runtime.wake_up().announce();
+            }
+            retention::prune(db, &settings.retention, with_jobs).await
+        };
+        match tidied.await {
             Ok(pruned) if pruned == retention::Pruned::default() => {}
             Ok(pruned) => {
                 tracing::info!(runs = pruned.runs, events = pruned.events, "cleared away");
             }
-            Err(error) => tracing::warn!(%error, "pruning failed and will be tried again"),
+            Err(error) => tracing::warn!(%error, "tidying failed and will be tried again"),
         }
-        sleep(PRUNING.mul_f64(rand::random_range(0.8..1.2))).await;
+        sleep(TIDYING.mul_f64(rand::random_range(0.8..1.2))).await;
     }
 }

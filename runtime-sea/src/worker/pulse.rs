@@ -23,7 +23,7 @@ use crate::metrics::{self, Sampler};
 use super::blocked;
 use super::builder::Settings;
 use super::endings::write_endings;
-use super::maintenance::{maintenance, pruning};
+use super::maintenance::{maintenance, tidying};
 use super::running::{Running, StopReason};
 use super::sampling::sampling;
 use super::waits::end_waits;
@@ -121,7 +121,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
         tokio::join!(
             heartbeat(db, &settings, &pulse),
             maintenance(&runtime, db, &settings, &pulse, &job_types),
-            pruning(db, &settings),
+            tidying(&runtime, db, &settings, &job_types),
             admission(&runtime, db, with_jobs),
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{TestBed, until, while_working};
+use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Replay, Replayed, Retry,
     RunId, RunStatus, StartOptions,
@@ -20,6 +21,7 @@ crate::on_each_database! {
     a_replayed_run_finds_its_children_again,
     a_retried_run_takes_the_children_back_that_were_cancelled_with_it,
     a_replayed_run_has_its_whole_time_again,
+    a_retried_run_begins_the_wait_anew_that_it_was_cancelled_in,
 }
 
 #[derive(Clone, Default)]
@@ -376,4 +378,38 @@ async fn a_replayed_run_has_its_whole_time_again(bed: TestBed) {
     replay(&bed, id, Replay::Scratch).await;
     drain(&bed, Steps(Effects::default())).await;
     assert_eq!(bed.status(id).await, RunStatus::Completed);
+}
+
+struct Sleeper;
+
+impl JobHandler for Sleeper {
+    const TYPE: &'static str = "sleeper";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        ctx.sleep("rest", Duration::from_secs(3600)).await
+    }
+}
+
+async fn a_retried_run_begins_the_wait_anew_that_it_was_cancelled_in(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    for clear_up in [false, true] {
+        let id = start::<Sleeper>(&bed, ()).await;
+        drain(&bed, Sleeper).await;
+        assert_eq!(bed.status(id).await, RunStatus::Waiting);
+        let until = bed.run(id).await.steps[0].wake_at;
+        assert_eq!(jobs.cancel(id).await.unwrap(), Cancelled::AtOnce);
+        if clear_up {
+            // A worker sees to the waits of runs that are over.
+            drain(&bed, Sleeper).await;
+        }
+        assert_eq!(jobs.retry(id).await.unwrap(), Replayed::Pending);
+        drain(&bed, Sleeper).await;
+        let details = bed.run(id).await;
+        assert_eq!(details.run.status, RunStatus::Waiting);
+        assert_eq!(details.steps[0].status, "waiting");
+        assert!(details.steps[0].wake_at > until);
+        jobs.cancel(id).await.unwrap();
+    }
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::support::{TestBed, until};
-use runtime_sea::jobs::entities::job_dedupe;
+use runtime_sea::jobs::entities::{job_dedupe, job_run};
 use runtime_sea::{
-    JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus, StartOptions,
-    Worker, WorkerError,
+    Collision, JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus,
+    StartOptions, Worker, WorkerError,
 };
 use sea_orm::{EntityTrait, QueryOrder, Set};
 use tokio::sync::Semaphore;
@@ -32,6 +32,10 @@ crate::on_each_database! {
     a_worker_without_tables_says_so,
     r58_a_worker_that_overslept_its_lease_stops_its_handlers,
     closed_deduplication_windows_are_cleared_away,
+    r40_a_run_whose_key_others_wait_for_is_taken_over_and_keeps_it,
+    r46_a_run_that_is_deleted_or_edited_while_it_runs_does_no_harm,
+    r64_a_run_that_cannot_be_taken_over_does_not_keep_others_from_it,
+    runs_that_wait_in_a_foreign_pool_are_brought_home,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_run,
     a_worker_leaves_the_table_when_it_stops,
     work_of_another_process_is_noticed,
@@ -745,4 +749,144 @@ fn r22_a_start_announces_itself_to_other_processes_from_outside_its_transaction(
         listener.recv().await.unwrap();
         tx.commit().await.unwrap();
     });
+}
+
+/// Waits like [`Wait`], one after the other.
+struct Serial(Wait);
+
+impl JobHandler for Serial {
+    const TYPE: &'static str = "serial_wait";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::<u32>::new().concurrency(Collision::Queue, |_| "one".to_owned())
+    }
+
+    async fn run(&self, ctx: &JobContext, _: u32) -> JobResult<()> {
+        self.0.run(ctx, ()).await
+    }
+}
+
+async fn r40_a_run_whose_key_others_wait_for_is_taken_over_and_keeps_it(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let wait = Wait::new();
+    let ids = jobs
+        .start_many::<Serial>(bed.runtime.db(), 0..3)
+        .await
+        .unwrap();
+    let first = ids[0].run_id;
+    let other = start(&bed).await;
+    let doomed = Running::start(
+        bed.runtime
+            .worker()
+            .job(Serial(wait.clone()))
+            .job(wait.clone())
+            .build()
+            .unwrap(),
+    );
+    until("both run and the others wait", async || {
+        let blocked = jobs.list(RunFilter::new()).await.unwrap();
+        let blocked = blocked.iter().filter(|run| run.readiness == "blocked");
+        wait.began() == 2 && blocked.count() == 2
+    })
+    .await;
+    doomed.task.abort();
+    // In the name of a worker that nobody has heard of.
+    bed.sql("UPDATE job_run SET worker_id = id WHERE status = 'running'")
+        .await;
+    let heir = Running::start(
+        bed.runtime
+            .worker()
+            .job(Serial(wait.clone()))
+            .job(wait.clone())
+            .lease(LEASE)
+            .build()
+            .unwrap(),
+    );
+    until("both run again", async || wait.began() == 4).await;
+    let run = bed.run(first).await.run;
+    assert_eq!((run.status, run.recoveries), (RunStatus::Running, 1));
+    wait.go.add_permits(10);
+    for id in ids.iter().map(|it| it.run_id).chain([other]) {
+        bed.until_status(id, RunStatus::Completed).await;
+    }
+    heir.stop().await;
+}
+
+async fn r46_a_run_that_is_deleted_or_edited_while_it_runs_does_no_harm(bed: TestBed) {
+    let wait = Wait::new();
+    let (deleted, edited) = (start(&bed).await, start(&bed).await);
+    let running = Running::start(
+        bed.runtime
+            .worker()
+            .job(wait.clone())
+            .concurrency(3)
+            .build()
+            .unwrap(),
+    );
+    until("both run", async || wait.began() == 2).await;
+    let db = bed.runtime.db();
+    job_run::Entity::delete_by_id(deleted.0)
+        .exec(db)
+        .await
+        .unwrap();
+    bed.sql("UPDATE job_run SET status = 'failed', error = 'by hand'")
+        .await;
+    let other = start(&bed).await;
+    wait.go.add_permits(3);
+    bed.until_status(other, RunStatus::Completed).await;
+    until("all handlers have returned", async || {
+        wait.dropped.load(Ordering::SeqCst) == 3
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(bed.runtime.jobs().show(deleted).await.unwrap(), None);
+    let run = bed.run(edited).await.run;
+    assert_eq!(
+        (run.status, run.error.as_deref()),
+        (RunStatus::Failed, Some("by hand"))
+    );
+}
+
+async fn r64_a_run_that_cannot_be_taken_over_does_not_keep_others_from_it(bed: TestBed) {
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(start(&bed).await);
+    }
+    bed.sql("UPDATE job_run SET status = 'running', worker_id = id, attempt = 1, fence = 1")
+        .await;
+    // What PostgreSQL appends no error to.
+    let update = job_run::ActiveModel {
+        id: Set(ids[0].0),
+        errors: Set(serde_json::json!({ "edited": "by hand" })),
+        ..Default::default()
+    };
+    job_run::Entity::update(update)
+        .exec(bed.runtime.db())
+        .await
+        .unwrap();
+    let wait = Wait::new();
+    wait.go.add_permits(10);
+    let running = Running::start(watchful(&bed.runtime, &wait));
+    for id in &ids[1..] {
+        bed.until_status(*id, RunStatus::Completed).await;
+    }
+    running.stop().await;
+}
+
+async fn runs_that_wait_in_a_foreign_pool_are_brought_home(bed: TestBed) {
+    let wait = Wait::new();
+    wait.go.add_permits(10);
+    // Its job is known, so that registering it again moves nothing.
+    worker(&bed.runtime, &wait)
+        .drain_until_idle()
+        .await
+        .unwrap();
+    let id = start(&bed).await;
+    bed.sql("UPDATE job_run SET pool = 'foreign'").await;
+    let running = Running::start(worker(&bed.runtime, &wait));
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+    assert_eq!(bed.run(id).await.run.pool, "batch");
 }
