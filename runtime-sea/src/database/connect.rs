@@ -52,10 +52,12 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
                 .parse::<SqliteConnectOptions>()
                 .is_ok_and(|parsed| is_in_memory(&parsed));
             if in_memory {
-                // The database is gone with its last connection.
+                // The database is gone with its one connection, which a wait for it that is given up in the middle of
+                // its test would take along.
                 options
                     .min_connections(1)
                     .max_connections(1)
+                    .test_before_acquire(false)
                     .idle_timeout(None)
                     .max_lifetime(None);
             } else {
