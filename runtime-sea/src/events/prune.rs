@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::entities::domain_event;
 use crate::Retention;
 use crate::bridge::ledger;
-use crate::database::{begin_short, dialect};
+use crate::database::{begin_short, dialect, retrying};
 use crate::jobs::prune::ago;
 
 /// How many events are looked at, and deleted at most, in one transaction.
@@ -42,7 +42,7 @@ pub(crate) async fn prune(
     loop {
         let batch = look(db, retention, after).await?;
         if !batch.deletable.is_empty() {
-            pruned += delete(db, &batch.deletable, with_bridge).await?;
+            pruned += retrying(db, || delete(db, &batch.deletable, with_bridge)).await?;
         }
         match batch.last {
             Some(last) if !batch.is_last => after = last,

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 use uuid::Uuid;
 
 use crate::Retention;
-use crate::database::{CENTURY, Dialect, begin_short, dialect, literal};
+use crate::database::{CENTURY, Dialect, begin_short, dialect, literal, retrying};
 
 use super::entities::{job_run, job_step};
 
@@ -40,7 +40,7 @@ pub(crate) async fn prune(db: &DatabaseConnection, retention: &Retention) -> Res
             let Some(last) = candidates.last() else { break };
             after = Some(*last);
             let ids: Vec<_> = candidates.iter().map(|(_, id)| *id).collect();
-            pruned += delete(db, status, &ids).await?;
+            pruned += retrying(db, || delete(db, status, &ids)).await?;
             tokio::time::sleep(BREATH).await;
         }
     }

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, Iterable, QueryResult};
 
-use crate::database::{begin_short, literal, update_picked_in};
+use crate::database::{begin_short, literal, retrying, update_picked_in};
 
 use super::super::entities::{job_pool, job_run};
 
@@ -16,17 +16,29 @@ pub(super) async fn claim(
     limit: u64,
     update: UpdateStatement,
 ) -> Result<Option<Vec<QueryResult>>, DbErr> {
-    let mut run_limit = run_limit(pool);
-    if db.query_one(&run_limit).await?.is_none() {
+    if db.query_one(&run_limit(pool)).await?.is_none() {
         return Ok(None);
     }
     // Who finds nothing to take must not keep the others waiting.
     if db.query_one(picked.clone().limit(1)).await?.is_none() {
         return Ok(Some(Vec::new()));
     }
+    let taken = retrying(db, || take(db, pool, picked, limit, update.clone())).await?;
+    Ok(Some(taken))
+}
+
+async fn take(
+    db: &DatabaseConnection,
+    pool: &str,
+    picked: &SelectStatement,
+    limit: u64,
+    update: UpdateStatement,
+) -> Result<Vec<QueryResult>, DbErr> {
     let tx = begin_short(db).await?;
-    let Some(row) = tx.query_one(run_limit.lock(LockType::Update)).await? else {
-        return Ok(None);
+    let row = tx.query_one(run_limit(pool).lock(LockType::Update)).await?;
+    // Without a limit by now: the next claim is like any other pool's.
+    let Some(row) = row else {
+        return Ok(Vec::new());
     };
     let most: i32 = row.try_get("", "run_limit")?;
     let running = Query::select()
@@ -41,14 +53,14 @@ pub(super) async fn claim(
     };
     let free = u64::try_from(i64::from(most).saturating_sub(running)).unwrap_or(0);
     if free == 0 {
-        return Ok(Some(Vec::new()));
+        tx.rollback().await?;
+        return Ok(Vec::new());
     }
+    let limit = Ord::min(limit, free);
     let columns = job_run::Column::iter();
-    let rows =
-        update_picked_in::<job_run::Entity>(&tx, picked, Ord::min(limit, free), update, columns)
-            .await?;
+    let rows = update_picked_in::<job_run::Entity>(&tx, picked, limit, update, columns).await?;
     tx.commit().await?;
-    Ok(Some(rows))
+    Ok(rows)
 }
 
 fn run_limit(pool: &str) -> SelectStatement {
