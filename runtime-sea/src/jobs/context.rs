@@ -24,6 +24,7 @@ use crate::tenancy::TenantScope;
 use super::calls::{Call, Calls};
 use super::entities::{job_run, job_step};
 use super::history::History;
+use super::lease::Lease;
 use super::step::{StepResult, recorded, store, stored_as};
 use super::wait::without_waits;
 use super::{JobError, Jobs, RunId, StepOptions};
@@ -68,6 +69,7 @@ pub struct JobContext {
     traceparent: Option<Arc<str>>,
     version: i32,
     cancelled: CancellationToken,
+    lease: Lease,
     lease_lost: AtomicBool,
     /// Whether an earlier claim may have left steps.
     has_history: bool,
@@ -83,6 +85,7 @@ impl JobContext {
         traceparent: Option<Arc<str>>,
         version: i32,
         cancelled: CancellationToken,
+        lease: Lease,
     ) -> Self {
         Self {
             runtime,
@@ -92,6 +95,7 @@ impl JobContext {
             traceparent,
             version,
             cancelled,
+            lease,
             lease_lost: AtomicBool::new(false),
             history: OnceCell::new(),
             calls: Calls::default(),
@@ -221,6 +225,10 @@ impl JobContext {
             let name = &call.name;
             if let Some(row) = self.recorded(&call).await? {
                 return stored_as(&format!("step `{name}`"), row.output.clone());
+            }
+            // Another worker may have executed it meanwhile.
+            if self.lease.is_over() {
+                return Err(self.lose());
             }
             let started_at = self.claim.now();
             let span = tracing::info_span!(

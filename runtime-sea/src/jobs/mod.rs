@@ -15,6 +15,7 @@ mod handler;
 mod history;
 pub(crate) mod hosted;
 mod id;
+pub(crate) mod lease;
 mod operate;
 mod orchestrator;
 mod policy;

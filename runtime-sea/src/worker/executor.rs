@@ -1,16 +1,17 @@
 //! One attempt of one run.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::{Instrument, Span};
 
 use crate::Runtime;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
+use crate::jobs::lease::Lease;
 use crate::jobs::{AttemptError, JobContext, JobError, JobErrorKind, Registration, RunStatus};
 use crate::{metrics, trace};
 
@@ -26,6 +27,9 @@ pub(super) struct Executor {
     pub(super) runtime: Runtime,
     pub(super) running: Arc<Running>,
     pub(super) endings: mpsc::Sender<Ending>,
+    /// When the last heartbeat that arrived was sent, and how long the lease lasts from then on.
+    pub(super) beat: watch::Receiver<Instant>,
+    pub(super) lease: Duration,
 }
 
 /// How the handler came to its end.
@@ -49,7 +53,14 @@ impl Executor {
     pub(super) async fn execute(self, job: Registration, mut run: ClaimedRun, stop: Arc<Stop>) {
         let input = std::mem::take(&mut run.input);
         let time_left = run.time_left;
-        let kind = if run.cancel_requested {
+        let lease = Lease {
+            beat: self.beat.clone(),
+            term: self.lease,
+            lost: stop.lease_lost.clone(),
+        };
+        let kind = if lease.is_over() {
+            Some(EndingKind::HandedBack)
+        } else if run.cancel_requested {
             Some(over(
                 &run,
                 RunStatus::Canceled,
@@ -71,6 +82,7 @@ impl Executor {
                 run.traceparent.clone(),
                 run.version,
                 stop.token.clone(),
+                lease,
             );
             let span = attempt_span(&run, &job);
             self.runtime.traces().go_on(&span, run.traceparent.as_ref());

@@ -257,6 +257,8 @@ impl Worker {
             runtime: self.runtime.clone(),
             running: pulse.running.clone(),
             endings: endings.clone(),
+            beat: pulse.beats(),
+            lease: self.settings.lease,
         };
         pools
             .into_iter()

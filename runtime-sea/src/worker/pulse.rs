@@ -81,6 +81,11 @@ impl Pulse {
     pub(super) fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Relaxed)
     }
+
+    /// When the last heartbeat that arrived was sent.
+    pub(super) fn beats(&self) -> watch::Receiver<Instant> {
+        self.beat.subscribe()
+    }
 }
 
 /// Everything that the thread needs.

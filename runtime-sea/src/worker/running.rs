@@ -35,6 +35,7 @@ pub(super) struct Stop {
     pub(super) deadline: Option<Instant>,
     pub(super) token: CancellationToken,
     pub(super) polling: Polling,
+    pub(super) lease_lost: CancellationToken,
     reason: OnceLock<StopReason>,
 }
 
@@ -47,12 +48,16 @@ impl Stop {
                 .and_then(|left| run.claim.arrived.checked_add(left)),
             token: CancellationToken::new(),
             polling: Polling::default(),
+            lease_lost: CancellationToken::new(),
             reason: OnceLock::new(),
         }
     }
 
     pub(super) fn stop(&self, reason: StopReason) {
         let _first = self.reason.set(reason);
+        if reason == StopReason::LeaseExpired {
+            self.lease_lost.cancel();
+        }
         self.token.cancel();
     }
 

@@ -31,6 +31,7 @@ crate::on_each_database! {
     a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards,
     a_worker_without_tables_says_so,
     r58_a_worker_that_overslept_its_lease_stops_its_handlers,
+    r58_a_handler_that_overslept_its_lease_begins_no_step,
     closed_deduplication_windows_are_cleared_away,
     r40_a_run_whose_key_others_wait_for_is_taken_over_and_keeps_it,
     r46_a_run_that_is_deleted_or_edited_while_it_runs_does_no_harm,
@@ -500,6 +501,51 @@ async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) 
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;
     running.stop().await;
+}
+
+/// Begins a step once it is told to stop, and returns at once when it is executed again.
+struct Late {
+    began: Arc<AtomicU32>,
+    executed: Arc<AtomicU32>,
+}
+
+impl JobHandler for Late {
+    const TYPE: &'static str = "late";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        if self.began.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        ctx.cancelled().cancelled().await;
+        ctx.step("late", || async {
+            self.executed.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .await
+    }
+}
+
+async fn r58_a_handler_that_overslept_its_lease_begins_no_step(bed: TestBed) {
+    let (began, executed) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+    let late = Late {
+        began: began.clone(),
+        executed: executed.clone(),
+    };
+    let running = Running::start(bed.runtime.worker().job(late).build().unwrap());
+    let jobs = bed.runtime.jobs();
+    let id = jobs
+        .start::<Late>(bed.runtime.db(), ())
+        .await
+        .unwrap()
+        .run_id;
+    until("it runs", async || began.load(Ordering::SeqCst) == 1).await;
+    bed.sql("UPDATE job_worker SET expires_at = '2025-01-01 00:00:00'")
+        .await;
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+    assert_eq!(executed.load(Ordering::SeqCst), 0);
 }
 
 async fn closed_deduplication_windows_are_cleared_away(bed: TestBed) {
