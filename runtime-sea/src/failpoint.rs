@@ -20,7 +20,7 @@ mod armed {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Everything that is committed. The fault tests stop a process before and after each of them.
-    pub const COMMITS: [&str; 17] = [
+    pub const COMMITS: [&str; 20] = [
         "events.publish_detached",
         "events.claim",
         "events.settle",
@@ -30,9 +30,12 @@ mod armed {
         "jobs.start",
         "jobs.start_deduplicated",
         "jobs.claim",
+        "jobs.claim_limited",
         "jobs.step",
         "jobs.spawn_child",
         "jobs.end",
+        "jobs.wake",
+        "jobs.end_overdue",
         "jobs.cancel_waiting",
         "jobs.cancel_running",
         "jobs.admit",

@@ -71,6 +71,7 @@ pub(crate) enum Expected {
     Delivered,
     Completed,
     Canceled,
+    TimedOut,
     /// Its transaction was rolled back.
     Nothing,
 }
@@ -81,6 +82,7 @@ impl Expected {
             Self::Delivered => "delivered",
             Self::Completed => "completed",
             Self::Canceled => "canceled",
+            Self::TimedOut => "timed_out",
             Self::Nothing => "nothing",
         }
     }
@@ -330,6 +332,7 @@ pub(crate) async fn check(db: &DatabaseConnection) -> Verdict {
     aggregates_are_in_order(&state, &mut verdict.broken);
     every_trigger_fired_once(&state, &mut verdict.broken);
     every_child_is_there_once(&state, &mut verdict.broken);
+    no_pool_exceeds_its_limit(&state, &mut verdict.broken);
     verdict
 }
 
@@ -374,7 +377,7 @@ fn nothing_is_lost(state: &State, broken: &mut Vec<String>) {
         }
     }
     for run in &state.runs {
-        if !["completed", "canceled"].contains(&run.status.as_str()) {
+        if !["completed", "canceled", "timed_out"].contains(&run.status.as_str()) {
             broken.push(format!(
                 "run {} of {} is {}: {:?}",
                 run.id, run.job_type, run.status, run.errors
@@ -528,5 +531,37 @@ fn every_child_is_there_once(state: &State, broken: &mut Vec<String>) {
         if children != super::workload::children_of(&run.job_type) {
             broken.push(format!("run {} has the children {children:?}", run.id));
         }
+    }
+}
+
+// By the runs that were executed once: of the others nobody knows when the first process lost them.
+fn no_pool_exceeds_its_limit(state: &State, broken: &mut Vec<String>) {
+    let mut executions: HashMap<Uuid, Vec<_>> = HashMap::new();
+    for run in &state.runs {
+        if run.pool == super::workload::LIMITED_POOL {
+            executions.insert(run.id, Vec::new());
+        }
+    }
+    for effect in &state.effects {
+        let run = effect.run_id.and_then(|id| executions.get_mut(&id));
+        run.into_iter().for_each(|it| it.push(effect));
+    }
+    let mut changes = Vec::new();
+    for effects in executions.values() {
+        if let [effect] = effects[..]
+            && let Some(ended_at) = effect.ended_at
+        {
+            changes.extend([(effect.began_at, 1), (ended_at, -1)]);
+        }
+    }
+    changes.sort_unstable();
+    let mut running = 0;
+    let most = changes.iter().map(|(_, change)| {
+        running += change;
+        running
+    });
+    let most = most.max().unwrap_or(0);
+    if most > i64::from(super::workload::LIMIT) {
+        broken.push(format!("{most} runs of the limited pool at a time"));
     }
 }

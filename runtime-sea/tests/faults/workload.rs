@@ -46,6 +46,21 @@ impl Event for Called {
     const ROUTE: EventRoute = EventRoute::inbound("test");
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    number: u32,
+}
+
+impl Event for Answered {
+    const TYPE: &'static str = "answered";
+    const ROUTE: EventRoute = EventRoute::change("question");
+}
+
+/// The pool of which no more runs than [`LIMIT`] are executed at a time.
+pub(crate) const LIMITED_POOL: &str = "reports";
+
+pub(crate) const LIMIT: u32 = 3;
+
 /// Names of subscriptions, which are the names of their effects.
 pub(crate) fn subscriptions_of(event_type: &str) -> &'static [&'static str] {
     match event_type {
@@ -66,6 +81,7 @@ pub(crate) fn triggers_of(event_type: &str) -> &'static [&'static str] {
 pub(crate) fn effects_of(job_type: &str) -> &'static [&'static str] {
     match job_type {
         Import::TYPE => &["run", "fetch", "convert", "store"],
+        Patient::TYPE => &["run", "store"],
         Report::TYPE | Once::TYPE => &["run"],
         _ => &[],
     }
@@ -73,7 +89,7 @@ pub(crate) fn effects_of(job_type: &str) -> &'static [&'static str] {
 
 pub(crate) fn children_of(job_type: &str) -> &'static [&'static str] {
     match job_type {
-        Import::TYPE => &["report"],
+        Import::TYPE | Patient::TYPE => &["report"],
         _ => &[],
     }
 }
@@ -146,12 +162,60 @@ impl JobHandler for Report {
     type Output = ();
 
     fn policy() -> JobPolicy<u32> {
-        patient().pool("reports")
+        patient().pool(LIMITED_POOL)
     }
 
     async fn run(&self, ctx: &JobContext, _number: u32) -> JobResult<()> {
         let effect = self.0.run_begins(ctx, "run").await?;
+        tokio::time::sleep(WORK).await;
         Ok(self.0.ends(effect).await?)
+    }
+}
+
+/// Waits without a worker: for a moment, for its child, for an event.
+struct Patient(Witness);
+
+impl JobHandler for Patient {
+    const TYPE: &'static str = "patient";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        patient()
+    }
+
+    async fn run(&self, ctx: &JobContext, number: u32) -> JobResult<()> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        self.0.ends(effect).await?;
+        ctx.sleep("nap", Duration::from_millis(50)).await?;
+        ctx.spawn_child::<Report>("report", number).await?;
+        let ended = ctx.wait_for_children().await?;
+        assert_eq!(ended.len(), 1);
+        let hour = Duration::from_secs(3600);
+        let answer = ctx.wait_for_event::<Answered>(number, hour).await?;
+        assert_eq!(answer.map(|event| event.payload.number), Some(number));
+        ctx.step("store", || async {
+            let effect = self.0.run_begins(ctx, "store").await?;
+            self.0.ends(effect).await
+        })
+        .await
+    }
+}
+
+/// Its time is up while it waits.
+struct Overdue;
+
+impl JobHandler for Overdue {
+    const TYPE: &'static str = "overdue";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        patient().timeout(Duration::from_millis(300))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        ctx.sleep("long", Duration::from_secs(3600)).await
     }
 }
 
@@ -218,6 +282,8 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
         .job(Import(witness.clone()))
         .job(Report(witness.clone()))
         .job(Once(witness.clone()))
+        .job(Patient(witness.clone()))
+        .job(Overdue)
         .job(Endless)
         .subscribe("ledger", move |event: EventEnvelope<Moved>| {
             let noted = ledger(event.id);
@@ -270,6 +336,8 @@ impl Customer {
     }
 
     async fn try_ask(&self, round: u32) -> Result<(), Failure> {
+        let jobs = self.runtime.jobs();
+        jobs.limit_pool(LIMITED_POOL, Some(LIMIT)).await?;
         for number in 4 * round..4 * round + 4 {
             for account in ACCOUNTS {
                 self.publish(account, number).await?;
@@ -280,6 +348,9 @@ impl Customer {
         for number in 2 * round..2 * round + 2 {
             self.start(number).await?;
             self.start_once(number).await?;
+            self.start_many(number).await?;
+            self.start_and_answer(number).await?;
+            self.start_overdue(number).await?;
             self.cancel_waiting(number).await?;
         }
         self.cancel_running(round).await
@@ -349,9 +420,36 @@ impl Customer {
             return Ok(());
         }
         let tx = self.begin().await?;
-        let id = self.publish_in(&tx, account, number).await?;
+        let id = if number.is_multiple_of(5) {
+            self.publish_and_start(&tx, account, number).await?
+        } else {
+            self.publish_in(&tx, account, number).await?
+        };
         Self::write_down(&tx, name, Expected::Delivered, id.as_uuid()).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// By the trigger's id: the trigger itself must not start another one.
+    async fn publish_and_start(
+        &self,
+        tx: &DatabaseTransaction,
+        account: &str,
+        number: u32,
+    ) -> Result<EventId, Failure> {
+        let event = Moved {
+            account: account.to_owned(),
+            number,
+        };
+        let input = Account {
+            account: account.to_owned(),
+            number,
+        };
+        let both = self
+            .runtime
+            .events()
+            .publish_and_start::<Moved, Import>(tx, account, event, input)
+            .await?;
+        Ok(both.published.id())
     }
 
     async fn publish_and_roll_back(&self, number: u32) -> Result<(), Failure> {
@@ -397,6 +495,56 @@ impl Customer {
             .start_with::<Import>(&tx, Account { account, number }, options)
             .await?;
         Self::write_down(&tx, name, Expected::Completed, run.run_id.as_uuid()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn start_many(&self, number: u32) -> Result<(), Failure> {
+        let name = |index| format!("many:{number}:{index}");
+        if self.is_done(&name(0)).await? {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        let runs = self
+            .runtime
+            .jobs()
+            .start_many::<Report>(&tx, [number, number])
+            .await?;
+        for (index, run) in runs.iter().enumerate() {
+            let id = run.run_id.as_uuid();
+            Self::write_down(&tx, name(index), Expected::Completed, id).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn start_and_answer(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("patient:{number}");
+        if !self.is_done(&name).await? {
+            let tx = self.begin().await?;
+            let run = self.runtime.jobs().start::<Patient>(&tx, number).await?;
+            Self::write_down(&tx, name, Expected::Completed, run.run_id.as_uuid()).await?;
+            tx.commit().await?;
+        }
+        let name = format!("answer:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        let key = number.to_string();
+        let events = self.runtime.events();
+        let answer = events.publish(&tx, key, Answered { number }).await?;
+        let id = answer.id().as_uuid();
+        Self::write_down(&tx, name, Expected::Delivered, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn start_overdue(&self, number: u32) -> Result<(), Failure> {
+        let name = format!("overdue:{number}");
+        if self.is_done(&name).await? {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        let run = self.runtime.jobs().start::<Overdue>(&tx, ()).await?;
+        Self::write_down(&tx, name, Expected::TimedOut, run.run_id.as_uuid()).await?;
         Ok(tx.commit().await?)
     }
 

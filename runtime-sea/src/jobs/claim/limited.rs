@@ -4,6 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, Upda
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, Iterable, QueryResult};
 
 use crate::database::{begin_short, literal, retrying, update_picked_in};
+use crate::failpoint;
 
 use super::super::entities::{job_pool, job_run};
 
@@ -59,7 +60,9 @@ async fn take(
     let limit = Ord::min(limit, free);
     let columns = job_run::Column::iter();
     let rows = update_picked_in::<job_run::Entity>(&tx, picked, limit, update, columns).await?;
+    failpoint::before("jobs.claim_limited");
     tx.commit().await?;
+    failpoint::after("jobs.claim_limited");
     Ok(rows)
 }
 

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr
 use uuid::Uuid;
 
 use crate::database::{Dialect, begin_short, dialect, literal};
+use crate::failpoint;
 use crate::jobs::close::close_children;
 use crate::jobs::complete::{end, over};
 use crate::jobs::entities::{job_run, job_step};
@@ -166,7 +167,9 @@ async fn end_overdue(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbEr
     if let Some(Some(key)) = &ended {
         released |= release::release(&tx, key).await?;
     }
+    failpoint::before("jobs.end_overdue");
     tx.commit().await?;
+    failpoint::after("jobs.end_overdue");
     Ok(released | wake_parents(db, &[run_id]).await?)
 }
 

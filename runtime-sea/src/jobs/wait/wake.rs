@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::database::{begin_short, dialect, literal, retrying, rows_per_statement};
+use crate::failpoint;
 use crate::jobs::complete::hand_back;
 use crate::jobs::entities::{job_run, job_step};
 use crate::jobs::{RunId, RunStatus};
@@ -72,7 +73,9 @@ async fn wake_once(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbErr>
             .and_where(Expr::col(job_run::Column::Status).eq(literal("waiting")));
         woken = tx.execute(&update).await?.rows_affected() > 0;
     }
+    failpoint::before("jobs.wake");
     tx.commit().await?;
+    failpoint::after("jobs.wake");
     Ok(woken)
 }
 
