@@ -24,7 +24,7 @@ use crate::tenancy::TenantScope;
 use super::calls::{Call, Calls};
 use super::entities::{job_run, job_step};
 use super::history::History;
-use super::lease::Lease;
+use super::lease::HeldRun;
 use super::step::{StepResult, recorded, store, stored_as};
 use super::wait::without_waits;
 use super::{JobError, Jobs, RunId, StepOptions};
@@ -69,7 +69,7 @@ pub struct JobContext {
     traceparent: Option<Arc<str>>,
     version: i32,
     cancelled: CancellationToken,
-    lease: Lease,
+    held: HeldRun,
     lease_lost: AtomicBool,
     /// Whether an earlier claim may have left steps.
     has_history: bool,
@@ -85,7 +85,7 @@ impl JobContext {
         traceparent: Option<Arc<str>>,
         version: i32,
         cancelled: CancellationToken,
-        lease: Lease,
+        held: HeldRun,
     ) -> Self {
         Self {
             runtime,
@@ -95,7 +95,7 @@ impl JobContext {
             traceparent,
             version,
             cancelled,
-            lease,
+            held,
             lease_lost: AtomicBool::new(false),
             history: OnceCell::new(),
             calls: Calls::default(),
@@ -227,7 +227,7 @@ impl JobContext {
                 return stored_as(&format!("step `{name}`"), row.output.clone());
             }
             // Another worker may have executed it meanwhile.
-            if self.lease.is_over() {
+            if self.held.is_over() {
                 return Err(self.lose());
             }
             let started_at = self.claim.now();

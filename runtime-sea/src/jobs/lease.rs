@@ -1,22 +1,20 @@
-//! Whether a worker still has what it claimed, as far as it can tell without asking.
+//! Whether a worker still has a run, as far as it can tell without asking.
 
-use std::time::{Duration, Instant};
-
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// The lease of one attempt. A process that was stopped for longer than that finds it over before its heartbeat does.
+use crate::worker::Lease;
+
+/// What an attempt is executed under. A process that was stopped for longer than its lease finds that over before its
+/// heartbeat does.
 #[derive(Debug, Clone)]
-pub(crate) struct Lease {
-    /// When the last heartbeat that arrived was sent.
-    pub(crate) beat: watch::Receiver<Instant>,
-    pub(crate) term: Duration,
+pub(crate) struct HeldRun {
+    pub(crate) lease: Lease,
     /// Cancelled when the database has said that the lease had run out.
     pub(crate) lost: CancellationToken,
 }
 
-impl Lease {
+impl HeldRun {
     pub(crate) fn is_over(&self) -> bool {
-        self.lost.is_cancelled() || self.beat.borrow().elapsed() >= self.term
+        self.lost.is_cancelled() || !self.lease.holds()
     }
 }

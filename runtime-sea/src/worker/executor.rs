@@ -1,20 +1,21 @@
 //! One attempt of one run.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{Instrument, Span};
 
 use crate::Runtime;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
-use crate::jobs::lease::Lease;
+use crate::jobs::lease::HeldRun;
 use crate::jobs::{AttemptError, JobContext, JobError, JobErrorKind, Registration, RunStatus};
 use crate::{metrics, trace};
 
+use super::Lease;
 use super::panics::{self, Panic};
 use super::running::{Running, Stop, StopReason};
 
@@ -27,9 +28,7 @@ pub(super) struct Executor {
     pub(super) runtime: Runtime,
     pub(super) running: Arc<Running>,
     pub(super) endings: mpsc::Sender<Ending>,
-    /// When the last heartbeat that arrived was sent, and how long the lease lasts from then on.
-    pub(super) beat: watch::Receiver<Instant>,
-    pub(super) lease: Duration,
+    pub(super) lease: Lease,
 }
 
 /// How the handler came to its end.
@@ -53,12 +52,11 @@ impl Executor {
     pub(super) async fn execute(self, job: Registration, mut run: ClaimedRun, stop: Arc<Stop>) {
         let input = std::mem::take(&mut run.input);
         let time_left = run.time_left;
-        let lease = Lease {
-            beat: self.beat.clone(),
-            term: self.lease,
+        let held = HeldRun {
+            lease: self.lease.clone(),
             lost: stop.lease_lost.clone(),
         };
-        let kind = if lease.is_over() {
+        let kind = if held.is_over() {
             Some(EndingKind::HandedBack)
         } else if run.cancel_requested {
             Some(over(
@@ -82,7 +80,7 @@ impl Executor {
                 run.traceparent.clone(),
                 run.version,
                 stop.token.clone(),
-                lease,
+                held,
             );
             let span = attempt_span(&run, &job);
             self.runtime.traces().go_on(&span, run.traceparent.as_ref());

@@ -257,8 +257,7 @@ impl Worker {
             runtime: self.runtime.clone(),
             running: pulse.running.clone(),
             endings: endings.clone(),
-            beat: pulse.beats(),
-            lease: self.settings.lease,
+            lease: pulse.lease(self.settings.lease),
         };
         pools
             .into_iter()
