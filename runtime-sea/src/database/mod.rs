@@ -3,6 +3,7 @@
 mod connect;
 mod migration_lock;
 mod mysql;
+mod outage;
 mod postgres;
 mod retry;
 mod sqlite;
@@ -25,7 +26,8 @@ use uuid::Uuid;
 
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
-pub(crate) use retry::retrying;
+pub(crate) use outage::{Outage, answered};
+pub(crate) use retry::{repeating, retrying};
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
     insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,

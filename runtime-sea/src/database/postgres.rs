@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::{ArrayType, Expr, SelectStatement};
-use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::sqlx::Executor;
+use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
     SqlxPostgresConnector, Statement,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp};
@@ -20,6 +22,11 @@ const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 
 /// The server ends the session of a process that falls silent in a transaction.
 const LIMIT_IDLE_TIME: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
+/// After how long without a notification a subscription is asked whether it still stands, and how long it may take to
+/// answer.
+const SILENCE: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) struct Postgres;
 
@@ -146,8 +153,9 @@ impl Dialect for Postgres {
 
     fn is_transient(&self, error: &DbErr) -> bool {
         let code = super::error_code(error);
-        // Serialization failures, deadlocks and time-outs; broken connections; a server that starts or stops.
-        let transient = ["40", "55P03", "57P0", "08", "25P03", "53"];
+        // Serialization failures, deadlocks and time-outs; broken connections; a server that starts, stops or is a
+        // standby.
+        let transient = ["40", "55P03", "57P0", "08", "25P03", "25006", "53"];
         code.map_or_else(
             || super::is_unreachable(error),
             |code| transient.iter().any(|it| code.starts_with(it)),
@@ -167,16 +175,33 @@ impl Dialect for Postgres {
         db: &DatabaseConnection,
         wake_up: &WakeUp,
     ) -> Result<bool, DbErr> {
-        let listener_error = |error| DbErr::Conn(RuntimeErr::SqlxError(std::sync::Arc::new(error)));
-        let mut listener = PgListener::connect_with(db.get_postgres_connection_pool())
-            .await
-            .map_err(listener_error)?;
-        listener.listen(CHANNEL).await.map_err(listener_error)?;
+        let broken = |error| DbErr::Conn(RuntimeErr::SqlxError(std::sync::Arc::new(error)));
+        // A connection of its own: one that has died silently would keep its place in a pool.
+        let options = db.get_postgres_connection_pool().connect_options();
+        let alone = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.as_ref().clone());
+        let mut listener = PgListener::connect_with(&alone).await.map_err(broken)?;
+        listener.listen(CHANNEL).await.map_err(broken)?;
         // What was committed before the subscription stood was announced to nobody.
         wake_up.wake_here();
-        // `None` means that the connection broke: the caller comes back, and the wake-up above covers the gap.
-        while listener.try_recv().await.map_err(listener_error)?.is_some() {
-            wake_up.wake_here();
+        loop {
+            match timeout(SILENCE, listener.try_recv()).await {
+                Ok(Ok(Some(_))) => wake_up.wake_here(),
+                // The connection broke: the caller comes back, and the wake-up above covers the gap.
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(broken(error)),
+                Err(_) => match timeout(ANSWER, listener.execute("SELECT 1")).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => return Err(broken(error)),
+                    Err(_) => {
+                        tracing::debug!("the subscription has died silently and is renewed");
+                        break;
+                    }
+                },
+            }
         }
         Ok(true)
     }

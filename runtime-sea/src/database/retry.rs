@@ -13,16 +13,39 @@ const TRIES: u32 = 5;
 /// Not an async closure: its future could not be sent to another thread where it borrows.
 pub(crate) async fn retrying<T, Fut>(
     db: &DatabaseConnection,
-    mut transaction: impl FnMut() -> Fut,
+    transaction: impl FnMut() -> Fut,
 ) -> Result<T, DbErr>
 where
     Fut: Future<Output = Result<T, DbErr>>,
 {
     let dialect = dialect(db)?;
+    again_while(|error| dialect.is_beaten(error), transaction).await
+}
+
+/// As [`retrying`], for a transaction that does nothing more when it is repeated: also where its connection broke, and
+/// nobody knows whether it has committed.
+pub(crate) async fn repeating<T, Fut>(
+    db: &DatabaseConnection,
+    transaction: impl FnMut() -> Fut,
+) -> Result<T, DbErr>
+where
+    Fut: Future<Output = Result<T, DbErr>>,
+{
+    let dialect = dialect(db)?;
+    again_while(|error| dialect.is_transient(error), transaction).await
+}
+
+async fn again_while<T, Fut>(
+    may_succeed: impl Fn(&DbErr) -> bool,
+    mut transaction: impl FnMut() -> Fut,
+) -> Result<T, DbErr>
+where
+    Fut: Future<Output = Result<T, DbErr>>,
+{
     let mut pause = Duration::from_millis(5);
     for _ in 1..TRIES {
         match transaction().await {
-            Err(error) if dialect.is_beaten(&error) => {
+            Err(error) if may_succeed(&error) => {
                 tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
                 pause *= 2;
             }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 
-use crate::database::{begin_short, retrying};
+use crate::database::{begin_short, repeating};
 use crate::failpoint;
 
 use super::calls::Call;
@@ -59,7 +59,7 @@ impl JobContext {
                 fence: self.claim.fence,
             });
             let started_at = self.claim.now();
-            let child = retrying(self.db(), || self.insert_child(&run, &call, started_at)).await?;
+            let child = repeating(self.db(), || self.insert_child(&run, &call, started_at)).await?;
             match child {
                 Ok(child) => {
                     self.runtime().wake_up().announce();

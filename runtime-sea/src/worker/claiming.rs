@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::database::{Dialect, dialect};
+use crate::database::{Dialect, Outage, answered, dialect};
 use crate::jobs::Registration;
 use crate::jobs::claim::{Claimed, ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
@@ -49,6 +49,7 @@ impl Lane {
         let mut written = self.pulse.written.subscribe();
         let mut pause = FIRST_PAUSE;
         let mut searched = Instant::now();
+        let mut outage = Outage::default();
         loop {
             if searched.elapsed() > SEARCH {
                 stop.run_until_cancelled(self.hand_back_unknown()).await;
@@ -81,7 +82,7 @@ impl Lane {
                 };
                 tokio::select! {
                     biased;
-                    claimed = claim => claimed,
+                    claimed = answered(claim) => claimed,
                     () = no_answer => return,
                 }
             } else {
@@ -90,6 +91,7 @@ impl Lane {
             let mut is_limited = false;
             let full = match claimed {
                 Ok(Claimed { runs, limited }) => {
+                    outage.is_over();
                     is_limited = limited;
                     let full = runs.len() == limit;
                     if !runs.is_empty() {
@@ -103,7 +105,7 @@ impl Lane {
                     full
                 }
                 Err(error) => {
-                    tracing::warn!(pool = self.pool, %error, "no runs could be claimed; trying again");
+                    outage.failed(&error, "no runs could be claimed");
                     pause = longest;
                     false
                 }
@@ -132,7 +134,7 @@ impl Lane {
             &self.pool,
             |id, fence| self.pulse.running.contains(id, fence),
         );
-        match found.await {
+        match answered(found).await {
             Ok(0) => {}
             Ok(runs) => {
                 tracing::warn!(

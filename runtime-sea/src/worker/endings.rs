@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::Runtime;
-use crate::database::{dialect, retrying};
+use crate::database::{Outage, answered, dialect, retrying};
 use crate::jobs::complete::{self, Ending, EndingKind};
 use crate::jobs::{AttemptError, Claim, RunStatus, wait};
 use crate::metrics;
@@ -61,7 +61,8 @@ pub(super) async fn write(
     pulse: &Pulse,
     endings: &[Ending],
 ) -> Result<(), DbErr> {
-    let written = retrying(db, || complete::write(db, pulse.worker_id, endings)).await?;
+    let writing = retrying(db, || complete::write(db, pulse.worker_id, endings));
+    let written = answered(writing).await?;
     if written.stale > 0 {
         metrics::stale_endings(written.stale);
         tracing::warn!(runs = written.stale, "stale results were discarded");
@@ -69,7 +70,7 @@ pub(super) async fn write(
     let mut released = written.released;
     if !written.awaited.is_empty() {
         // What is missed here is found by the sweep.
-        match wait::wake_parents(db, &written.awaited).await {
+        match answered(wait::wake_parents(db, &written.awaited)).await {
             Ok(woken) => released |= woken,
             Err(error) => tracing::debug!(%error, "the parents of ended runs are woken later"),
         }
@@ -89,6 +90,7 @@ async fn one_by_one(
     end: &CancellationToken,
 ) -> bool {
     let mut deadline = None;
+    let mut outage = Outage::default();
     for ending in endings {
         let mut pause = Duration::from_millis(20);
         let mut refusals = 0;
@@ -99,7 +101,7 @@ async fn one_by_one(
                 tracing::error!(%error, "results were lost at shutdown; the runs will be taken over");
                 return false;
             }
-            tracing::warn!(%error, run = %ending.claim.run_id, "a result could not be written and will be tried again");
+            outage.failed(&error, "a result could not be written");
             if !dialect(db).is_ok_and(|dialect| dialect.is_transient(&error)) {
                 refusals += 1;
             }

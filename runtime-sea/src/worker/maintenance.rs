@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::time::sleep;
 
 use crate::Runtime;
-use crate::database::dialect;
+use crate::database::{Outage, answered, dialect};
 use crate::jobs::entities::{job_dedupe, job_worker};
 use crate::jobs::{release, rescue, types};
 use crate::metrics;
@@ -42,6 +42,7 @@ pub(super) async fn maintenance(
     let mut heard_since: Option<Instant> = None;
     let mut cleared: Option<Instant> = None;
     let mut seen: Option<Instant> = None;
+    let mut outage = Outage::default();
     loop {
         sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
         if pulse.beat.borrow().elapsed() > settings.lease / 2 {
@@ -77,8 +78,9 @@ pub(super) async fn maintenance(
             }
             forget_dead_workers(db).await
         };
-        if let Err(error) = result.await {
-            tracing::warn!(%error, "maintenance failed and will be tried again");
+        match answered(result).await {
+            Ok(()) => outage.is_over(),
+            Err(error) => outage.failed(&error, "maintenance failed"),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::{Dialect, dialect, literal, now_plus};
+use crate::database::{Dialect, Outage, answered, dialect, literal, now_plus};
 use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{ParentClose, admit};
@@ -80,11 +80,6 @@ impl Pulse {
     /// Whether the worker may claim: its last heartbeat is recent enough that nobody can think it dead.
     pub(super) fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Relaxed)
-    }
-
-    /// When the last heartbeat that arrived was sent.
-    pub(super) fn beats(&self) -> watch::Receiver<Instant> {
-        self.beat.subscribe()
     }
 }
 
@@ -206,6 +201,7 @@ async fn renew(
 // The lease counts from before the heartbeat was sent: the database gives at least that much.
 async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) {
     let mut last = Instant::now();
+    let mut outage = Outage::default();
     loop {
         let sent = Instant::now();
         let Ok(dialect) = dialect(db) else { return };
@@ -228,6 +224,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
         };
         match failed {
             None => {
+                outage.is_over();
                 last = sent;
                 pulse.beat.send_replace(sent);
                 pulse.alive.store(true, Ordering::Relaxed);
@@ -235,7 +232,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
             }
             Some(error) => {
                 metrics::heartbeat_failed();
-                tracing::warn!(%error, "a heartbeat did not arrive");
+                outage.failed(&error, "a heartbeat did not arrive");
                 // Stops claiming well before the others may take over, and stops working when they may.
                 if last.elapsed() > settings.lease / 2 {
                     pulse.alive.store(false, Ordering::Relaxed);
@@ -255,10 +252,12 @@ async fn admission(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) 
     }
     let mut wake_up = runtime.wake_up().subscribe();
     let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+    let mut outage = Outage::default();
     loop {
         wake_up.mark_unchanged();
-        let pause = match admit::admit(db).await {
+        let pause = match answered(admit::admit(db)).await {
             Ok(admitted) => {
+                outage.is_over();
                 if admitted.any || admitted.cancelled {
                     runtime.wake_up().wake_here();
                     wake_up.mark_unchanged();
@@ -266,7 +265,7 @@ async fn admission(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) 
                 admitted.next.map_or(poll, |next| next.min(poll))
             }
             Err(error) => {
-                tracing::warn!(%error, "admission failed and will be tried again");
+                outage.failed(&error, "runs could not be admitted");
                 poll
             }
         };
@@ -295,6 +294,7 @@ async fn cancellations(
         .and_where(C::WorkerId.eq(pulse.worker_id))
         .and_where(C::CancelRequestedAt.is_not_null())
         .to_owned();
+    let mut outage = Outage::default();
     loop {
         let _ = timeout(settings.heartbeat, wake_up.changed()).await;
         // Wake-ups come with every start: one look serves many.
@@ -317,8 +317,9 @@ async fn cancellations(
             }
             Ok::<_, DbErr>(())
         };
-        if let Err(error) = stop.await {
-            tracing::warn!(%error, "cancellations could not be read and will be tried again");
+        match answered(stop).await {
+            Ok(()) => outage.is_over(),
+            Err(error) => outage.failed(&error, "cancellations could not be read"),
         }
     }
 }

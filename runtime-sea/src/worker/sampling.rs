@@ -6,6 +6,7 @@ use sea_orm::DatabaseConnection;
 use tokio::time::sleep;
 
 use crate::Runtime;
+use crate::database::answered;
 use crate::metrics::Sampler;
 
 /// Sets the gauges now and then; never ends.
@@ -19,7 +20,7 @@ pub(super) async fn sampling(
         return std::future::pending().await;
     };
     loop {
-        if let Err(error) = sampler.sample(db, runtime.clock()).await {
+        if let Err(error) = answered(sampler.sample(db, runtime.clock())).await {
             tracing::debug!(%error, "the queues could not be sampled");
         }
         sleep(every.mul_f64(rand::random_range(0.9..1.1))).await;

@@ -6,7 +6,7 @@ use sea_orm::DatabaseConnection;
 use tokio::time::{sleep, timeout};
 
 use crate::Runtime;
-use crate::database::{Dialect, dialect};
+use crate::database::{Dialect, Outage, answered, dialect};
 use crate::jobs::wait::sweep::sweep;
 
 /// The longest rest after a look, however long that took.
@@ -19,11 +19,13 @@ pub(super) async fn end_waits(runtime: &Runtime, db: &DatabaseConnection, with_j
     }
     let mut wake_up = runtime.wake_up().subscribe();
     let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+    let mut outage = Outage::default();
     loop {
         wake_up.mark_unchanged();
         let begun = Instant::now();
-        let pause = match sweep(db).await {
+        let pause = match answered(sweep(db)).await {
             Ok(swept) => {
+                outage.is_over();
                 if swept.woken {
                     runtime.wake_up().wake_here();
                     wake_up.mark_unchanged();
@@ -31,7 +33,7 @@ pub(super) async fn end_waits(runtime: &Runtime, db: &DatabaseConnection, with_j
                 swept.next.map_or(poll, |next| next.min(poll))
             }
             Err(error) => {
-                tracing::warn!(%error, "waits could not be looked at and will be tried again");
+                outage.failed(&error, "waits could not be looked at");
                 poll
             }
         };

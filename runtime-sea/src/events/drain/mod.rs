@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 use super::EventRegistry;
 use crate::Runtime;
+use crate::database::{Outage, answered};
 use crate::metrics;
 use crate::worker::Lease;
 use claim::{Claimant, Source};
@@ -220,10 +221,11 @@ impl Drainer {
         registration.tick().await;
         // After an outage the other workers get time to be heard again before they count as dead.
         let mut patient_until = Instant::now();
+        let mut outage = Outage::default();
         loop {
             let kept = tokio::select! {
-                _ = take_over.tick() => match self.take_over(patient_until).await {
-                    Ok(0) => self.retire().await,
+                _ = take_over.tick() => match answered(self.take_over(patient_until)).await {
+                    Ok(0) => answered(self.retire()).await,
                     Ok(released) => {
                         metrics::events_taken_over(released);
                         tracing::warn!(released, "took over events from dead workers");
@@ -232,11 +234,13 @@ impl Drainer {
                     }
                     Err(error) => Err(error),
                 },
-                _ = registration.tick() => self.renew().await,
+                _ = registration.tick() => answered(self.renew()).await,
             };
             if let Err(error) = kept {
                 patient_until = Instant::now() + PATIENCE;
-                tracing::warn!(%error, "the event drain's upkeep failed; it is tried again");
+                outage.failed(&error, "the event drain's upkeep failed");
+            } else {
+                outage.is_over();
             }
         }
     }

@@ -117,7 +117,8 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
         }
         let room = capacity - in_hand;
         if look && room >= at_a_time && !shutdown.is_cancelled() {
-            match claim(shared, source, at_a_time as u64, in_hand == 0).await {
+            let claim = claim(shared, source, at_a_time as u64, in_hand == 0);
+            match database::answered(claim).await {
                 Ok(batch) => {
                     failures = 0;
                     look = batch.len() >= at_a_time;
@@ -497,18 +498,20 @@ async fn persist(
     let dialect = database::dialect(db)?;
     let mut failures = 0;
     loop {
-        let written = match write {
-            Write::Events(events) => retrying(db, || settle_events(db, events)).await,
-            Write::Deliveries(deliveries) => {
-                retrying(db, || settle_deliveries(db, deliveries)).await
+        let writing = async {
+            match write {
+                Write::Events(events) => retrying(db, || settle_events(db, events)).await,
+                Write::Deliveries(deliveries) => {
+                    retrying(db, || settle_deliveries(db, deliveries)).await
+                }
+                Write::Postpone {
+                    event,
+                    error,
+                    pause,
+                } => postpone_event(db, event, error, pause).await.map(|()| 0),
             }
-            Write::Postpone {
-                event,
-                error,
-                pause,
-            } => postpone_event(db, event, error, pause).await.map(|()| 0),
         };
-        match written {
+        match database::answered(writing).await {
             Err(error) if dialect.is_transient(&error) && !abort.is_cancelled() => {
                 failures += 1;
                 log_outage(
