@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
 use runtime_sea::failpoint::COMMITS;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::databases::{Databases, on_tokio};
@@ -54,11 +55,11 @@ mod mysql {
     }
 }
 
-/// How many failpoints are tried at a time: mostly they wait for a lease to run out.
-const AT_A_TIME: usize = 5;
+/// How many failpoints are tried at a time, whatever the database: mostly they wait for a lease to run out.
+static AT_A_TIME: Semaphore = Semaphore::const_new(8);
 
 /// How long the work of one round may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `SIGABRT`.
 const ABORTED: Option<i32> = Some(6);
@@ -74,13 +75,14 @@ fn at_every_commit(databases: Option<Databases>, action: &str) {
     let all = stream::iter(failpoints)
         .filter(|it| future::ready(it.contains(&only)))
         .map(|failpoint| async move {
+            let _permit = AT_A_TIME.acquire().await.unwrap();
             let (bed, _database) = databases.fresh().await;
             let result = reach(&bed, &failpoint).await;
             result
                 .map_err(|error| format!("{failpoint}: {error}"))
                 .err()
         })
-        .buffer_unordered(AT_A_TIME)
+        .buffer_unordered(COMMITS.len())
         .filter_map(future::ready)
         .collect::<Vec<_>>();
     let failed = on_tokio(all);

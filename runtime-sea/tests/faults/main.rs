@@ -6,8 +6,10 @@ mod chaos;
 mod crash;
 mod databases;
 mod failpoints;
+mod network;
 mod oracle;
 mod process;
+mod proxy;
 #[path = "../behaviour/support/mod.rs"]
 mod support;
 mod workload;

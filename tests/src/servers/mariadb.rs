@@ -98,6 +98,11 @@ impl MariaDbServer {
         format!("mysql://root@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Makes a database. It is gone with the server.
     ///
     /// # Errors
