@@ -72,6 +72,12 @@ impl From<&str> for Pool {
     }
 }
 
+impl From<&String> for Pool {
+    fn from(name: &String) -> Self {
+        Self(Cow::Owned(name.clone()))
+    }
+}
+
 impl From<Pool> for String {
     fn from(pool: Pool) -> Self {
         pool.0.into_owned()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::support::TestBed;
 use chrono::{DateTime, Utc};
 use runtime_sea::{
-    Collision, JobContext, JobHandler, JobPolicy, JobResult, Replay, Replayed, Rescheduled, RunId,
-    RunStatus, Runtime, StartOptions,
+    Collision, JobContext, JobHandler, JobPolicy, JobResult, Replay, Replayed, Rescheduled,
+    Retention, RunId, RunStatus, Runtime, StartOptions,
 };
 
 crate::on_each_database! {
@@ -14,6 +14,7 @@ crate::on_each_database! {
     a_run_that_waits_is_moved_in_time,
     a_run_that_is_moved_gives_its_key_to_the_next,
     another_tenants_runs_stay_as_they_are,
+    what_operators_do_may_be_awaited_in_spawned_tasks,
 }
 
 struct Sync;
@@ -178,4 +179,26 @@ async fn another_tenants_runs_stay_as_they_are(bed: TestBed) {
         Replayed::Pending
     );
     assert!(runtime.jobs().cancel_for_scope("account", 1).await.is_err());
+}
+
+async fn what_operators_do_may_be_awaited_in_spawned_tasks(bed: TestBed) {
+    let id = start::<Sync>(&bed, (1, 1), in_an_hour()).await;
+    let runtime = bed.runtime.clone();
+    let task = tokio::spawn(async move {
+        let jobs = runtime.jobs();
+        jobs.reschedule(id, year(2200)).await?;
+        jobs.reschedule_for_scope("account", 1, year(2200)).await?;
+        jobs.cancel_for_scope("account", 1).await?;
+        jobs.replay(id, Replay::Scratch).await?;
+        jobs.cancel(id).await?;
+        jobs.retry(id).await?;
+        jobs.limit_pool("batch", Some(1)).await?;
+        jobs.prune(Retention::new()).await?;
+        let started = jobs
+            .start_many::<Sync>(runtime.db(), [(1, 2), (1, 3)])
+            .await;
+        assert_eq!(started.unwrap().len(), 2);
+        jobs.stats().await
+    });
+    assert_eq!(task.await.unwrap().unwrap().jobs.len(), 1);
 }
