@@ -55,7 +55,7 @@ fn every_database_does_the_same_and_what_the_model_says() {
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: Some(Box::new(persistence)),
         max_shrink_iters: 300,
-        max_shrink_time: 5 * 60 * 1000,
+        max_shrink_time: 2 * 60 * 1000,
         ..Config::default()
     });
     let result = runner.run(&ops(), |ops| {
