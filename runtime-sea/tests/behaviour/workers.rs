@@ -250,6 +250,15 @@ impl JobHandler for Block {
 /// Blocks its thread until it is let go.
 struct Stuck(Arc<AtomicBool>);
 
+/// A test that fails must not wait for the blocked thread.
+struct LetGo(Arc<AtomicBool>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 impl JobHandler for Stuck {
     const TYPE: &'static str = "stuck";
     type Input = ();
@@ -277,6 +286,7 @@ async fn r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up(bed: TestBed)
     };
     let [first, second] = [start().await, start().await];
     let go = Arc::new(AtomicBool::new(false));
+    let _let_go = LetGo(go.clone());
     let builder = bed.runtime.worker().job(Stuck(go.clone())).concurrency(1);
     let running = Running::start(builder.lease(LEASE).build().unwrap());
     until("one of them is over", async || {
