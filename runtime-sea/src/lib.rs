@@ -72,6 +72,7 @@
 pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod clock;
 pub(crate) mod database;
 pub mod events;
 #[cfg(feature = "failpoints")]
@@ -90,6 +91,7 @@ pub mod trace;
 pub mod worker;
 
 pub use bridge::{BridgeRecord, BridgeStatus, PublishAndStartError, PublishedAndStarted};
+pub use clock::TestClock;
 pub use database::{ConnectError, begin, connect};
 pub use events::{
     AggregateId, ConsumerKind, DecodeError, DeliveryRecord, DeliveryStatus, Direction, Event,

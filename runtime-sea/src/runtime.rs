@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Query;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 
-use crate::database::WakeUp;
+use crate::clock;
+use crate::database::{WakeUp, dialect};
 use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::metrics::Clock;
@@ -65,6 +68,9 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn build(self) -> Runtime {
         let wake_up = WakeUp::new(self.db.clone(), self.notifications);
+        if let Some(clock) = clock::current() {
+            wake_up.wake_with(&clock);
+        }
         Runtime {
             inner: Arc::new(Inner {
                 db: self.db,
@@ -98,6 +104,19 @@ impl Runtime {
     #[must_use]
     pub fn db(&self) -> &DatabaseConnection {
         &self.inner.db
+    }
+
+    /// The time that decisions go by: the database's clock, unless a test [moves it](crate::TestClock).
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn now(&self) -> Result<DateTime<Utc>, DbErr> {
+        let select = Query::select()
+            .expr_as(dialect(self.db())?.now(), "now")
+            .to_owned();
+        let row = self.db().query_one(&select).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound("the database tells no time".to_owned()))?
+            .try_get("", "now")
     }
 
     /// Publishes and queries events.

@@ -14,7 +14,7 @@ mod write;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ColumnType, Expr, SelectStatement, TableCreateStatement};
+use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, SelectStatement, TableCreateStatement};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
@@ -23,6 +23,8 @@ use sea_orm::{
 };
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::clock;
 
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
@@ -59,14 +61,36 @@ pub(crate) struct CompletedRun {
 /// The seam between the runtime and one database.
 #[async_trait::async_trait]
 pub(crate) trait Dialect: Send + Sync {
-    /// The database's clock as an expression, constant within a statement.
-    fn now(&self) -> Expr;
+    /// The database's own clock as an expression, constant within a statement. Only for what is about live processes:
+    /// leases, heartbeats, registrations. Everything else goes by [`now`](Self::now).
+    fn real_now(&self) -> Expr;
 
-    /// The database's clock, moved by so many seconds.
-    fn now_plus_seconds(&self, seconds: f64) -> Expr;
+    /// The database's own clock, moved by so many seconds.
+    fn real_now_plus_seconds(&self, seconds: f64) -> Expr;
 
-    /// The database's clock, moved by so many milliseconds; NULL for NULL.
-    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr;
+    /// The database's own clock, moved by so many milliseconds; NULL for NULL.
+    fn real_now_plus_milliseconds(&self, milliseconds: Expr) -> Expr;
+
+    /// The time that decisions go by, as an expression: the database's clock, which a test may move.
+    fn now(&self) -> Expr {
+        match clock::ahead_ms() {
+            0 => self.real_now(),
+            _ => self.now_plus_seconds(0.0),
+        }
+    }
+
+    /// The time that decisions go by, moved by so many seconds.
+    fn now_plus_seconds(&self, seconds: f64) -> Expr {
+        self.real_now_plus_seconds(seconds + ahead_seconds())
+    }
+
+    /// The time that decisions go by, moved by so many milliseconds; NULL for NULL.
+    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+        match clock::ahead_ms() {
+            0 => self.real_now_plus_milliseconds(milliseconds),
+            ahead => self.real_now_plus_milliseconds(milliseconds.add(ahead)),
+        }
+    }
 
     /// A moment that the process has been told.
     fn moment(&self, at: DateTime<Utc>) -> Expr {
@@ -244,6 +268,12 @@ fn is_unreachable(error: &DbErr) -> bool {
 /// The database's clock, `duration` from now; at most a century, where every database's calendar still works.
 pub(crate) fn now_plus(dialect: &dyn Dialect, duration: Duration) -> Expr {
     dialect.now_plus_seconds(duration.min(CENTURY).as_secs_f64())
+}
+
+/// How many seconds the time of decisions is ahead of the database's clock.
+#[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+fn ahead_seconds() -> f64 {
+    clock::ahead_ms() as f64 / 1000.0
 }
 
 /// The longest time that a clock is moved by.

@@ -54,20 +54,20 @@ pub(super) fn pool_options(options: MySqlPoolOptions) -> MySqlPoolOptions {
 
 #[async_trait::async_trait]
 impl Dialect for MySql {
-    fn now(&self) -> Expr {
+    fn real_now(&self) -> Expr {
         Expr::cust("UTC_TIMESTAMP(6)")
     }
 
-    fn now_plus_seconds(&self, seconds: f64) -> Expr {
+    fn real_now_plus_seconds(&self, seconds: f64) -> Expr {
         Expr::cust_with_values(
             "TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6))",
             [microseconds(seconds)],
         )
     }
 
-    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+    fn real_now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
         Expr::cust_with_expr(
-            "TIMESTAMPADD(MICROSECOND, ? * 1000, UTC_TIMESTAMP(6))",
+            "TIMESTAMPADD(MICROSECOND, (?) * 1000, UTC_TIMESTAMP(6))",
             milliseconds,
         )
     }

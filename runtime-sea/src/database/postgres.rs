@@ -33,20 +33,20 @@ pub(super) struct Postgres;
 #[async_trait::async_trait]
 impl Dialect for Postgres {
     // `statement_timestamp()` is stable, so that it may bound an index scan; `clock_timestamp()` may not.
-    fn now(&self) -> Expr {
+    fn real_now(&self) -> Expr {
         Expr::cust("statement_timestamp()")
     }
 
-    fn now_plus_seconds(&self, seconds: f64) -> Expr {
+    fn real_now_plus_seconds(&self, seconds: f64) -> Expr {
         Expr::cust_with_values(
             "(statement_timestamp() + make_interval(secs => $1))",
             [seconds],
         )
     }
 
-    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+    fn real_now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
         Expr::cust_with_expr(
-            "(statement_timestamp() + $1 * interval '1 millisecond')",
+            "(statement_timestamp() + ($1) * interval '1 millisecond')",
             milliseconds,
         )
     }
@@ -104,7 +104,7 @@ impl Dialect for Postgres {
             DbBackend::Postgres,
             "UPDATE job_run AS run \
              SET status = 'completed', output = done.output, error = NULL, active_key = NULL, \
-                 finished_at = statement_timestamp() \
+                 finished_at = statement_timestamp() + make_interval(secs => $5) \
              FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS done (id, fence, output) \
              WHERE run.id = done.id AND run.fence = done.fence AND run.worker_id = $4 \
                AND run.status = 'running' \
@@ -114,6 +114,7 @@ impl Dialect for Postgres {
                 array(ArrayType::BigInt, fences),
                 array(ArrayType::Json, outputs),
                 worker_id.into(),
+                super::ahead_seconds().into(),
             ],
         );
         let rows = tx.query_all_raw(statement).await?;

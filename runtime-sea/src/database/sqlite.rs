@@ -18,9 +18,14 @@ pub(super) struct Sqlite;
 // The text form that sqlx writes for a `DateTime<Utc>`: moments compare as text.
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%f+00:00";
 
+/// What moves a moment by so many seconds.
+fn modifier(seconds: f64) -> String {
+    format!("{seconds:+.3} seconds")
+}
+
 #[async_trait::async_trait]
 impl Dialect for Sqlite {
-    fn now(&self) -> Expr {
+    fn real_now(&self) -> Expr {
         Expr::cust(format!("strftime('{FORMAT}', 'now')"))
     }
 
@@ -34,16 +39,16 @@ impl Dialect for Sqlite {
         at.to_rfc3339_opts(precision, false).into()
     }
 
-    fn now_plus_seconds(&self, seconds: f64) -> Expr {
+    fn real_now_plus_seconds(&self, seconds: f64) -> Expr {
         Expr::cust_with_values(
             format!("strftime('{FORMAT}', 'now', ?)"),
-            [format!("{seconds:+.3} seconds")],
+            [modifier(seconds)],
         )
     }
 
-    fn now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
+    fn real_now_plus_milliseconds(&self, milliseconds: Expr) -> Expr {
         Expr::cust_with_expr(
-            format!("strftime('{FORMAT}', 'now', (? / 1000.0) || ' seconds')"),
+            format!("strftime('{FORMAT}', 'now', ((?) / 1000.0) || ' seconds')"),
             milliseconds,
         )
     }
@@ -92,12 +97,13 @@ impl Dialect for Sqlite {
                 format!(
                     "UPDATE job_run \
                      SET status = 'completed', output = ?, error = NULL, active_key = NULL, \
-                         finished_at = strftime('{FORMAT}', 'now') \
+                         finished_at = strftime('{FORMAT}', 'now', ?) \
                      WHERE id = ? AND fence = ? AND worker_id = ? AND status = 'running' \
                      RETURNING id, concurrency_key"
                 ),
                 [
                     completion.output.clone().into(),
+                    modifier(super::ahead_seconds()).into(),
                     completion.run_id.into(),
                     completion.fence.into(),
                     worker_id.into(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, watch};
 
+use crate::TestClock;
+
 use super::dialect;
 
 /// When the announcements of one burst go out, each counted from the one before. A start inside of a transaction cannot
@@ -38,6 +40,11 @@ impl WakeUp {
             notifications,
             announcer: Arc::default(),
         }
+    }
+
+    /// Wakes the workers of this process whenever the test's clock is moved.
+    pub(crate) fn wake_with(&self, clock: &TestClock) {
+        clock.wakes(&self.here);
     }
 
     /// Announces work whose transaction may not have committed yet. Never waits and never fails: whoever misses it

@@ -152,7 +152,7 @@ fn ready_runs(
         .expr(Expr::val(1))
         .from(job_worker::Entity)
         .and_where(Expr::col((job_worker::Entity, W::Id)).eq(worker_id))
-        .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.now()))
+        .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.real_now()))
         .to_owned();
     let is_paused = Expr::col((job_pool::Entity, job_pool::Column::Paused)).eq(true);
     let is_closed = match pools {

@@ -43,7 +43,7 @@ pub(crate) async fn register_types<'a>(
                 job.version.into(),
                 dialect.now(),
                 dialect.now(),
-                dialect.now(),
+                dialect.real_now(),
             ]);
         }
         insert.on_conflict(

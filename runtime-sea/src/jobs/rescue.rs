@@ -125,7 +125,7 @@ fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {
         .expr(Expr::val(1))
         .from(job_worker::Entity)
         .and_where(Expr::col((job_worker::Entity, W::Id)).equals((job_run::Entity, C::WorkerId)))
-        .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.now()))
+        .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.real_now()))
         .to_owned();
     Query::select()
         .columns([

@@ -15,7 +15,6 @@ use crate::database::{dialect, literal, rows_per_statement};
 
 use super::admit::waiting;
 use super::entities::{job, job_run};
-use super::prune::ago;
 
 /// How often a worker says what it hosts.
 pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(30);
@@ -81,7 +80,7 @@ pub(crate) async fn keep(db: &DatabaseConnection, hosted: &[String]) -> Result<(
     for types in hosted.chunks(rows_per_statement(dialect, 1) / 2) {
         let seen = Query::update()
             .table(job::Entity)
-            .value(C::SeenAt, dialect.now())
+            .value(C::SeenAt, dialect.real_now())
             .value(C::GoneAt, Expr::null())
             .and_where(C::Type.is_in(types))
             .to_owned();
@@ -91,7 +90,9 @@ pub(crate) async fn keep(db: &DatabaseConnection, hosted: &[String]) -> Result<(
         .table(job::Entity)
         .value(C::GoneAt, dialect.now())
         .and_where(C::GoneAt.is_null())
-        .and_where(Expr::col(C::SeenAt).lt(ago(dialect, GONE_AFTER)))
+        .and_where(
+            Expr::col(C::SeenAt).lt(dialect.real_now_plus_seconds(-GONE_AFTER.as_secs_f64())),
+        )
         .to_owned();
     db.execute(&gone).await.map(drop)
 }

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tracing::{Instrument, Span};
 
 use crate::Runtime;
+use crate::clock::sleep_by_clock;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
 use crate::jobs::lease::HeldRun;
@@ -158,7 +159,7 @@ async fn supervise(
     let mut handler = std::pin::pin!(stop.polling.note(panics::catch(|| job.run(ctx, input))));
     let time_is_up = async {
         match time_left {
-            Some(left) => sleep(left).await,
+            Some(left) => sleep_by_clock(left).await,
             None => std::future::pending().await,
         }
     };

@@ -96,7 +96,7 @@ async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
 
 async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
     let dialect = dialect(db)?;
-    let long_ago = dialect.now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
+    let long_ago = dialect.real_now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
     let delete = Query::delete()
         .from_table(job_worker::Entity)
         .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))

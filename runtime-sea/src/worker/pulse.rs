@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::{Dialect, Outage, answered, dialect, literal, now_plus};
+use crate::database::{CENTURY, Dialect, Outage, answered, dialect, literal};
 use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{ParentClose, admit};
@@ -161,9 +161,9 @@ async fn beat(
         .values_panic([
             worker_id.into(),
             settings.name.clone().into(),
-            dialect.now(),
-            dialect.now(),
-            now_plus(dialect, settings.lease),
+            dialect.real_now(),
+            dialect.real_now(),
+            lease_from_now(dialect, settings),
         ])
         .on_conflict(
             OnConflict::column(C::Id)
@@ -172,6 +172,10 @@ async fn beat(
         )
         .to_owned();
     db.execute(&upsert).await.map(drop)
+}
+
+fn lease_from_now(dialect: &dyn Dialect, settings: &Settings) -> Expr {
+    dialect.real_now_plus_seconds(settings.lease.min(CENTURY).as_secs_f64())
 }
 
 // Renews the lease. Returns whether it was still this worker's: a process that was stopped, or whose machine slept, may
@@ -186,10 +190,10 @@ async fn renew(
 
     let update = Query::update()
         .table(job_worker::Entity)
-        .value(C::HeartbeatAt, dialect.now())
-        .value(C::ExpiresAt, now_plus(dialect, settings.lease))
+        .value(C::HeartbeatAt, dialect.real_now())
+        .value(C::ExpiresAt, lease_from_now(dialect, settings))
         .and_where(C::Id.eq(worker_id))
-        .and_where(Expr::col(C::ExpiresAt).gt(dialect.now()))
+        .and_where(Expr::col(C::ExpiresAt).gt(dialect.real_now()))
         .to_owned();
     if db.execute(&update).await?.rows_affected() > 0 {
         return Ok(true);

@@ -3,6 +3,7 @@
 
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::database::dialect;
 
 use super::WorkerError;
@@ -28,6 +29,7 @@ pub(super) fn start(life: Life) -> Result<Ended, WorkerError> {
         });
         return Ok(receiver);
     }
+    let clock = clock::current();
     std::thread::Builder::new()
         .name("runtime-sea".to_owned())
         .spawn(move || {
@@ -36,6 +38,9 @@ pub(super) fn start(life: Life) -> Result<Ended, WorkerError> {
                 .build();
             let result = tokio.map_err(WorkerError::Thread).map(|tokio| {
                 tokio.block_on(async {
+                    if let Some(clock) = clock {
+                        clock.hold_here();
+                    }
                     let own = dialect.dedicated(&db, CONNECTIONS);
                     pulse::live(life, &own).await;
                 });

@@ -10,6 +10,7 @@ mod cancel;
 mod children;
 #[cfg(feature = "cli")]
 mod cli_jobs;
+mod clock;
 mod differential;
 mod event_waits;
 mod events;

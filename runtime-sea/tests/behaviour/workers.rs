@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::{TestBed, until};
+use crate::support::{Running, TestBed, until};
 use runtime_sea::jobs::entities::{job_dedupe, job_run};
 use runtime_sea::{
     Collision, JobContext, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus,
@@ -12,7 +12,6 @@ use runtime_sea::{
 };
 use sea_orm::{EntityTrait, QueryOrder, Set};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 crate::on_each_database! {
@@ -87,27 +86,6 @@ impl JobHandler for Wait {
 }
 
 const LEASE: Duration = Duration::from_millis(1500);
-
-struct Running {
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<(), WorkerError>>,
-}
-
-impl Running {
-    fn start(worker: Worker) -> Self {
-        let shutdown = CancellationToken::new();
-        let token = shutdown.clone();
-        Self {
-            shutdown,
-            task: tokio::spawn(async move { worker.run(token).await }),
-        }
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.unwrap().unwrap();
-    }
-}
 
 fn builder(runtime: &runtime_sea::Runtime, wait: &Wait) -> runtime_sea::WorkerBuilder {
     runtime

@@ -330,7 +330,7 @@ fn live_worker(dialect: &dyn Dialect, id: SimpleExpr) -> SelectStatement {
         .expr(Expr::val(1))
         .from_as(job_worker::Entity, worker.clone())
         .and_where(Expr::col((worker.clone(), job_worker::Column::Id)).eq(id))
-        .and_where(Expr::col((worker, job_worker::Column::ExpiresAt)).gt(dialect.now()))
+        .and_where(Expr::col((worker, job_worker::Column::ExpiresAt)).gt(dialect.real_now()))
         .to_owned()
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> 
         insert.on_conflict(
             OnConflict::columns([S::Kind, S::Name])
                 .update_column(S::EventType)
-                .value(S::SeenAt, dialect.now())
+                .value(S::SeenAt, dialect.real_now())
                 .value(S::RetiredAt, Expr::null())
                 .to_owned(),
         );
@@ -41,7 +41,7 @@ pub(super) async fn renew(db: &DatabaseConnection, consumers: &Consumers) -> Res
     for chunk in hosted.chunks(rows_per_statement(dialect, 2)) {
         let update = Query::update()
             .table(event_subscription::Entity)
-            .value(S::SeenAt, dialect.now())
+            .value(S::SeenAt, dialect.real_now())
             .and_where(
                 Expr::tuple([Expr::col(S::Kind), Expr::col(S::Name)])
                     .in_tuples(chunk.iter().copied()),

@@ -48,7 +48,7 @@ pub(crate) async fn retire(
 /// Retires what no worker has hosted for so long that none ever will.
 pub(super) async fn retire_unhosted(db: &DatabaseConnection) -> Result<u64, DbErr> {
     let dialect = database::dialect(db)?;
-    let long_ago = dialect.now_plus_seconds(-super::RETIREMENT.as_secs_f64());
+    let long_ago = dialect.real_now_plus_seconds(-super::RETIREMENT.as_secs_f64());
     let update = Query::update()
         .table(event_subscription::Entity)
         .value(S::RetiredAt, dialect.now())

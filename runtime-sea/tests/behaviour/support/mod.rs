@@ -11,9 +11,12 @@ use std::sync::Once;
 use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
-use runtime_sea::{RunDetails, RunId, RunStatus, Runtime, Worker, migration};
+use runtime_sea::{
+    RunDetails, RunId, RunStatus, Runtime, TestClock, Worker, WorkerError, migration,
+};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::SchemaManager;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -23,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) struct TestBed {
     pub(crate) url: String,
     pub(crate) runtime: Runtime,
+    pub(crate) clock: TestClock,
 }
 
 impl TestBed {
@@ -37,8 +41,13 @@ impl TestBed {
         migration::events::v1::up(&manager).await.unwrap();
         migration::jobs::v1::up(&manager).await.unwrap();
         migration::bridge::v1::up(&manager).await.unwrap();
+        let clock = TestClock::start();
         let runtime = Runtime::new(db);
-        Self { url, runtime }
+        Self {
+            url,
+            runtime,
+            clock,
+        }
     }
 
     /// Does something to the tables behind the runtime's back.
@@ -79,6 +88,28 @@ impl TestBed {
             self.status(id).await == status
         })
         .await;
+    }
+}
+
+/// A worker that runs until it is stopped.
+pub(crate) struct Running {
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    pub(crate) fn start(worker: Worker) -> Self {
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        Self {
+            shutdown,
+            task: tokio::spawn(async move { worker.run(token).await }),
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
     }
 }
 

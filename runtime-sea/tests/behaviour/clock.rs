@@ -1,0 +1,155 @@
+//! A clock that a test moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::support::{Running, TestBed, until};
+use chrono::TimeDelta;
+use runtime_sea::{
+    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StartOptions,
+};
+
+crate::on_each_database! {
+    a_day_is_over_when_the_clock_says_so,
+    a_worker_that_waits_wakes_up_when_the_clock_is_moved,
+    nothing_is_due_before_its_time_when_the_clock_is_turned_back,
+    a_handlers_time_is_up_when_the_clock_says_so,
+    a_deduplication_window_closes_by_the_clock,
+    no_worker_dies_of_a_moved_clock,
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Fails the first time, then succeeds; or never returns.
+#[derive(Clone, Default)]
+struct Errand {
+    begun: Arc<AtomicU32>,
+    hangs: bool,
+}
+
+impl JobHandler for Errand {
+    const TYPE: &'static str = "errand";
+    type Input = String;
+    type Output = ();
+
+    fn policy() -> JobPolicy<String> {
+        JobPolicy::<String>::new()
+            .retry(Retry::fixed(2, HOUR))
+            .timeout(DAY)
+            .dedupe(HOUR, Clone::clone)
+    }
+
+    async fn run(&self, _ctx: &JobContext, _input: String) -> JobResult<()> {
+        let before = self.begun.fetch_add(1, Ordering::SeqCst);
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        if before == 0 {
+            return Err(JobError::retryable("not yet"));
+        }
+        Ok(())
+    }
+}
+
+async fn start(bed: &TestBed, key: &str, options: StartOptions) -> RunId {
+    let (jobs, db) = (bed.runtime.jobs(), bed.runtime.db());
+    let started = jobs.start_with::<Errand>(db, key.to_owned(), options);
+    started.await.unwrap().run_id
+}
+
+async fn a_day_is_over_when_the_clock_says_so(bed: TestBed) {
+    let errand = Errand::default();
+    let worker = bed.runtime.worker().job(errand.clone()).build().unwrap();
+    let begin = bed.runtime.now().await.unwrap();
+    let id = start(&bed, "a", StartOptions::new().delay(DAY)).await;
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(errand.begun.load(Ordering::SeqCst), 0);
+    bed.clock.advance(DAY);
+    worker.drain_until_idle().await.unwrap();
+    // The wait between two attempts is twice as long as an hour can be spread.
+    assert_eq!(bed.status(id).await, RunStatus::Pending);
+    bed.clock.advance(HOUR * 2);
+    worker.drain_until_idle().await.unwrap();
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Completed, 2));
+    let took = run.finished_at.unwrap() - begin;
+    assert!(took >= TimeDelta::hours(26), "{took}");
+}
+
+async fn a_worker_that_waits_wakes_up_when_the_clock_is_moved(bed: TestBed) {
+    let errand = Errand::default();
+    let running = Running::start(bed.runtime.worker().job(errand.clone()).build().unwrap());
+    let id = start(&bed, "a", StartOptions::new().delay(DAY)).await;
+    bed.clock.advance(DAY);
+    until("the first attempt", async || {
+        errand.begun.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    until("it waits for the second", async || {
+        bed.run(id).await.run.errors.len() == 1
+    })
+    .await;
+    bed.clock.advance(HOUR * 2);
+    bed.until_status(id, RunStatus::Completed).await;
+    running.stop().await;
+}
+
+async fn nothing_is_due_before_its_time_when_the_clock_is_turned_back(bed: TestBed) {
+    let errand = Errand::default();
+    let worker = bed.runtime.worker().job(errand.clone()).build().unwrap();
+    start(&bed, "a", StartOptions::new().delay(HOUR)).await;
+    bed.clock.turn_back(DAY);
+    bed.clock.advance(HOUR * 2);
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(errand.begun.load(Ordering::SeqCst), 0);
+}
+
+async fn a_handlers_time_is_up_when_the_clock_says_so(bed: TestBed) {
+    let errand = Errand {
+        hangs: true,
+        ..Errand::default()
+    };
+    let running = Running::start(bed.runtime.worker().job(errand.clone()).build().unwrap());
+    // Not from the database's own clock on.
+    bed.clock.advance(DAY * 2);
+    let id = start(&bed, "a", StartOptions::new()).await;
+    until("it runs", async || errand.begun.load(Ordering::SeqCst) == 1).await;
+    bed.clock.advance(DAY - HOUR);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(bed.status(id).await, RunStatus::Running);
+    bed.clock.advance(HOUR);
+    bed.until_status(id, RunStatus::TimedOut).await;
+    running.stop().await;
+}
+
+async fn a_deduplication_window_closes_by_the_clock(bed: TestBed) {
+    let first = start(&bed, "a", StartOptions::new()).await;
+    assert_eq!(start(&bed, "a", StartOptions::new()).await, first);
+    bed.clock.advance(HOUR);
+    assert_ne!(start(&bed, "a", StartOptions::new()).await, first);
+}
+
+async fn no_worker_dies_of_a_moved_clock(bed: TestBed) {
+    let errand = Errand {
+        hangs: true,
+        ..Errand::default()
+    };
+    let lease = Duration::from_millis(500);
+    let worker = || {
+        let worker = bed.runtime.worker().job(errand.clone()).lease(lease);
+        worker.shutdown_grace(Duration::ZERO).build().unwrap()
+    };
+    let (one, other) = (Running::start(worker()), Running::start(worker()));
+    let id = start(&bed, "a", StartOptions::new()).await;
+    until("it runs", async || errand.begun.load(Ordering::SeqCst) == 1).await;
+    bed.clock.advance(HOUR);
+    // Whatever either of them does about dead workers, it does several times meanwhile.
+    tokio::time::sleep(lease * 2).await;
+    let run = bed.run(id).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Running, 1));
+    assert_eq!(errand.begun.load(Ordering::SeqCst), 1);
+    one.stop().await;
+    other.stop().await;
+}
