@@ -8,6 +8,7 @@ mod databases;
 mod failpoints;
 mod network;
 mod oracle;
+mod outage;
 mod process;
 mod proxy;
 #[path = "../behaviour/support/mod.rs"]

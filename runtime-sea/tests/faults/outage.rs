@@ -1,0 +1,202 @@
+//! A database that is away for a while, or may not write.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codegen_tests::servers::{MariaDbServer, PostgresServer, Stop};
+use runtime_sea::{JobContext, JobHandler, JobResult, RunStatus, Runtime};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::databases::on_tokio;
+use crate::oracle;
+use crate::process::{LEASE, Process};
+use crate::support::{TestBed, until};
+use crate::workload::Customer;
+
+const AWAY: Duration = Duration::from_secs(30);
+
+/// What a worker may say while its database is away: its loops are a dozen or two, and each tells a failure once per
+/// doubling.
+const LINES: usize = 150;
+
+/// A stopping worker gives handlers their grace, 25 s here, and the database a little time.
+const BOUND: Duration = Duration::from_secs(50);
+
+/// A server of the test's own.
+enum Server {
+    Postgres(PostgresServer),
+    MariaDb(MariaDbServer),
+}
+
+impl Server {
+    fn postgres() -> Option<Self> {
+        PostgresServer::start().unwrap().map(Self::Postgres)
+    }
+
+    fn mariadb() -> Option<Self> {
+        MariaDbServer::start().unwrap().map(Self::MariaDb)
+    }
+
+    fn fresh_database(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.fresh_database().unwrap(),
+            Self::MariaDb(server) => server.fresh_database().unwrap(),
+        }
+    }
+
+    // Both block.
+    fn stop(&self) {
+        tokio::task::block_in_place(|| match self {
+            Self::Postgres(server) => server.stop(Stop::Immediate).unwrap(),
+            Self::MariaDb(server) => server.stop(Stop::Immediate).unwrap(),
+        });
+    }
+
+    fn start_again(&self) {
+        tokio::task::block_in_place(|| match self {
+            Self::Postgres(server) => server.start_again().unwrap(),
+            Self::MariaDb(server) => server.start_again().unwrap(),
+        });
+    }
+}
+
+#[test]
+fn r13_a_postgres_that_is_away_for_half_a_minute_is_waited_for_without_a_flood_of_lines() {
+    on_tokio(away(Server::postgres()));
+}
+
+#[test]
+fn r13_a_mariadb_that_is_away_for_half_a_minute_is_waited_for_without_a_flood_of_lines() {
+    on_tokio(away(Server::mariadb()));
+}
+
+async fn away(server: Option<Server>) {
+    let Some(server) = server else { return };
+    let url = tokio::task::block_in_place(|| server.fresh_database());
+    let bed = TestBed::on(url).await;
+    oracle::create_tables(bed.runtime.db()).await;
+    let logs = tempfile::tempdir().unwrap();
+    let mut worker = Process::start(&bed, "worker", logs.path(), 0, None);
+    let customer = Customer::new(bed.runtime.clone());
+    let is_settled = async || oracle::is_settled(bed.runtime.db()).await.unwrap_or(false);
+    customer.ask(0).await;
+    let half_way = lines(logs.path()).len();
+    server.stop();
+    tokio::time::sleep(AWAY).await;
+    server.start_again();
+    customer.ask(1).await;
+    until("everything is done", is_settled).await;
+    assert!(worker.exited().is_none(), "{}", worker.last_words());
+    let lines = lines(logs.path()).split_off(half_way);
+    worker.terminate().await;
+    let verdict = oracle::check(bed.runtime.db()).await;
+    assert!(verdict.broken.is_empty(), "{verdict}");
+    assert!(
+        lines.len() < LINES,
+        "{}:\n{}",
+        lines.len(),
+        lines.join("\n")
+    );
+}
+
+/// The warnings and errors of the worker's log.
+fn lines(logs: &Path) -> Vec<String> {
+    let log = std::fs::read_to_string(logs.join("worker.log")).unwrap();
+    log.lines()
+        .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn r10_a_shutdown_while_postgres_is_away_takes_bounded_time() {
+    on_tokio(shut_down_without(Server::postgres()));
+}
+
+#[test]
+fn r10_a_shutdown_while_mariadb_is_away_takes_bounded_time() {
+    on_tokio(shut_down_without(Server::mariadb()));
+}
+
+async fn shut_down_without(server: Option<Server>) {
+    let Some(server) = server else { return };
+    let url = tokio::task::block_in_place(|| server.fresh_database());
+    let bed = TestBed::on(url).await;
+    oracle::create_tables(bed.runtime.db()).await;
+    let logs = tempfile::tempdir().unwrap();
+    let mut worker = Process::start(&bed, "worker", logs.path(), 0, None);
+    Customer::new(bed.runtime.clone()).ask(0).await;
+    server.stop();
+    worker.signal("TERM");
+    let status = worker.ends_within(BOUND).await;
+    assert!(
+        status.is_some_and(|it| it.success()),
+        "{status:?}\n{}",
+        worker.last_words()
+    );
+}
+
+/// Returns when it may.
+struct Gate(Arc<Semaphore>);
+
+impl JobHandler for Gate {
+    const TYPE: &'static str = "gate";
+    type Input = ();
+    type Output = u32;
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<u32> {
+        self.0.acquire().await?.forget();
+        Ok(7)
+    }
+}
+
+#[test]
+fn r16_a_server_that_may_not_write_for_a_while_loses_no_result() {
+    let Some(server) = PostgresServer::start().unwrap() else {
+        return;
+    };
+    let url = server.fresh_database().unwrap();
+    let database = url.rsplit_once('/').unwrap().1.to_owned();
+    // As after a failover to a standby that is promoted later: every session is a new one, and none may write.
+    let writable = |writable: bool| {
+        let read_only = if writable { "off" } else { "on" };
+        let set =
+            format!("ALTER DATABASE {database} SET default_transaction_read_only = {read_only}");
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        );
+        tokio::task::block_in_place(|| {
+            server.execute(&set).unwrap();
+            server.execute(&end).unwrap();
+        });
+    };
+    on_tokio(async {
+        let bed = TestBed::on(url.clone()).await;
+        let go = Arc::new(Semaphore::new(0));
+        let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());
+        let builder = runtime.worker().job(Gate(go.clone())).lease(LEASE);
+        let worker = builder.build().unwrap();
+        let shutdown = CancellationToken::new();
+        let working = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { worker.run(shutdown).await }
+        });
+        let jobs = bed.runtime.jobs();
+        let run = jobs.start::<Gate>(bed.runtime.db(), ()).await.unwrap();
+        bed.until_status(run.run_id, RunStatus::Running).await;
+        writable(false);
+        go.add_permits(2);
+        // Longer than a refused result is tried.
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert_eq!(bed.status(run.run_id).await, RunStatus::Running);
+        writable(true);
+        bed.until_status(run.run_id, RunStatus::Completed).await;
+        let run = bed.run(run.run_id).await.run;
+        assert_eq!(run.output, Some(7.into()));
+        assert!(run.errors.iter().all(|it| it.outcome == "lost"), "{run:?}");
+        shutdown.cancel();
+        working.await.unwrap().unwrap();
+    });
+}
