@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runtime_sea::bridge::BridgeStatus;
 use runtime_sea::{EventStatus, RunStatus};
 
-use super::script::{Attempt, Call, Happened, Kind, Op, Work};
+use super::script::{Attempt, Call, Happened, Kind, Op, Wait, Work};
 use super::view::{RunView, View};
 
 const MAX_ATTEMPTS: i32 = 3;
@@ -195,6 +195,7 @@ impl Model {
 fn child_of(work: &Work) -> Work {
     Work {
         child: false,
+        wait: Wait::Nothing,
         ..work.clone()
     }
 }

@@ -19,7 +19,9 @@ pub(super) const TICK: Duration = Duration::from_secs(10 * 60);
 const RETRY: Duration = Duration::from_secs(3 * 60);
 const LATER: Duration = Duration::from_secs(13 * 60);
 const WINDOW: Duration = Duration::from_secs(17 * 60);
-const TIMEOUT: Duration = Duration::from_secs(31 * 60);
+const TIMEOUT: Duration = Duration::from_secs(35 * 60);
+const NAP: Duration = Duration::from_secs(25 * 60);
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 /// The jobs, which differ in their policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,16 @@ pub(super) enum Attempt {
     Panic,
 }
 
+/// What a run waits for between its steps and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Wait {
+    Nothing,
+    Time,
+    Children,
+    /// One about this aggregate.
+    Event(u8),
+}
+
 /// The input of a run. Attempts beyond the script succeed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Work {
@@ -62,6 +74,7 @@ pub(super) struct Work {
     pub(super) key: u8,
     pub(super) steps: u8,
     pub(super) child: bool,
+    pub(super) wait: Wait,
     pub(super) script: Vec<Attempt>,
 }
 
@@ -117,6 +130,7 @@ impl<const KIND: u8> JobHandler for Scripted<KIND> {
             let child = Work {
                 label: format!("{}'s child", work.label),
                 child: false,
+                wait: Wait::Nothing,
                 ..work.clone()
             };
             // Whether a child that its parent takes down has been executed by then is a matter of luck.
@@ -124,8 +138,24 @@ impl<const KIND: u8> JobHandler for Scripted<KIND> {
             ctx.spawn_child_with::<Scripted<PLAIN>>("child", child, options)
                 .await?;
         }
+        let mut output = work.label;
+        match work.wait {
+            Wait::Nothing => {}
+            Wait::Time => ctx.sleep("nap", NAP).await?,
+            Wait::Children => {
+                for child in ctx.wait_for_children().await? {
+                    output = format!("{output}, {}", child.status);
+                }
+            }
+            Wait::Event(aggregate) => {
+                let key = aggregate.to_string();
+                let event = ctx.wait_for_event::<Happened>(&key, PATIENCE).await?;
+                let heard = event.map_or("nothing".to_owned(), |it| it.payload.label);
+                output = format!("{output}, {heard}");
+            }
+        }
         match ending {
-            Attempt::Succeed => Ok(work.label),
+            Attempt::Succeed => Ok(output),
             Attempt::Fail | Attempt::FailInLastStep => Err(JobError::retryable("it fails")),
             Attempt::GiveUp => Err(JobError::non_retryable("it gives up")),
             Attempt::RetryAfter => Err(JobError::retry_after(LATER, "it fails for now")),
@@ -276,11 +306,19 @@ fn work() -> impl Strategy<Value = Work> {
         1 => Just(Attempt::Panic),
     ];
     let child = prop::bool::weighted(0.2);
-    (0_u8..2, 0_u8..3, child, vec(attempt, 0..4)).prop_map(|(key, steps, child, script)| Work {
+    let wait = prop_oneof![
+        6 => Just(Wait::Nothing),
+        1 => Just(Wait::Time),
+        1 => Just(Wait::Children),
+        1 => (0_u8..3).prop_map(Wait::Event),
+    ];
+    let script = vec(attempt, 0..4);
+    (0_u8..2, 0_u8..3, child, wait, script).prop_map(|(key, steps, child, wait, script)| Work {
         label: String::new(),
         key,
         steps,
         child,
+        wait,
         script,
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use runtime_sea::events::entities::{domain_event, event_delivery};
-use runtime_sea::jobs::entities::{job_dedupe, job_run};
+use runtime_sea::jobs::entities::{job_dedupe, job_run, job_step};
 use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, Set};
 
 pub(super) async fn advance(db: &DatabaseConnection, by: Duration) {
@@ -23,9 +23,15 @@ pub(super) async fn advance(db: &DatabaseConnection, by: Duration) {
         new.update(db).await.unwrap();
     }
     for row in domain_event::Entity::find().all(db).await.unwrap() {
-        let at = row.available_at;
+        let mut new = row.clone().into_active_model();
+        new.available_at = Set(earlier(row.available_at));
+        new.created_at = Set(earlier(row.created_at));
+        new.update(db).await.unwrap();
+    }
+    for row in job_step::Entity::find().all(db).await.unwrap() {
+        let at = row.wake_at;
         let mut new = row.into_active_model();
-        new.available_at = Set(earlier(at));
+        new.wake_at = Set(at.map(earlier));
         new.update(db).await.unwrap();
     }
     for row in event_delivery::Entity::find().all(db).await.unwrap() {
