@@ -104,7 +104,8 @@ mod tests {
             let (one, other) = tokio::join!(count(1, 2), count(2, 1));
             one.unwrap();
             other.unwrap();
-            assert_eq!(tries.into_inner(), 3);
+            // More where the second try met the other one again.
+            assert!(tries.into_inner() > 2);
         });
         tokio.shutdown_background();
     }
