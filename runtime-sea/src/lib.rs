@@ -96,8 +96,9 @@ pub use database::{ConnectError, begin, connect};
 pub use events::{
     AggregateId, ConsumerKind, DecodeError, DeliveryRecord, DeliveryStatus, Direction, Event,
     EventDescriptor, EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool,
-    EventRecord, EventRegistry, EventRetry, EventRoute, EventStatus, Events, NoAggregate,
-    PublishError, PublishOptions, Published, RawEvent, SubscriptionError, Tier,
+    EventRecord, EventRegistry, EventRetry, EventRoute, EventStatus, Events, LaneRecord,
+    NoAggregate, ParkedType, PublishError, PublishOptions, Published, RawEvent, SubscriptionError,
+    SubscriptionRecord, Tier,
 };
 pub use jobs::{
     ChildOutcome, Collision, EndedChild, JobContext, JobError, JobHandler, JobPolicy, JobResult,

@@ -3,6 +3,7 @@
 pub(crate) mod drain;
 pub mod entities;
 mod event;
+mod fleet;
 mod id;
 mod options;
 mod outbox;
@@ -13,10 +14,12 @@ mod query;
 mod raw;
 mod record;
 mod registry;
+mod replay;
 mod route;
 mod subscription;
 
 pub use event::{Event, EventEnvelope};
+pub use fleet::{LaneRecord, ParkedType, SubscriptionRecord};
 pub use id::{AggregateId, EventId, NoAggregate};
 pub use options::PublishOptions;
 pub use publish::Events;

@@ -1,18 +1,15 @@
-//! Reading events, and giving failed ones another chance.
+//! Reading events.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use sea_orm_migration::SchemaManager;
 use serde::Serialize;
 
 use super::entities::{domain_event, event_delivery};
 use super::{AggregateId, ConsumerKind, EventId, EventRecord, EventStatus, Events};
 use crate::bridge::{self, BridgeRecord};
-use crate::database::{self, literal};
+use crate::database::literal;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -176,6 +173,15 @@ impl Events {
     ///
     /// The database's own.
     pub async fn list(&self, filter: EventFilter) -> Result<Vec<EventRecord>, DbErr> {
+        let rows = self.select(filter)?.all(self.runtime.db()).await?;
+        Ok(rows.into_iter().map(EventRecord::from).collect())
+    }
+
+    /// The newest events that the filter lets through, as a query.
+    pub(super) fn select(
+        &self,
+        filter: EventFilter,
+    ) -> Result<Select<domain_event::Entity>, DbErr> {
         let mut select = domain_event::Entity::find();
         if let Some(status) = filter.status {
             select = select.filter(Expr::col(E::Status).eq(literal(status.as_str())));
@@ -192,12 +198,7 @@ impl Events {
         if let Some(seen) = self.scope.condition_with(E::TenantId, tenant)? {
             select = select.filter(seen);
         }
-        let rows = select
-            .order_by_desc(E::Seq)
-            .limit(filter.limit)
-            .all(self.runtime.db())
-            .await?;
-        Ok(rows.into_iter().map(EventRecord::from).collect())
+        Ok(select.order_by_desc(E::Seq).limit(filter.limit))
     }
 
     /// The newest events whose delivery was given up, at most `limit`.
@@ -238,73 +239,6 @@ impl Events {
             deliveries: deliveries.into_iter().map(DeliveryRecord::from).collect(),
             bridge,
         }))
-    }
-
-    /// Gives a failed event another chance: what failed of it is tried again, with all attempts, and what succeeded is
-    /// not. Returns whether there was such an event.
-    ///
-    /// # Errors
-    ///
-    /// The database's own.
-    pub async fn redeliver(&self, id: EventId) -> Result<bool, DbErr> {
-        let seen = self.scope.condition(E::TenantId)?;
-        let tx = database::begin_short(self.runtime.db()).await?;
-        let dialect = database::dialect(&tx)?;
-        let failed = domain_event::Entity::find()
-            .filter(E::Id.eq(id.as_uuid()))
-            .filter(E::Status.eq(EventStatus::Failed.as_str()))
-            .filter(Condition::all().add_option(seen))
-            .lock_exclusive()
-            .one(&tx)
-            .await?;
-        let Some(event) = failed else {
-            return Ok(false);
-        };
-        let deliveries = Query::update()
-            .table(event_delivery::Entity)
-            .value(D::Status, EventStatus::Pending.as_str())
-            .value(D::Attempts, 0)
-            .value(D::AvailableAt, dialect.now())
-            .value(D::ProcessedAt, Option::<DateTime<Utc>>::None)
-            .and_where(Expr::col(D::EventSeq).eq(event.seq))
-            .and_where(Expr::col(D::Status).eq(EventStatus::Failed.as_str()))
-            .to_owned();
-        let revived = tx.execute(&deliveries).await?.rows_affected();
-        let mut update = Query::update();
-        update
-            .table(domain_event::Entity)
-            .value(E::Status, EventStatus::Pending.as_str())
-            .value(E::Attempts, 0)
-            .value(E::AvailableAt, dialect.now())
-            .value(E::ProcessedAt, Option::<DateTime<Utc>>::None)
-            .and_where(Expr::col(E::Seq).eq(event.seq));
-        if revived == 0 {
-            // It failed before anything was called.
-            update.value(E::DispatchedAt, Option::<DateTime<Utc>>::None);
-        }
-        tx.execute(&update).await?;
-        tx.commit().await?;
-        self.runtime.wake_up().announce();
-        Ok(true)
-    }
-
-    /// Takes a subscription or trigger that no program is to host any more out of the registry: it gets no further
-    /// events, and what waits for it is skipped, so that no event waits because of it. Workers that still host it stop
-    /// within a few seconds; one that is started with it later registers it anew.
-    ///
-    /// Returns how many deliveries were skipped, or `None` where there is no such subscription or trigger.
-    ///
-    /// # Errors
-    ///
-    /// The database's own.
-    pub async fn retire(&self, kind: ConsumerKind, name: &str) -> Result<Option<u64>, DbErr> {
-        let db = self.runtime.db();
-        if !super::drain::retire(db, (kind, name)).await? {
-            return Ok(None);
-        }
-        super::drain::skip_waiting(db, Some((kind, name)))
-            .await
-            .map(Some)
     }
 
     async fn find(&self, id: EventId) -> Result<Option<domain_event::Model>, DbErr> {

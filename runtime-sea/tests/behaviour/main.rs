@@ -9,6 +9,8 @@ mod bulk;
 mod cancel;
 mod children;
 #[cfg(feature = "cli")]
+mod cli_events;
+#[cfg(feature = "cli")]
 mod cli_jobs;
 mod clock;
 mod differential;

@@ -38,8 +38,6 @@ pub(crate) use hosted::Hosted;
 pub(crate) use lane::Lane;
 use pump::Mode;
 pub(super) use retired::{retire, skip_waiting};
-#[expect(unused_imports, reason = "a replay uses it")]
-pub(super) use settle::lock_events;
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
