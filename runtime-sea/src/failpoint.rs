@@ -80,8 +80,8 @@ mod armed {
             match armed.action.as_str() {
                 "stop" => {
                     // The signal stops this process too while it waits for the command.
-                    let stopped = Command::new("kill")
-                        .args(["-STOP", &id().to_string()])
+                    let stopped = Command::new("sh")
+                        .args(["-c", &format!("kill -STOP {}", id())])
                         .status();
                     assert!(stopped.is_ok_and(|status| status.success()));
                 }

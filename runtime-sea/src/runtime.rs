@@ -44,7 +44,8 @@ pub struct RuntimeBuilder {
 impl RuntimeBuilder {
     /// Whether processes call each other through the database (`LISTEN` and `NOTIFY` of PostgreSQL); on unless set.
     /// Turn it off behind a pooler that hands out a connection per transaction, where a subscription cannot last: other
-    /// processes' work is then found by polling, within a second.
+    /// processes' work is then found by polling, within a second. The pooler has to keep prepared statements, as
+    /// PgBouncer does from 1.21 on with `max_prepared_statements`.
     pub const fn notifications(mut self, notifications: bool) -> Self {
         self.notifications = notifications;
         self

@@ -114,12 +114,12 @@ impl Process {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &pid])
+        let kill = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh")
+            .args(["-c", &kill])
             .stderr(Stdio::null())
             .status();
-        assert!(sent.is_ok(), "there is no `kill`");
+        assert!(sent.is_ok(), "there is no shell");
     }
 
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
@@ -127,9 +127,15 @@ impl Process {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        let pid = self.child.id().to_string();
+        let pid = self.child.id();
+        // The state follows the name in parentheses. Where there is no `/proc`, `ps` knows it.
+        if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            return stat
+                .rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'));
+        }
         let state = Command::new("ps")
-            .args(["-o", "state=", "-p", &pid])
+            .args(["-o", "state=", "-p", &pid.to_string()])
             .output();
         state.is_ok_and(|output| output.stdout.starts_with(b"T"))
     }

@@ -127,10 +127,11 @@ impl MariaDbServer {
             return Ok(());
         };
         let signal = match stop {
-            Stop::Fast => "-TERM",
-            Stop::Immediate => "-KILL",
+            Stop::Fast => "TERM",
+            Stop::Immediate => "KILL",
         };
-        tool::run(Command::new("kill").args([signal, &server.id().to_string()]))?;
+        let kill = format!("kill -{signal} {}", server.id());
+        tool::run(Command::new("sh").args(["-c", &kill]))?;
         server.wait()?;
         Ok(())
     }
