@@ -6,8 +6,8 @@ use sea_orm::sea_query::{ArrayType, Expr, SelectStatement};
 use sea_orm::sqlx::Executor;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqlxPostgresConnector, Statement,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqlxPostgresConnector, Statement,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 const LIMIT_IDLE_TIME: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// After how long without a notification a subscription is asked whether it still stands, and how long it may take to
-/// answer.
+/// answer. A new one may take as long as the first.
 const SILENCE: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -184,8 +184,15 @@ impl Dialect for Postgres {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options.as_ref().clone());
-        let mut listener = PgListener::connect_with(&alone).await.map_err(broken)?;
-        listener.listen(CHANNEL).await.map_err(broken)?;
+        let subscribing = async {
+            let mut listener = PgListener::connect_with(&alone).await?;
+            listener.listen(CHANNEL).await?;
+            Ok(listener)
+        };
+        let mut listener = match timeout(SILENCE, subscribing).await {
+            Ok(listener) => listener.map_err(broken)?,
+            Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+        };
         // What was committed before the subscription stood was announced to nobody.
         wake_up.wake_here();
         loop {

@@ -211,7 +211,7 @@ impl JobHandler for Overdue {
     type Output = ();
 
     fn policy() -> JobPolicy<()> {
-        patient().timeout(Duration::from_millis(300))
+        patient().timeout(Duration::from_millis(1500))
     }
 
     async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
