@@ -85,6 +85,7 @@ pub mod metrics;
 pub mod migration;
 mod retention;
 mod runtime;
+pub mod schedule;
 mod storable;
 mod tenancy;
 pub mod trace;
@@ -108,4 +109,5 @@ pub use jobs::{
 };
 pub use retention::{Pruned, Retention};
 pub use runtime::{Runtime, RuntimeBuilder};
+pub use schedule::{Misfire, Schedule, ScheduleRecord, Slot};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::schedule::{Schedule, Scheduled, Slot};
+
 use super::{DecodeError, Event, EventRecord, EventRoute};
 
 /// What the registry knows of one event type.
@@ -22,6 +24,7 @@ pub struct EventDescriptor {
 #[derive(Debug, Clone, Default)]
 pub struct EventRegistry {
     types: BTreeMap<&'static str, EventDescriptor>,
+    schedules: Vec<Scheduled>,
 }
 
 impl EventRegistry {
@@ -44,6 +47,22 @@ impl EventRegistry {
             },
         );
         self
+    }
+
+    /// The registry with a type of which every slot of the schedule publishes an event, the one that `event` makes of it;
+    /// once, however many workers have this registry. The event belongs to no aggregate and to no tenant.
+    #[must_use]
+    pub fn schedule<E: Event>(
+        mut self,
+        schedule: Schedule,
+        event: impl Fn(Slot) -> E + Send + Sync + 'static,
+    ) -> Self {
+        self.schedules.push(Scheduled::event(schedule, event));
+        self.register::<E>()
+    }
+
+    pub(crate) fn schedules(&self) -> &[Scheduled] {
+        &self.schedules
     }
 
     /// What is known of a type.

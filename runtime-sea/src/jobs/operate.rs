@@ -5,6 +5,8 @@ use sea_orm::DbErr;
 
 use crate::retention::{self, Pruned, Retention};
 
+use crate::schedule::{self, ScheduleRecord};
+
 use super::entities::job_run;
 use super::{
     Cancelled, JobTypeRecord, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId,
@@ -122,6 +124,33 @@ impl Jobs {
         let moved = scope::reschedule_scope(self.runtime.db(), &self.about(kind, &id)?, to).await;
         self.runtime.wake_up().announce();
         moved
+    }
+
+    /// The schedules of all jobs and events that were ever registered, by name.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn schedules(&self) -> Result<Vec<ScheduleRecord>, DbErr> {
+        schedule::list(self.runtime.db()).await
+    }
+
+    /// Stops a schedule, by the name that [`schedules`](Self::schedules) gives it. Returns whether there is one.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn pause_schedule(&self, name: &str) -> Result<bool, DbErr> {
+        schedule::set_paused(&self.runtime, name, true).await
+    }
+
+    /// Lets a schedule go on with the first slot from now on: what the pause covered is not made up for. Returns whether
+    /// there is one.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn resume_schedule(&self, name: &str) -> Result<bool, DbErr> {
+        let known = schedule::set_paused(&self.runtime, name, false).await?;
+        self.runtime.wake_up().announce();
+        Ok(known)
     }
 
     /// Stops every worker from claiming runs of this pool, or events of this lane. What runs already goes on.

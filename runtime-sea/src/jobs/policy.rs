@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::database::CENTURY;
 use crate::events::{Event, EventEnvelope, Tier};
+use crate::schedule::{Schedule, Slot};
 
 use super::Pool;
 use super::trigger::PolicyTrigger;
@@ -130,7 +131,11 @@ pub struct JobPolicy<I> {
     pub(crate) concurrency: Option<(Collision, KeyOf<I>)>,
     pub(crate) dedupe: Option<(Duration, KeyOf<I>)>,
     pub(crate) triggers: Vec<PolicyTrigger<I>>,
+    pub(crate) schedules: Vec<PolicySchedule<I>>,
 }
+
+/// A schedule as the policy declares it, and the input of its runs.
+pub(crate) type PolicySchedule<I> = (Schedule, Arc<dyn Fn(Slot) -> I + Send + Sync>);
 
 impl<I> JobPolicy<I> {
     /// The defaults: pool `batch`, five attempts with exponential waits from one second, no timeout, no keys.
@@ -148,6 +153,7 @@ impl<I> JobPolicy<I> {
             concurrency: None,
             dedupe: None,
             triggers: Vec::new(),
+            schedules: Vec::new(),
         }
     }
 
@@ -242,6 +248,19 @@ impl<I> JobPolicy<I> {
             is_audit: E::ROUTE.tier() == Tier::Audit,
             input: Arc::new(move |event| Ok(input(&event.decode::<E>(1)?))),
         });
+        self
+    }
+
+    /// Every slot of the schedule starts a run with the input that `input` makes of it, once, however many workers host
+    /// the job. The run belongs to no tenant. Where its concurrency key rejects it, or its deduplication key stands for
+    /// an earlier run, the slot is over too.
+    #[must_use]
+    pub fn schedule(
+        mut self,
+        schedule: Schedule,
+        input: impl Fn(Slot) -> I + Send + Sync + 'static,
+    ) -> Self {
+        self.schedules.push((schedule, Arc::new(input)));
         self
     }
 

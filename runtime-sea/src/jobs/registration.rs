@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use crate::schedule::Scheduled;
 use crate::storable::storable_json;
 
 use super::policy::Retry;
@@ -23,6 +24,7 @@ pub(crate) struct Registration {
     /// How often a run may be put off.
     pub(crate) max_snoozes: i32,
     pub(crate) triggers: Vec<Trigger>,
+    pub(crate) schedules: Vec<Scheduled>,
     /// The policy's plain settings.
     pub(crate) description: Value,
     handler: Arc<dyn ErasedHandler>,
@@ -37,6 +39,7 @@ impl Registration {
             retry,
             max_snoozes,
             triggers,
+            schedules,
             ..
         } = policy;
         Self {
@@ -46,6 +49,10 @@ impl Registration {
             retry,
             max_snoozes: i32::try_from(max_snoozes).unwrap_or(i32::MAX),
             triggers: triggers.into_iter().map(Trigger::of::<J>).collect(),
+            schedules: schedules
+                .into_iter()
+                .map(|(schedule, input)| Scheduled::job::<J>(schedule, move |slot| input(slot)))
+                .collect(),
             description,
             handler: Arc::new(Erased(handler)),
         }

@@ -180,6 +180,8 @@ pub(crate) struct PreparedRun {
     pub(super) options: StartOptions,
     pub(crate) parent: Option<Parent>,
     pub(crate) cause: Option<Cause>,
+    /// The schedule and the slot of it that ask for the run.
+    pub(crate) slot: Option<(String, DateTime<Utc>)>,
 }
 
 impl PreparedRun {
@@ -236,6 +238,7 @@ impl PreparedRun {
             options,
             parent: None,
             cause: None,
+            slot: None,
         }
     }
 
@@ -262,6 +265,7 @@ impl PreparedRun {
     pub(super) fn is_never_refused(&self) -> bool {
         self.parent.is_none()
             && self.dedupe.is_none()
+            && self.slot.is_none()
             && !matches!(self.concurrency, Some((Collision::Reject, _)))
     }
 
@@ -399,6 +403,17 @@ impl PreparedRun {
                     return Err(StartError::ParentCancelled { parent: run, name });
                 }
             }
+            if let Some((schedule, at)) = &self.slot {
+                let made = Condition::all()
+                    .add(job_run::Column::Schedule.eq(schedule))
+                    .add(Expr::col(job_run::Column::Slot).eq(dialect.moment(*at)));
+                if let Some(id) = find(made).one(conn).await? {
+                    return Ok(Started {
+                        run_id: RunId(id),
+                        deduplicated: true,
+                    });
+                }
+            }
             let Some((_, key)) = &self.concurrency else {
                 continue;
             };
@@ -525,6 +540,16 @@ impl PreparedRun {
                     .as_ref()
                     .map(|cause| cause.trigger_id.clone())
                     .into(),
+            ),
+            (
+                C::Schedule,
+                self.slot.as_ref().map(|(name, _)| name.clone()).into(),
+            ),
+            (
+                C::Slot,
+                self.slot
+                    .as_ref()
+                    .map_or_else(Expr::null, |(_, at)| dialect.moment(*at)),
             ),
             (C::Tags, Value::from(self.options.tags.clone()).into()),
             (C::TenantId, self.options.tenant_id().into()),

@@ -13,6 +13,8 @@ use crate::events::{
 use crate::jobs::{JobHandler, Registration, Trigger};
 use crate::{Retention, Runtime};
 
+use crate::schedule::{Schedule, Scheduled, Slot};
+
 use super::Worker;
 
 /// Why a worker could not be built. Every mistake is a mistake in the program.
@@ -71,6 +73,14 @@ pub enum BuildError {
         /// The job's type.
         job_type: String,
     },
+    /// A schedule cannot be kept.
+    #[error("the schedule `{name}`: {reason}")]
+    Schedule {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A setting makes no sense.
     #[error("{0}")]
     Setting(String),
@@ -122,6 +132,7 @@ pub struct WorkerBuilder {
     jobs: Vec<Registration>,
     subscriptions: Vec<Subscription>,
     registry: Option<EventRegistry>,
+    schedules: Vec<Scheduled>,
 }
 
 impl WorkerBuilder {
@@ -144,6 +155,7 @@ impl WorkerBuilder {
             jobs: Vec::new(),
             subscriptions: Vec::new(),
             registry: None,
+            schedules: Vec::new(),
         }
     }
 
@@ -189,6 +201,17 @@ impl WorkerBuilder {
     {
         self.subscriptions
             .push(Subscription::to_every_type(name, retry, handler));
+        self
+    }
+
+    /// Every slot of the schedule publishes an event, the one that `event` makes of it; as
+    /// [`EventRegistry::schedule`], for a worker that has no registry.
+    pub fn schedule_event<E: Event>(
+        mut self,
+        schedule: Schedule,
+        event: impl Fn(Slot) -> E + Send + Sync + 'static,
+    ) -> Self {
+        self.schedules.push(Scheduled::event(schedule, event));
         self
     }
 
@@ -271,6 +294,12 @@ impl WorkerBuilder {
     /// A [`BuildError`] for the first thing that is wrong with what was registered.
     pub fn build(self) -> Result<Worker, BuildError> {
         check_settings(&self.settings)?;
+        let mut schedules = self.schedules;
+        schedules.extend(
+            self.registry
+                .iter()
+                .flat_map(|registry| registry.schedules().iter().cloned()),
+        );
         let mut jobs = BTreeMap::new();
         let mut triggers: BTreeMap<String, Trigger> = BTreeMap::new();
         for mut job in self.jobs {
@@ -287,6 +316,7 @@ impl WorkerBuilder {
                     job_type,
                 });
             }
+            schedules.append(&mut job.schedules);
             for trigger in job.triggers.drain(..) {
                 if trigger.is_audit {
                     let event_type = trigger.event_type.to_owned();
@@ -303,6 +333,7 @@ impl WorkerBuilder {
                 return Err(BuildError::DuplicateJob { job_type });
             }
         }
+        check_schedules(&schedules)?;
         let mut names = BTreeSet::new();
         for subscription in &self.subscriptions {
             if subscription.name.is_empty() {
@@ -328,9 +359,28 @@ impl WorkerBuilder {
             settings: self.settings,
             jobs,
             hosted,
+            schedules: schedules.into(),
             registry: self.registry,
         })
     }
+}
+
+fn check_schedules(schedules: &[Scheduled]) -> Result<(), BuildError> {
+    let mut names = BTreeSet::new();
+    for scheduled in schedules {
+        let checked = scheduled.check().and_then(|()| {
+            if names.insert(&scheduled.name) {
+                Ok(())
+            } else {
+                Err("it is declared twice; give the second one a `.name(..)`".to_owned())
+            }
+        });
+        checked.map_err(|reason| BuildError::Schedule {
+            name: scheduled.name.clone(),
+            reason,
+        })?;
+    }
+    Ok(())
 }
 
 fn check_settings(settings: &Settings) -> Result<(), BuildError> {

@@ -15,6 +15,8 @@ use crate::jobs::entities::{job_pool, job_run};
 use crate::jobs::hosted::Hosted;
 use crate::jobs::wait::sweep::sweep;
 
+use crate::schedule::fire_due;
+
 use super::pulse::Pulse;
 use super::{Worker, WorkerError};
 
@@ -40,7 +42,10 @@ pub(super) async fn wait(
         if !hosted.is_empty() && sweep(worker.runtime.db()).await?.woken {
             worker.runtime.wake_up().wake_here();
         }
-        let idle = settled == 0
+        let made = fire_due(&worker.runtime, worker.runtime.db(), &worker.schedules)
+            .await?
+            .made;
+        let idle = settled + made == 0
             && (hosted.is_empty()
                 || !has_runs(worker.runtime.db(), pulse.worker_id, &hosted).await?);
         // A run that ended after the events were drained may have published: it takes two looks.
@@ -48,7 +53,7 @@ pub(super) async fn wait(
             return Ok(());
         }
         was_idle = idle;
-        if settled > 0 {
+        if settled + made > 0 {
             worker.runtime.wake_up().wake_here();
         } else if !idle {
             // The sender lives in `pulse`.

@@ -11,6 +11,7 @@ pub(crate) mod panics;
 mod pulse;
 mod running;
 mod sampling;
+mod schedules;
 mod subscriptions;
 mod thread;
 mod waits;
@@ -34,6 +35,7 @@ use crate::events::drain::{self, Drainer, DrainerParts, Hosted};
 use crate::events::{EventPool, EventRegistry};
 use crate::jobs::{self, Registration};
 use crate::metrics::{self, Sampler};
+use crate::schedule::{self, Scheduled};
 
 use claiming::Lane;
 use executor::Executor;
@@ -55,6 +57,7 @@ pub struct Worker {
     jobs: BTreeMap<String, Registration>,
     hosted: Hosted,
     registry: Option<EventRegistry>,
+    schedules: Arc<[Scheduled]>,
 }
 
 /// Why a worker stopped other than by being asked to.
@@ -141,11 +144,15 @@ impl Worker {
         let end = CancellationToken::new();
         let drainer = self.drainer(&pulse);
         drainer.register().await.map_err(WorkerError::Register)?;
+        schedule::register(&self.runtime, &self.schedules)
+            .await
+            .map_err(WorkerError::Register)?;
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
             settings: self.settings.clone(),
             job_types: self.job_types(),
             sampler: self.sampler(),
+            schedules: self.schedules.clone(),
             pulse: pulse.clone(),
             endings: unwritten,
             end: end.clone(),

@@ -19,6 +19,7 @@ use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{ParentClose, admit};
 use crate::metrics::{self, Sampler};
+use crate::schedule::Scheduled;
 
 use super::blocked;
 use super::builder::Settings;
@@ -26,6 +27,7 @@ use super::endings::write_endings;
 use super::maintenance::{maintenance, tidying};
 use super::running::{Running, StopReason};
 use super::sampling::sampling;
+use super::schedules::make_slots;
 use super::waits::end_waits;
 
 /// How long a stopping worker tries to write what is left while the database does not answer.
@@ -90,6 +92,7 @@ pub(super) struct Life {
     /// The jobs that the worker executes.
     pub(super) job_types: Vec<String>,
     pub(super) sampler: Sampler,
+    pub(super) schedules: Arc<[Scheduled]>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) endings: mpsc::Receiver<Ending>,
     /// Cancelled when the worker is done with everything else.
@@ -112,6 +115,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
         settings,
         job_types,
         sampler,
+        schedules,
         pulse,
         endings,
         end,
@@ -126,6 +130,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
+            make_slots(&runtime, db, &schedules),
             blocked::watch(&runtime, db, &settings, &pulse),
             sampling(&runtime, db, &sampler, settings.sample_every),
         )

@@ -27,6 +27,7 @@ mod publish;
 mod replay;
 mod retention;
 mod retire;
+mod schedules;
 mod scope;
 mod steps;
 mod support;

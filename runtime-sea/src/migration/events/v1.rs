@@ -18,6 +18,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut event_delivery(manager)?).await?;
     create_table(manager, &mut job_worker(manager)?).await?;
     create_table(manager, &mut job_pool(manager)?).await?;
+    create_table(manager, &mut job_schedule(manager)?).await?;
     create_lock_rows(manager).await?;
     create_indexes(manager).await
 }
@@ -36,6 +37,7 @@ pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             "domain_events",
             "job_worker",
             "job_pool",
+            "job_schedule",
             "runtime_lock",
         ],
     )
@@ -174,6 +176,25 @@ fn job_pool(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
         .take())
 }
 
+fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
+    Ok(Table::create()
+        .table("job_schedule")
+        .col(name("name").not_null().primary_key())
+        // What a slot makes: a `job`'s run, or an `event`.
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(name("target").not_null())
+        .col(name("cron").not_null())
+        .col(ColumnDef::new("timezone").string_len(64).not_null())
+        .col(ColumnDef::new("misfire").string_len(16).not_null())
+        .col(ColumnDef::new("paused").boolean().not_null().default(false))
+        .col(moment(manager, "next_slot_at")?)
+        .col(moment(manager, "last_slot_at")?)
+        .col(moment_now(manager, "registered_at")?)
+        .col(moment_now(manager, "updated_at")?)
+        .col(moment_now(manager, "seen_at")?)
+        .take())
+}
+
 async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let undispatched = || {
         let only = [
@@ -183,6 +204,13 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         partial_index(manager, &only)
     };
     let claimed = || partial_index(manager, &[Only::NotNull("claimed_by")]);
+    create_index(
+        manager,
+        "job_schedule",
+        "job_schedule_next_idx",
+        Index::create().col("next_slot_at"),
+    )
+    .await?;
     create_index(
         manager,
         "domain_events",

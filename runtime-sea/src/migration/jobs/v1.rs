@@ -16,7 +16,6 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_table(manager, &mut job_run(manager)?).await?;
     create_table(manager, &mut job_step(manager)?).await?;
     create_table(manager, &mut job_dedupe(manager)?).await?;
-    create_table(manager, &mut job_schedule(manager)?).await?;
     create_indexes(manager).await
 }
 
@@ -26,11 +25,7 @@ pub async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 ///
 /// The database's own.
 pub async fn down(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    drop_tables(
-        manager,
-        &["job_schedule", "job_dedupe", "job_step", "job_run", "job"],
-    )
-    .await
+    drop_tables(manager, &["job_dedupe", "job_step", "job_run", "job"]).await
 }
 
 fn job(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
@@ -152,25 +147,6 @@ fn job_dedupe(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr
         .take())
 }
 
-fn job_schedule(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
-    Ok(Table::create()
-        .table("job_schedule")
-        .col(name("name").not_null().primary_key())
-        // What a slot makes: a `job`'s run, or an `event`.
-        .col(ColumnDef::new("kind").string_len(16).not_null())
-        .col(name("target").not_null())
-        .col(name("cron").not_null())
-        .col(ColumnDef::new("timezone").string_len(64).not_null())
-        .col(ColumnDef::new("misfire").string_len(16).not_null())
-        .col(ColumnDef::new("paused").boolean().not_null().default(false))
-        .col(moment(manager, "next_slot_at")?)
-        .col(moment(manager, "last_slot_at")?)
-        .col(moment_now(manager, "registered_at")?)
-        .col(moment_now(manager, "updated_at")?)
-        .col(moment_now(manager, "seen_at")?)
-        .take())
-}
-
 async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let waiting = |readiness: &'static str| {
         let only = [
@@ -286,13 +262,6 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         "job_step",
         "job_step_child_idx",
         Index::create().col("child_run_id"),
-    )
-    .await?;
-    create_index(
-        manager,
-        "job_schedule",
-        "job_schedule_next_idx",
-        Index::create().col("next_slot_at"),
     )
     .await?;
     create_index(
