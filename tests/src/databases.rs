@@ -7,15 +7,23 @@ mod mysql;
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use postgres::NoTls;
+use postgres::error::SqlState;
 
 use crate::servers::PostgresServer;
 
 pub(crate) use mysql::execute as mysql_execute;
 pub use mysql::{mysql, mysql_from_environment, mysql_server};
+
+/// How long a server may take to answer, on a machine that has much else to do.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a test waits for a server that has no connection left.
+const CROWDED: Duration = Duration::from_secs(60);
 
 /// A database that exists until this is dropped.
 #[derive(Debug)]
@@ -153,8 +161,21 @@ fn find_postgres() -> Result<Option<String>> {
 
 pub(crate) fn postgres_execute(url: &str, sql: &str) -> Result<()> {
     let mut config: postgres::Config = url.parse()?;
-    config.connect_timeout(std::time::Duration::from_secs(5));
-    config.connect(NoTls)?.batch_execute(sql)?;
+    config.connect_timeout(CONNECT);
+    let start = Instant::now();
+    let mut client = loop {
+        match config.connect(NoTls) {
+            // Other tests have all the connections that the server gives; they will end.
+            Err(error)
+                if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+                    && start.elapsed() < CROWDED =>
+            {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            client => break client?,
+        }
+    };
+    client.batch_execute(sql)?;
     Ok(())
 }
 

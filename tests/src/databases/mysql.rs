@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use camino::Utf8Path;
+use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
-use super::{Cleanup, TestDatabase, not_run};
+use super::{CONNECT, CROWDED, Cleanup, TestDatabase, not_run};
 use crate::servers::MariaDbServer;
 
 /// A fresh database on MySQL or MariaDB, or `None` (and a line that says so) if there is no server.
@@ -102,9 +103,17 @@ pub(crate) fn execute(url: &str, sql: &str) -> Result<()> {
             .enable_all()
             .build()?
             .block_on(async {
-                let connect = MySqlConnection::connect(url);
-                let mut connection =
-                    tokio::time::timeout(Duration::from_secs(5), connect).await??;
+                let start = Instant::now();
+                let mut connection = loop {
+                    let connect = MySqlConnection::connect(url);
+                    match tokio::time::timeout(CONNECT, connect).await? {
+                        // Other tests have all the connections that the server gives; they will end.
+                        Err(error) if is_crowded(&error) && start.elapsed() < CROWDED => {
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                        connection => break connection?,
+                    }
+                };
                 connection.execute(AssertSqlSafe(sql)).await?;
                 connection.close().await?;
                 Ok(())
@@ -112,6 +121,14 @@ pub(crate) fn execute(url: &str, sql: &str) -> Result<()> {
     };
     std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|_| bail!("the connection panicked"))
+}
+
+fn is_crowded(error: &sqlx::Error) -> bool {
+    const TOO_MANY_CONNECTIONS: u16 = 1040;
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+        .is_some_and(|error| error.number() == TOO_MANY_CONNECTIONS)
 }
 
 // It stops when this process ends, however it ends.
