@@ -81,6 +81,7 @@ pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 pub mod jobs;
+mod memory;
 pub mod metrics;
 pub mod migration;
 mod retention;
@@ -107,6 +108,7 @@ pub use jobs::{
     Rescheduled, Retry, RunDetails, RunFilter, RunId, RunRecord, RunStatus, ScopeCancelled,
     StartError, StartOptions, Started, Stats, StepOptions,
 };
+pub use memory::MemoryRuntime;
 pub use retention::{Pruned, Retention};
 pub use runtime::{Runtime, RuntimeBuilder};
 pub use schedule::{Misfire, Schedule, ScheduleRecord, Slot};

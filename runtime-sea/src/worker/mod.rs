@@ -19,6 +19,7 @@ mod waits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sea_orm::DbErr;
@@ -83,6 +84,8 @@ pub enum WorkerError {
 enum Drain {
     Hosted,
     ByCaller,
+    /// And no run is executed.
+    EventsByCaller,
 }
 
 impl Worker {
@@ -125,6 +128,22 @@ impl Worker {
         .await
     }
 
+    /// Delivers the events that can be delivered now, once, and executes no run. For tests. Returns how many events, and
+    /// deliveries that had been put off, have got an outcome.
+    ///
+    /// # Errors
+    /// As [`drain_until_idle`](Self::drain_until_idle).
+    pub async fn drain_once(&self) -> Result<usize, WorkerError> {
+        let settled = AtomicUsize::new(0);
+        let count = &settled;
+        self.host(Drain::EventsByCaller, |_, drainer| async move {
+            count.store(drainer.drain_once().await?, Ordering::Relaxed);
+            Ok(())
+        })
+        .await?;
+        Ok(settled.load(Ordering::Relaxed))
+    }
+
     /// Works until `until` is over.
     async fn host<F, Fut>(&self, drain: Drain, until: F) -> Result<(), WorkerError>
     where
@@ -164,8 +183,10 @@ impl Worker {
         let _stop_on_drop = stop.clone().drop_guard();
         let loops = TaskTracker::new();
         let tasks = TaskTracker::new();
-        for lane in self.lanes(&pulse, &endings, &tasks) {
-            loops.spawn(lane.work(stop.clone()));
+        if drain != Drain::EventsByCaller {
+            for lane in self.lanes(&pulse, &endings, &tasks) {
+                loops.spawn(lane.work(stop.clone()));
+            }
         }
         if drain == Drain::Hosted {
             let (drainer, stop, abort) = (drainer.clone(), stop.clone(), abort.clone());

@@ -20,6 +20,7 @@ mod guarantees;
 mod jobs;
 mod keys;
 mod lanes;
+mod memory;
 mod metrics;
 mod migrations;
 mod pools;

@@ -163,15 +163,21 @@ impl Drainer {
         }
     }
 
+    /// Goes once through all that can be delivered now. Returns how many events and deliveries were settled.
+    pub(crate) async fn drain_once(&self) -> Result<usize, DbErr> {
+        let mut settled = 0;
+        for source in self.sources() {
+            settled += pump::pump(&self.shared, source, Mode::UntilIdle).await?;
+        }
+        Ok(settled)
+    }
+
     /// Delivers what can be delivered now. Returns how many events and deliveries were settled.
     pub(crate) async fn drain_until_idle(&self) -> Result<usize, DbErr> {
         claim::release_dead_claims(self.shared.runtime.db(), self.shared.worker_id).await?;
         let mut settled = 0;
         loop {
-            let mut this_round = 0;
-            for source in self.sources() {
-                this_round += pump::pump(&self.shared, source, Mode::UntilIdle).await?;
-            }
+            let this_round = self.drain_once().await?;
             settled += this_round;
             if this_round == 0 {
                 return Ok(settled);
