@@ -134,16 +134,24 @@ async fn r52_a_slot_starts_one_run_however_many_workers_there_are(bed: TestBed) 
 }
 
 async fn r52_a_slot_publishes_one_event_however_many_workers_there_are(bed: TestBed) {
+    // Enough of them for the workers to be in each other's way.
+    let publishing = |runtime: &Runtime| {
+        (0..20).fold(runtime.worker(), |worker, n| {
+            let schedule = Schedule::cron("0 * * * *").name(n.to_string());
+            worker.schedule_event(schedule, |slot| HourBegan { hour: slot.at })
+        })
+    };
     at_a_quarter_past(&bed).await;
-    work(publishing(&bed.runtime, "0 * * * *")).await;
+    work(publishing(&bed.runtime)).await;
     assert_eq!(events(&bed).await, 0);
     bed.clock.advance(HOUR);
-    let other = bed.other_process().await;
+    let others = [bed.other_process().await, bed.other_process().await];
     tokio::join!(
-        work(publishing(&bed.runtime, "0 * * * *")),
-        work(publishing(&other, "0 * * * *")),
+        work(publishing(&bed.runtime)),
+        work(publishing(&others[0])),
+        work(publishing(&others[1])),
     );
-    assert_eq!(events(&bed).await, 1);
+    assert_eq!(events(&bed).await, 20);
 }
 
 async fn r53_a_slot_that_came_while_nobody_was_there_is_made_later(bed: TestBed) {
