@@ -5,6 +5,9 @@ use serde_json::Value;
 /// The most that an input, an output or a step's output may take as JSON.
 const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
 
+/// How deep arrays and objects may be nested: MariaDB takes 32 levels, and some are the runtime's own.
+pub(crate) const MAX_JSON_DEPTH: usize = 28;
+
 /// The most that an error or a backtrace may take.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
@@ -19,6 +22,11 @@ pub(crate) fn storable_json(value: &impl serde::Serialize) -> Result<Value, Stri
         return Err(format!(
             "it takes {} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and pass its id",
             bytes.len()
+        ));
+    }
+    if depth(&json) > MAX_JSON_DEPTH {
+        return Err(format!(
+            "it is nested more than {MAX_JSON_DEPTH} levels deep, which not every database can store; make it flatter"
         ));
     }
     match find_nul(&json, "value") {
@@ -53,6 +61,15 @@ pub(crate) fn stored_text(text: &str) -> String {
         text.push_str(" [cut]");
     }
     text
+}
+
+/// How many arrays and objects stand inside of one another.
+pub(crate) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// Where the first NUL character stands, which PostgreSQL's JSON cannot hold.
@@ -93,6 +110,14 @@ mod tests {
     fn r50_huge_input_is_refused() {
         let error = storable_json(&"x".repeat(MAX_JSON_BYTES)).unwrap_err();
         assert!(error.contains("the limit is"), "{error}");
+    }
+
+    #[test]
+    fn r50_values_that_are_nested_too_deep_are_refused() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert!(storable_json(&nested(MAX_JSON_DEPTH)).is_ok());
+        let error = storable_json(&nested(MAX_JSON_DEPTH + 1)).unwrap_err();
+        assert!(error.contains("nested more than 28 levels"), "{error}");
     }
 
     #[test]

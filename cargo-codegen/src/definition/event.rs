@@ -4,7 +4,7 @@ use super::keys::{EVENT_FILE, INLINE_EVENT, RETRY};
 use super::node::Node;
 use super::payload::{self, PayloadDefinition};
 use super::problem::Problem;
-use super::reader::{Block, Reader, not_yet};
+use super::reader::{Block, Reader};
 use super::schedule::{self, ScheduleDefinition};
 use super::source::{SourceId, Span, Spanned};
 
@@ -224,9 +224,6 @@ fn rest(
     let schedule = block
         .get("schedule")
         .and_then(|it| schedule::decode(reader, it));
-    if let Some(schedule) = &schedule {
-        reader.report(not_yet("`schedule`", schedule.span.clone()));
-    }
     Some(EventDefinition {
         source,
         name,

@@ -6,7 +6,7 @@ use super::imports::Imports;
 use super::payload::{StructField, struct_fields};
 use super::{Result, emission, text};
 use crate::changeset::{Output, OutputKind};
-use crate::model::{Backoff, Direction, Event, EventTier, Model, Ordering, Subsystem};
+use crate::model::{Backoff, Direction, Event, EventTier, Misfire, Model, Ordering, Subsystem};
 
 #[derive(Template)]
 #[template(path = "app/src/events/generated/event.rs.jinja")]
@@ -27,6 +27,9 @@ struct EventView<'a> {
 struct EventsView<'a> {
     source: String,
     events: &'a [Event],
+    imports: String,
+    /// The calls that make the registry.
+    entries: Vec<String>,
 }
 
 /// The typed events, if the subsystem is installed.
@@ -43,6 +46,8 @@ pub fn events(model: &Model) -> Result<Vec<Output>> {
     let list = EventsView {
         source: source.clone(),
         events: &model.events,
+        imports: registry_imports(&model.events),
+        entries: model.events.iter().map(registry_entry).collect(),
     };
     let mut outputs = vec![Output {
         path: dir.join("mod.rs"),
@@ -59,6 +64,49 @@ pub fn events(model: &Model) -> Result<Vec<Output>> {
         });
     }
     Ok(outputs)
+}
+
+fn registry_imports(events: &[Event]) -> String {
+    let mut names = vec!["DecodeError", "Event", "EventRecord", "EventRegistry"];
+    let schedules: Vec<_> = events
+        .iter()
+        .filter_map(|it| it.schedule.as_ref())
+        .collect();
+    if schedules.iter().any(|it| it.misfire != Misfire::Last) {
+        names.push("Misfire");
+    }
+    if !schedules.is_empty() {
+        names.push("Schedule");
+    }
+    names.join(", ")
+}
+
+/// The call that registers an event, with its schedule if it has one.
+fn registry_entry(event: &Event) -> String {
+    let name = &event.name.pascal;
+    let Some(schedule) = &event.schedule else {
+        return format!(".register::<{name}>()");
+    };
+    let mut expression = format!("Schedule::cron({:?})", schedule.cron);
+    if let Some(timezone) = &schedule.timezone {
+        expression += &format!(".timezone({timezone:?})");
+    }
+    expression += match schedule.misfire {
+        Misfire::Skip => ".misfire(Misfire::Skip)",
+        // The runtime's own choice.
+        Misfire::Last => "",
+        Misfire::All => ".misfire(Misfire::All)",
+    };
+    // A schedule has no values to give: only fields that may be null are let through.
+    let fields: Vec<_> = event
+        .payload
+        .iter()
+        .map(|field| format!("{}: None", field.name.ident))
+        .collect();
+    format!(
+        ".schedule({expression}, |_slot| {name} {{ {} }})",
+        fields.join(", ")
+    )
 }
 
 /// A module `r#type` lies in `type.rs`.

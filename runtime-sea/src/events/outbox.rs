@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Runtime;
 use crate::database::{self, Dialect, insert_if_new, insert_new};
-use crate::storable::{check_name, find_nul};
+use crate::storable::{MAX_JSON_DEPTH, check_name, depth, find_nul};
 use crate::tenancy::TenantScope;
 
 /// An event that is about to be stored.
@@ -95,6 +95,14 @@ impl Draft {
         }
         let metadata = Value::Object(options.metadata);
         for (name, value) in [("payload", &self.payload), ("metadata", &metadata)] {
+            if depth(value) > MAX_JSON_DEPTH {
+                return Err(PublishError::Name {
+                    event_type: event_type(),
+                    reason: format!(
+                        "its {name} is nested more than {MAX_JSON_DEPTH} levels deep, which not every database can store"
+                    ),
+                });
+            }
             if let Some(path) = find_nul(value, name) {
                 return Err(PublishError::NulCharacter {
                     event_type: event_type(),

@@ -20,7 +20,7 @@ use event_delivery::Column as D;
 pub struct EventFilter {
     status: Option<EventStatus>,
     event_type: Option<String>,
-    aggregate: Option<(String, String)>,
+    aggregate: Option<(String, Option<String>)>,
     tenant_id: Option<String>,
     limit: u64,
 }
@@ -49,13 +49,13 @@ impl EventFilter {
         self
     }
 
-    /// Only events of this aggregate.
+    /// Only events of this aggregate; with [`NoAggregate`](super::NoAggregate), those of the type that name none.
     pub fn aggregate(
         mut self,
         aggregate_type: impl Into<String>,
         id: impl Into<AggregateId>,
     ) -> Self {
-        self.aggregate = id.into().into_inner().map(|id| (aggregate_type.into(), id));
+        self.aggregate = Some((aggregate_type.into(), id.into().into_inner()));
         self
     }
 
@@ -192,7 +192,7 @@ impl Events {
         if let Some((aggregate_type, id)) = filter.aggregate {
             select = select
                 .filter(E::AggregateType.eq(aggregate_type))
-                .filter(E::AggregateId.eq(id));
+                .filter(id.map_or_else(|| E::AggregateId.is_null(), |id| E::AggregateId.eq(id)));
         }
         let tenant = filter.tenant_id.as_deref();
         if let Some(seen) = self.scope.condition_with(E::TenantId, tenant)? {

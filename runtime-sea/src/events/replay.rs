@@ -45,6 +45,7 @@ impl Events {
             .table(event_delivery::Entity)
             .value(D::Status, EventStatus::Pending.as_str())
             .value(D::Attempts, 0)
+            .value(D::Recoveries, 0)
             .value(D::AvailableAt, dialect.now())
             .value(D::ProcessedAt, Option::<DateTime<Utc>>::None)
             .and_where(Expr::col(D::EventSeq).eq(event.seq))
@@ -56,6 +57,8 @@ impl Events {
             .table(domain_event::Entity)
             .value(E::Status, EventStatus::Pending.as_str())
             .value(E::Attempts, 0)
+            .value(E::Recoveries, 0)
+            .value(E::Error, Option::<String>::None)
             .value(E::AvailableAt, dialect.now())
             .value(E::ProcessedAt, Option::<DateTime<Utc>>::None)
             .and_where(Expr::col(E::Seq).eq(event.seq));

@@ -161,7 +161,7 @@ pub(super) async fn cancel_scope(
 #[derive(Debug, FromQueryResult)]
 struct Pending {
     id: Uuid,
-    attempt: i32,
+    started_at: Option<DateTime<Utc>>,
     concurrency_key: Option<String>,
     active_key: Option<String>,
     collision: Option<String>,
@@ -179,7 +179,7 @@ async fn move_pending(
     which
         .columns([
             C::Id,
-            C::Attempt,
+            C::StartedAt,
             C::ConcurrencyKey,
             C::ActiveKey,
             C::Collision,
@@ -222,11 +222,11 @@ async fn move_pending(
 }
 
 impl Pending {
-    // A run that waits for its first attempt gets in line again for its key when its time has come. Between attempts it
-    // keeps the key, and a rejecting one has it from its start.
+    // A run that has not begun gets in line again for its key when its time has come. One that has begun keeps the key,
+    // though its attempt was handed back or put off, and a rejecting one has it from its start.
     fn keeps_its_place(&self) -> bool {
         self.concurrency_key.is_none()
             || self.collision.as_deref() == Some(Collision::Reject.as_str())
-            || (self.attempt > 0 && self.active_key.is_some())
+            || (self.started_at.is_some() && self.active_key.is_some())
     }
 }

@@ -322,7 +322,13 @@ impl PreparedRun {
                 run_id,
                 deduplicated: true,
             },
-            None => self.insert_run(&tx).await?,
+            None => {
+                let started = self.insert_run(&tx).await?;
+                if started.run_id != self.id {
+                    self.hand_window_to(&tx, key, started.run_id).await?;
+                }
+                started
+            }
         };
         failpoint::before("jobs.start_deduplicated");
         tx.commit().await?;
@@ -361,6 +367,25 @@ impl PreparedRun {
             }
         }
         Err(self.undecided("deduplication", key))
+    }
+
+    // The child of that name is there already: the window is for it, not for a run that does not exist.
+    async fn hand_window_to(
+        &self,
+        conn: &impl ConnectionTrait,
+        key: &str,
+        run_id: RunId,
+    ) -> Result<(), StartError> {
+        use job_dedupe::Column as D;
+
+        let update = Query::update()
+            .table(job_dedupe::Entity)
+            .value(D::RunId, run_id.0)
+            .and_where(D::Key.eq(key))
+            .and_where(D::RunId.eq(self.id.0))
+            .to_owned();
+        conn.execute(&update).await?;
+        Ok(())
     }
 
     async fn insert_run(&self, conn: &impl ConnectionTrait) -> Result<Started, StartError> {

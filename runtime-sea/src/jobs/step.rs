@@ -85,7 +85,7 @@ pub(crate) async fn store(
     };
     let wake_at = match wait.until {
         None => Expr::val(Option::<DateTime<Utc>>::None),
-        Some(Until::At(moment)) => moment.into(),
+        Some(Until::At(moment)) => dialect.moment(moment),
         Some(Until::After(duration)) => now_plus(dialect, duration),
     };
     let written: [(C, Expr); 14] = [

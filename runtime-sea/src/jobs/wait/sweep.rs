@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, LockType, Query, Selec
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr};
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin_short, dialect, literal};
+use crate::database::{Dialect, begin_short, dialect, literal, retrying};
 use crate::failpoint;
 use crate::jobs::close::close_children;
 use crate::jobs::complete::{end, over};
@@ -40,15 +40,33 @@ pub(crate) async fn sweep(db: &DatabaseConnection) -> Result<Swept, DbErr> {
     }
     let dialect = dialect(db)?;
     for row in db.query_all(&overdue(dialect)).await? {
-        swept.woken |= end_overdue(db, row.try_get("", "run_id")?).await?;
+        let run_id = row.try_get("", "run_id")?;
+        let ended = retrying(db, || end_overdue(db, run_id)).await;
+        swept.woken |= passed_over(dialect, run_id, ended)?;
     }
     for select in [due(dialect), childless(), arrivals(BATCH)] {
         for row in db.query_all(&select).await? {
-            swept.woken |= wake(db, row.try_get("", "run_id")?).await?;
+            let run_id = row.try_get("", "run_id")?;
+            swept.woken |= passed_over(dialect, run_id, wake(db, run_id).await)?;
         }
     }
     swept.next = next(db, dialect).await?;
     Ok(swept)
+}
+
+// A run that cannot be changed, such as one whose row was edited by hand, must not hold up the others.
+fn passed_over(
+    dialect: &dyn Dialect,
+    run_id: Uuid,
+    result: Result<bool, DbErr>,
+) -> Result<bool, DbErr> {
+    result.or_else(|error| {
+        if dialect.is_transient(&error) {
+            return Err(error);
+        }
+        tracing::error!(%error, run = %run_id, "a wait cannot be ended; the run is passed over");
+        Ok(false)
+    })
 }
 
 fn any_wait() -> SelectStatement {
