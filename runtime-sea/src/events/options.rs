@@ -24,7 +24,7 @@ impl PublishOptions {
         Self::default()
     }
 
-    /// The event's id; publishing the same id again is a [`Published::Duplicate`].
+    /// The event's id; publishing the same id again is a [`Published::Duplicate`](super::Published::Duplicate).
     #[must_use]
     pub const fn id(mut self, id: EventId) -> Self {
         self.id = Some(id);
