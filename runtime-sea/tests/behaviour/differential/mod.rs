@@ -11,6 +11,7 @@ mod world;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use futures::FutureExt;
@@ -63,7 +64,7 @@ fn every_database_does_the_same_and_what_the_model_says() {
             .block_on(compare(&databases, &ops))
             .map_err(TestCaseError::fail)
     });
-    tokio.shutdown_timeout(std::time::Duration::from_secs(5));
+    tokio.shutdown_timeout(Duration::from_secs(5));
     match result {
         Ok(()) => {}
         Err(TestError::Fail(reason, ops)) => {
@@ -144,6 +145,8 @@ async fn play(db: &DatabaseConnection, ops: &[Op]) -> Course {
     };
     for (at, op) in ops.iter().enumerate() {
         course.answers.push(world.apply(op).await);
+        // SQLite's moments are milliseconds: each operation gets one of its own, or what came first is left to chance.
+        tokio::time::sleep(Duration::from_millis(2)).await;
         if matches!(op, Op::Work) {
             course.views.push((at, world.view().await));
         }
