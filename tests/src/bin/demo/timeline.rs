@@ -89,7 +89,9 @@ fn of_run(shown: &Value, lines: &mut Vec<Line>) -> Result<()> {
         who: "worker",
         what: format!("{name} runs"),
     });
-    for step in items(&shown["steps"])? {
+    // Children tell their own part.
+    let steps = items(&shown["steps"])?;
+    for step in steps.iter().filter(|it| it["kind"] == "step") {
         lines.push(Line {
             at: time(step, "finished_at")?,
             who: "step",
