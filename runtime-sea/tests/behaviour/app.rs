@@ -344,16 +344,3 @@ async fn the_command_line_shows_lists_events_and_errors(bed: TestBed) {
         .unwrap();
     assert!(over.ends_with("was over already: completed"), "{over}");
 }
-
-// One connection serves the handlers and the worker's own thread in turn.
-#[tokio::test]
-async fn a_worker_works_on_sqlite_in_memory() {
-    let bed = TestBed::in_memory().await;
-    let worker = builder(&bed, &Names::default()).build().unwrap();
-    for number in 0..20 {
-        publish(&bed, &format!("Contact {number}")).await;
-    }
-    worker.drain_until_idle().await.unwrap();
-    let completed = RunFilter::new().status(RunStatus::Completed);
-    assert_eq!(bed.runtime.jobs().list(completed).await.unwrap().len(), 40);
-}

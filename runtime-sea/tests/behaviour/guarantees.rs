@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::support::not_in_memory::NOT_IN_MEMORY;
+
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut functions = BTreeSet::new();
-    for sources in ["runtime-sea", "cargo-codegen", "tests"] {
-        collect_functions(&root.join(sources), &mut functions);
-    }
-    let missing: Vec<_> = named_tests(&guarantees())
-        .into_iter()
-        .filter(|name| !functions.contains(name))
-        .collect();
-    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+    assert_all_exist(&named_tests(&guarantees()));
+}
+
+#[test]
+fn every_test_that_is_not_run_in_memory_exists() {
+    assert_all_exist(NOT_IN_MEMORY);
 }
 
 #[test]
@@ -37,6 +35,20 @@ fn every_entry_names_its_tests() {
         let tests = entry.lines().filter(|line| line.starts_with("Tests: "));
         assert_eq!(tests.count(), 1, "{title}");
     }
+}
+
+fn assert_all_exist(names: &[impl AsRef<str>]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut functions = BTreeSet::new();
+    for sources in ["runtime-sea", "cargo-codegen", "tests"] {
+        collect_functions(&root.join(sources), &mut functions);
+    }
+    let missing: Vec<_> = names
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|name| !functions.contains(*name))
+        .collect();
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
 }
 
 fn guarantees() -> String {

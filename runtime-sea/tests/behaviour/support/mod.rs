@@ -1,9 +1,10 @@
-//! Runs each test on every database: a fresh SQLite file, and fresh databases on PostgreSQL and MySQL or MariaDB where
-//! there is a server.
+//! Runs each test on every database: in memory, on a fresh SQLite file, and on fresh databases of PostgreSQL and MySQL
+//! or MariaDB where there is a server.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod measured;
+pub(crate) mod not_in_memory;
 pub(crate) mod open_telemetry;
 
 use std::future::Future;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use runtime_sea::{
-    RunDetails, RunId, RunStatus, Runtime, TestClock, Worker, WorkerError, migration,
+    MemoryRuntime, RunDetails, RunId, RunStatus, Runtime, TestClock, Worker, WorkerError, migration,
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sea_orm_migration::SchemaManager;
@@ -22,6 +23,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+const IN_MEMORY: &str = "sqlite::memory:";
+
 /// A fresh database with the runtime's tables.
 pub(crate) struct TestBed {
     pub(crate) url: String,
@@ -30,9 +33,14 @@ pub(crate) struct TestBed {
 }
 
 impl TestBed {
-    /// SQLite in memory, gone with its connection.
+    /// What an application's own tests use.
     pub(crate) async fn in_memory() -> Self {
-        Self::on("sqlite::memory:".to_owned()).await
+        let memory = MemoryRuntime::new().await.unwrap();
+        Self {
+            url: IN_MEMORY.to_owned(),
+            runtime: memory.runtime().clone(),
+            clock: memory.clock().clone(),
+        }
     }
 
     pub(crate) async fn on(url: String) -> Self {
@@ -69,9 +77,14 @@ impl TestBed {
         row.try_get_by_index(0).unwrap()
     }
 
-    /// Another process's handle on the same database.
+    /// Another process's handle on the same database; in memory, what stands for one: another runtime.
     pub(crate) async fn other_process(&self) -> Runtime {
-        Runtime::new(runtime_sea::connect(&self.url).await.unwrap())
+        let db = if self.url == IN_MEMORY {
+            self.runtime.db().clone()
+        } else {
+            runtime_sea::connect(&self.url).await.unwrap()
+        };
+        Runtime::new(db)
     }
 
     pub(crate) async fn run(&self, id: RunId) -> RunDetails {
@@ -125,38 +138,44 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
         .unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }
 
+/// Runs a test in memory.
+pub(crate) fn in_memory<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
+    run(async || test(TestBed::in_memory().await).await);
+}
+
 /// Runs a test on a SQLite file.
 pub(crate) fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
-    run(databases::sqlite().unwrap(), test);
+    on(&databases::sqlite().unwrap(), test);
 }
 
 /// Runs a test on PostgreSQL, or says that it was not run.
 pub(crate) fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
     if let Some(database) = databases::postgres().unwrap() {
-        run(database, test);
+        on(&database, test);
     }
 }
 
 /// Runs a test on MySQL or MariaDB, or says that it was not run.
 pub(crate) fn on_mysql<F: Future<Output = ()>>(test: impl FnOnce(TestBed) -> F) {
     if let Some(database) = databases::mysql().unwrap() {
-        run(database, test);
+        on(&database, test);
     }
 }
 
 // The database outlives the Tokio runtime: dropping it talks to the server, which may not be done on one.
-fn run<F: Future<Output = ()>>(database: TestDatabase, test: impl FnOnce(TestBed) -> F) {
+fn on<F: Future<Output = ()>>(database: &TestDatabase, test: impl FnOnce(TestBed) -> F) {
+    run(async || test(TestBed::on(database.url.clone()).await).await);
+}
+
+fn run(test: impl AsyncFnOnce()) {
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     observe();
-    tokio.block_on(async {
-        test(TestBed::on(database.url.clone()).await).await;
-    });
+    tokio.block_on(test());
     tokio.shutdown_timeout(Duration::from_secs(5));
-    drop(database);
 }
 
 // Once per process, before the first span of any test.
@@ -178,6 +197,9 @@ pub(crate) fn observe() {
 #[macro_export]
 macro_rules! on_each_database {
     ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
+        mod memory {
+            $($crate::support::not_in_memory::test_in_memory! { $(#[$attribute])* $test })+
+        }
         mod sqlite {
             $($(#[$attribute])* #[test] fn $test() { $crate::support::on_sqlite(super::$test); })+
         }
