@@ -1,10 +1,13 @@
 //! Rows of the outbox, from typed and from raw events alike.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, InsertStatement, Query};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    TransactionTrait,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ use super::{
     PublishOptions, Published, Tier,
 };
 use crate::Runtime;
-use crate::database::{self, Dialect, insert_if_new, insert_new};
+use crate::database::{self, Dialect, insert_if_new, insert_new, rows_per_statement};
 use crate::storable::{MAX_JSON_DEPTH, check_name, depth, find_nul};
 use crate::tenancy::TenantScope;
 
@@ -59,7 +62,7 @@ impl Draft {
         runtime: &Runtime,
         scope: &TenantScope,
         dialect: &dyn Dialect,
-    ) -> Result<(EventId, Vec<Expr>), PublishError> {
+    ) -> Result<(Identity, Vec<Expr>), PublishError> {
         let event_type = || self.event_type.clone().into_owned();
         let tenant_id = tenant_of(scope, &self)?;
         let (route, options) = (self.route, self.options);
@@ -111,9 +114,13 @@ impl Draft {
             }
         }
         let trace = runtime.traces().current(options.traceparent.as_deref());
-        let id = options.id.unwrap_or_else(EventId::generate);
+        let identity = Identity {
+            id: options.id.unwrap_or_else(EventId::generate),
+            event_type: self.event_type.clone(),
+            tenant_id: tenant_id.clone(),
+        };
         let values: [Expr; COLUMNS.len()] = [
-            id.as_uuid().into(),
+            identity.id.as_uuid().into(),
             self.event_type.into_owned().into(),
             aggregate_type.clone().into(),
             aggregate_id.into(),
@@ -131,7 +138,24 @@ impl Draft {
             dialect.now(),
             dialect.now(),
         ];
-        Ok((id, values.into()))
+        Ok((identity, values.into()))
+    }
+}
+
+/// What two events with one id have in common where they are one event.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    id: EventId,
+    event_type: Cow<'static, str>,
+    tenant_id: Option<String>,
+}
+
+impl Identity {
+    fn taken(&self) -> PublishError {
+        PublishError::IdTaken {
+            event_type: self.event_type.clone().into_owned(),
+            event_id: self.id,
+        }
     }
 }
 
@@ -170,14 +194,16 @@ impl Events {
         let event_type = draft.event_type.clone();
         let refused = |source| refused(&event_type, source);
         let dialect = database::dialect(self.runtime.db()).map_err(refused)?;
-        let (id, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
+        let (identity, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
         let mut insert = into_outbox();
         insert.values_panic(values);
         if !insert_if_new(tx, &insert).await.map_err(refused)? {
-            return Ok(Published::Duplicate(id));
+            let stored = stored(tx, &[identity.id]).await.map_err(refused)?;
+            check_stored(&stored, &identity)?;
+            return Ok(Published::Duplicate(identity.id));
         }
         self.runtime.wake_up().announce();
-        Ok(Published::New(id))
+        Ok(Published::New(identity.id))
     }
 
     /// Stores events in as few statements as the database takes, in this order, and announces them. Nothing is written
@@ -192,30 +218,103 @@ impl Events {
         };
         let refused = |source| refused(&event_type, source);
         let dialect = database::dialect(self.runtime.db()).map_err(refused)?;
-        let (mut ids, mut rows) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
+        // Only an id of the caller's can be there already.
+        let may_be_taken = drafts.iter().any(|it| it.options.id.is_some());
+        let (mut identities, mut rows) = (Vec::new(), Vec::new());
+        let mut first = HashMap::new();
         for draft in drafts {
-            let (id, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
-            let is_first = seen.insert(id);
-            ids.push((id, is_first));
-            if is_first {
-                rows.push((id.as_uuid(), values));
+            let (identity, values) = draft.into_row(&self.runtime, &self.scope, dialect)?;
+            let at = *first.entry(identity.id).or_insert(identities.len());
+            if at == identities.len() {
+                rows.push((identity.id.as_uuid(), values));
+            } else if identities.get(at) != Some(&identity) {
+                return Err(identity.taken());
             }
+            identities.push(identity);
         }
-        let new: HashSet<Uuid> = insert_new(tx, &into_outbox(), &["id"], rows)
-            .await
-            .map_err(refused)?;
+        let new = if may_be_taken {
+            // What is found to be refused after others were stored takes those with it.
+            let all = tx.begin().await.map_err(refused)?;
+            let new = store_rows(&all, &identities, rows).await?;
+            all.commit().await.map_err(refused)?;
+            new
+        } else {
+            store_rows(tx, &identities, rows).await?
+        };
         if !new.is_empty() {
             self.runtime.wake_up().announce();
         }
-        let published = ids.into_iter().map(|(id, is_first)| {
-            if is_first && new.contains(&id.as_uuid()) {
-                Published::New(id)
+        let published = identities.into_iter().enumerate().map(|(at, it)| {
+            if first.get(&it.id) == Some(&at) && new.contains(&it.id.as_uuid()) {
+                Published::New(it.id)
             } else {
-                Published::Duplicate(id)
+                Published::Duplicate(it.id)
             }
         });
         Ok(published.collect())
+    }
+}
+
+async fn store_rows(
+    tx: &DatabaseTransaction,
+    identities: &[Identity],
+    rows: Vec<(Uuid, Vec<Expr>)>,
+) -> Result<HashSet<Uuid>, PublishError> {
+    let refused = |source| {
+        let event_type = identities.first().map_or("", |it| &*it.event_type);
+        refused(event_type, source)
+    };
+    let new: HashSet<Uuid> = insert_new(tx, &into_outbox(), &["id"], rows)
+        .await
+        .map_err(refused)?;
+    let there: Vec<_> = identities
+        .iter()
+        .filter(|it| !new.contains(&it.id.as_uuid()))
+        .collect();
+    let ids: Vec<_> = there.iter().map(|it| it.id).collect();
+    let stored = stored(tx, &ids).await.map_err(refused)?;
+    for it in there {
+        check_stored(&stored, it)?;
+    }
+    Ok(new)
+}
+
+/// The events of these ids that are stored already: their types and tenants.
+async fn stored(
+    tx: &DatabaseTransaction,
+    ids: &[EventId],
+) -> Result<HashMap<Uuid, (String, Option<String>)>, DbErr> {
+    let dialect = database::dialect(tx)?;
+    let mut stored = HashMap::new();
+    for chunk in ids.chunks(rows_per_statement(dialect, 1)) {
+        let mut select = domain_event::Entity::find()
+            .select_only()
+            .columns([E::Id, E::EventType, E::TenantId])
+            .filter(E::Id.is_in(chunk.iter().map(|it| it.as_uuid())));
+        dialect.see_committed(QueryTrait::query(&mut select));
+        let rows = select.into_tuple::<(Uuid, String, Option<String>)>();
+        stored.extend(
+            rows.all(tx)
+                .await?
+                .into_iter()
+                .map(|it| (it.0, (it.1, it.2))),
+        );
+    }
+    Ok(stored)
+}
+
+/// Refuses an event whose id another event has, one that was pruned meanwhile excepted.
+fn check_stored(
+    stored: &HashMap<Uuid, (String, Option<String>)>,
+    identity: &Identity,
+) -> Result<(), PublishError> {
+    match stored.get(&identity.id.as_uuid()) {
+        Some((event_type, tenant_id))
+            if *event_type != identity.event_type || *tenant_id != identity.tenant_id =>
+        {
+            Err(identity.taken())
+        }
+        _ => Ok(()),
     }
 }
 

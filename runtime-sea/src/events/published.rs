@@ -9,7 +9,7 @@ use super::EventId;
 pub enum Published {
     /// The event was stored.
     New(EventId),
-    /// An event with this id is stored already; nothing was written.
+    /// The event with this id, of this type and this tenant, is stored already; nothing was written.
     Duplicate(EventId),
 }
 
@@ -74,6 +74,17 @@ pub enum PublishError {
     MissingTenant {
         /// The event's type.
         event_type: String,
+    },
+    /// The id is that of another event: one of another type, or of another tenant.
+    #[error(
+        "`{event_type}` was not published: the id {event_id} is that of an event of another type or tenant; give it an \
+         id of its own, such as `EventId::from_source` of a source that names the tenant"
+    )]
+    IdTaken {
+        /// The type of the event that was to be published.
+        event_type: String,
+        /// The id.
+        event_id: EventId,
     },
     /// The database refused.
     #[error("`{event_type}` could not be stored: {source}")]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::support::{TestBed, until};
 use runtime_sea::{
     BridgeStatus, Collision, Event, EventId, EventRoute, EventStatus, JobContext, JobHandler,
-    JobPolicy, JobResult, PublishAndStartError, PublishOptions, Published, RunFilter, RunRecord,
-    RunStatus, StartError, StartOptions, begin,
+    JobPolicy, JobResult, PublishAndStartError, PublishError, PublishOptions, Published, RunFilter,
+    RunRecord, RunStatus, StartError, StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ crate::on_each_database!(
     a_rejected_run_leaves_no_event_behind,
     a_deduplicated_run_is_on_record,
     the_run_belongs_to_the_events_tenant,
+    an_event_id_of_another_tenant_gives_nobody_its_run,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -423,4 +424,31 @@ async fn the_run_belongs_to_the_events_tenant(bed: TestBed) {
     tx.commit().await.unwrap();
     let run = bed.run(both.started.run_id).await.run;
     assert_eq!(run.tenant_id.as_deref(), Some("acme"));
+}
+
+async fn an_event_id_of_another_tenant_gives_nobody_its_run(bed: TestBed) {
+    let id = EventId::from_source("shop", "1");
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    for (tenant, is_refused) in [("acme", false), ("umbrella", true), ("acme", false)] {
+        let events = bed.runtime.events().for_tenant(tenant);
+        let outcome = events
+            .publish_and_start_with::<SignedUp, Greet>(
+                &tx,
+                "ada",
+                signed_up("ada"),
+                tenant.to_owned(),
+                PublishOptions::new().id(id),
+                StartOptions::new(),
+            )
+            .await;
+        let is_taken = matches!(
+            &outcome,
+            Err(PublishAndStartError::Publish(PublishError::IdTaken { .. }))
+        );
+        assert_eq!((is_taken, outcome.is_ok()), (is_refused, !is_refused));
+    }
+    tx.commit().await.unwrap();
+    let runs = runs(&bed, "greet").await;
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].tenant_id.as_deref(), Some("acme"));
 }

@@ -4,7 +4,7 @@ use crate::support::TestBed;
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
     Event, EventFilter, EventId, EventRoute, JobContext, JobError, JobHandler, JobPolicy,
-    JobResult, PublishError, PublishOptions, RunFilter, RunStatus, Runtime, StartError,
+    JobResult, PublishError, PublishOptions, Published, RunFilter, RunStatus, Runtime, StartError,
     StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ crate::on_each_database!(
     one_tenant_never_sees_what_belongs_to_another,
     what_another_tenant_has_is_not_there_to_be_cancelled_or_delivered_again,
     runs_children_and_events_inherit_the_tenant_of_their_cause,
+    an_event_id_that_another_tenant_or_type_has_is_taken,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -261,4 +262,46 @@ async fn runs_children_and_events_inherit_the_tenant_of_their_cause(bed: TestBed
         types.sort_unstable();
         assert_eq!(types, ["bill", "send", "send"]);
     }
+}
+
+async fn an_event_id_that_another_tenant_or_type_has_is_taken(bed: TestBed) {
+    let events = bed.runtime.events();
+    let id = EventId::from_source("shop", "1");
+    let with_id = |tenant: &str| of(tenant).id(id);
+    assert_eq!(order(&bed.runtime, with_id("acme")).await.unwrap(), id);
+    assert_eq!(order(&bed.runtime, with_id("acme")).await.unwrap(), id);
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    let of_another_type = events.publish_with(&tx, "b", Billed {}, with_id("acme"));
+    let mut refused = vec![of_another_type.await.unwrap_err()];
+    let nobodys = PublishOptions::new().id(id);
+    for options in [with_id("umbrella"), nobodys] {
+        let alone = events.publish_with(&tx, "o", Ordered {}, options.clone());
+        refused.push(alone.await.unwrap_err());
+        // Nor is what comes with it written.
+        let others = [
+            ("o", Ordered {}, of("umbrella")),
+            ("o", Ordered {}, options),
+        ];
+        let among_others = events.publish_many_with(&tx, others);
+        refused.push(among_others.await.unwrap_err());
+    }
+    let within = EventId::generate();
+    let twice = ["acme", "umbrella"].map(|it| ("o", Ordered {}, of(it).id(within)));
+    let twice = events.publish_many_with(&tx, twice).await.unwrap_err();
+    assert!(
+        matches!(twice, PublishError::IdTaken { event_id, .. } if event_id == within),
+        "{twice}"
+    );
+    for error in refused {
+        assert!(
+            matches!(error, PublishError::IdTaken { event_id, .. } if event_id == id),
+            "{error}"
+        );
+    }
+    // The transaction goes on.
+    let again = ("o", Ordered {}, with_id("acme"));
+    let again = events.publish_many_with(&tx, [again]).await.unwrap();
+    assert_eq!(again, [Published::Duplicate(id)]);
+    tx.commit().await.unwrap();
+    assert_eq!(events.list(EventFilter::new()).await.unwrap().len(), 1);
 }
