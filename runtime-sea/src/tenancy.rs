@@ -27,8 +27,16 @@ impl TenantChoice {
 
 impl<T: Into<String>> From<Option<T>> for TenantChoice {
     fn from(tenant: Option<T>) -> Self {
-        tenant.map_or(Self::Unset, |tenant| Self::One(tenant.into()))
+        match tenant.map(Into::into) {
+            Some(tenant) if !is_blank(&tenant) => Self::One(tenant),
+            _ => Self::Unset,
+        }
     }
+}
+
+/// Whether a text names no tenant: a header that was sent empty must not pass for one.
+fn is_blank(tenant: &str) -> bool {
+    tenant.trim().is_empty()
 }
 
 /// Whose rows a handle writes and sees.
@@ -47,14 +55,14 @@ pub(crate) enum TenantScope {
     One(String),
 }
 
-/// Multi-tenancy is on, and neither the call nor its handle names a tenant.
+/// Multi-tenancy is on, and neither the call nor its handle names a tenant; or the name is blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MissingTenant;
 
 impl From<MissingTenant> for DbErr {
     fn from(_: MissingTenant) -> Self {
         Self::Custom(
-            "multi-tenancy is on: ask for one tenant with `.for_tenant(..)`, for what belongs to none with \
+            "no tenant was named, or a blank one: ask for one tenant with `.for_tenant(..)`, for what belongs to none with \
              `.for_no_tenant()`, or for everything with `.all_tenants()`"
                 .to_owned(),
         )
@@ -89,6 +97,7 @@ impl TenantScope {
     pub(crate) fn tenant_of(&self, choice: TenantChoice) -> Result<Option<String>, MissingTenant> {
         match (choice, self) {
             (TenantChoice::One(tenant), _) => Ok(Some(tenant)),
+            (TenantChoice::Unset, Self::One(tenant)) if is_blank(tenant) => Err(MissingTenant),
             (TenantChoice::Unset, Self::One(tenant)) => Ok(Some(tenant.clone())),
             (TenantChoice::Unset, Self::Open { enforced: true } | Self::All { enforced: true }) => {
                 Err(MissingTenant)
@@ -106,6 +115,7 @@ impl TenantScope {
             Self::Open { enforced: true } => Err(MissingTenant),
             Self::Open { enforced: false } | Self::All { .. } => Ok(None),
             Self::Nobody => Ok(Some(column.is_null())),
+            Self::One(tenant) if is_blank(tenant) => Err(MissingTenant),
             Self::One(tenant) => Ok(Some(column.eq(tenant))),
         }
     }
@@ -119,6 +129,9 @@ impl TenantScope {
         let Some(tenant) = tenant else {
             return self.condition(column);
         };
+        if is_blank(tenant) {
+            return Err(MissingTenant);
+        }
         let named = column.eq(tenant);
         Ok(Some(match self {
             Self::Open { .. } => named,
@@ -135,6 +148,7 @@ impl TenantScope {
             Self::Open { enforced: true } => Err(MissingTenant),
             Self::Open { enforced: false } | Self::All { .. } => Ok(true),
             Self::Nobody => Ok(tenant.is_none()),
+            Self::One(own) if is_blank(own) => Err(MissingTenant),
             Self::One(own) => Ok(tenant == Some(own.as_str())),
         }
     }

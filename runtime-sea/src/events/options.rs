@@ -31,7 +31,7 @@ impl PublishOptions {
         self
     }
 
-    /// The tenant that the event belongs to; `None` names none.
+    /// The tenant that the event belongs to; `None` and a blank name none.
     #[must_use]
     pub fn tenant(mut self, tenant: Option<impl Into<String>>) -> Self {
         self.tenant = tenant.into();

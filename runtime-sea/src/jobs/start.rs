@@ -100,7 +100,7 @@ impl StartOptions {
         self
     }
 
-    /// The tenant that the run belongs to; `None` names none.
+    /// The tenant that the run belongs to; `None` and a blank name none.
     pub fn tenant(mut self, tenant: Option<impl Into<String>>) -> Self {
         self.tenant = tenant.into();
         self

@@ -17,6 +17,7 @@ crate::on_each_database!(
     what_another_tenant_has_is_not_there_to_be_cancelled_or_delivered_again,
     runs_children_and_events_inherit_the_tenant_of_their_cause,
     an_event_id_that_another_tenant_or_type_has_is_taken,
+    a_blank_tenant_is_none,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -304,4 +305,45 @@ async fn an_event_id_that_another_tenant_or_type_has_is_taken(bed: TestBed) {
     assert_eq!(again, [Published::Duplicate(id)]);
     tx.commit().await.unwrap();
     assert_eq!(events.list(EventFilter::new()).await.unwrap().len(), 1);
+}
+
+async fn a_blank_tenant_is_none(bed: TestBed) {
+    let runtime = multi_tenant(&bed);
+    let db = runtime.db();
+    for blank in ["", " "] {
+        let error = order(&runtime, of(blank)).await.unwrap_err();
+        assert!(
+            matches!(error, PublishError::MissingTenant { .. }),
+            "{error}"
+        );
+        let (events, jobs) = (
+            runtime.events().for_tenant(blank),
+            runtime.jobs().for_tenant(blank),
+        );
+        let error = events.publish_detached("o", Ordered {}).await.unwrap_err();
+        assert!(
+            matches!(error, PublishError::MissingTenant { .. }),
+            "{error}"
+        );
+        let options = StartOptions::new().tenant(Some(blank));
+        for error in [
+            jobs.start::<Send>(db, ()).await.unwrap_err(),
+            runtime
+                .jobs()
+                .start_with::<Send>(db, (), options)
+                .await
+                .unwrap_err(),
+        ] {
+            assert!(matches!(error, StartError::MissingTenant { .. }), "{error}");
+        }
+        let of_blank = RunFilter::new().tenant(blank);
+        for refused in [
+            events.list(EventFilter::new()).await.map(drop),
+            jobs.list(RunFilter::new()).await.map(drop),
+            runtime.jobs().all_tenants().list(of_blank).await.map(drop),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("blank"), "{error}");
+        }
+    }
 }
