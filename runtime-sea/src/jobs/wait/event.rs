@@ -41,8 +41,9 @@ impl JobContext {
     /// The key is the id of the event's aggregate, or what its publisher gave as
     /// [`PublishOptions::wait_key`](crate::PublishOptions::wait_key). Every event counts that was published since the
     /// run was started, also before the run came to its wait; one that an earlier wait of the same run has got counts
-    /// no more. Other runs and subscriptions get the event all the same, and it needs no subscription. A run that
-    /// belongs to a tenant gets events of that tenant only. The oldest event goes first.
+    /// no more. Other runs and subscriptions get the event all the same, and it needs no subscription. A run gets
+    /// events of its own tenant only, and one that belongs to none gets those that belong to none. The oldest event
+    /// goes first.
     ///
     /// Audit events are not waited for:
     ///
@@ -132,15 +133,16 @@ pub(super) async fn arrived(
         .and_where(Expr::col(("taken", S::RunId)).eq(wait.run_id))
         .and_where(Expr::col(("taken", S::EventId)).equals((domain_event::Entity, E::Id)))
         .to_owned();
-    let mut events = domain_event::Entity::find()
+    let events = domain_event::Entity::find()
         .filter(E::WaitKey.eq(key))
         .filter(E::EventType.eq(event_type))
         .filter(E::CreatedAt.gte(waiter.created_at))
         .filter(Expr::exists(taken).not())
+        .filter(waiter.tenant_id.map_or_else(
+            || E::TenantId.is_null(),
+            |tenant| E::TenantId.eq(tenant),
+        ))
         .order_by_asc(E::Seq);
-    if let Some(tenant) = waiter.tenant_id {
-        events = events.filter(E::TenantId.eq(tenant));
-    }
     let Some(event) = events.one(tx).await? else {
         return Ok(None);
     };
@@ -196,7 +198,11 @@ pub(super) fn arrivals(limit: u64) -> SelectStatement {
         .and_where(Expr::col(("event", E::CreatedAt)).gte(Expr::col(("run", R::CreatedAt))))
         .cond_where(
             Condition::any()
-                .add(Expr::col(("run", R::TenantId)).is_null())
+                .add(
+                    Expr::col(("run", R::TenantId))
+                        .is_null()
+                        .and(Expr::col(("event", E::TenantId)).is_null()),
+                )
                 .add(Expr::col(("run", R::TenantId)).equals(("event", E::TenantId))),
         )
         .and_where(Expr::exists(taken).not())
