@@ -69,6 +69,20 @@ impl From<MissingTenant> for DbErr {
     }
 }
 
+/// A handle for one tenant, or for none, was asked for something that is every tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OneTenantsHandle;
+
+impl From<OneTenantsHandle> for DbErr {
+    fn from(_: OneTenantsHandle) -> Self {
+        Self::Custom(
+            "pools, lanes, schedules, registered jobs and subscriptions, and pruning are the whole fleet's, and this \
+             handle is for one tenant or for none: ask `.all_tenants()`"
+                .to_owned(),
+        )
+    }
+}
+
 impl TenantScope {
     /// That of a handle that nobody has narrowed yet.
     pub(crate) const fn open(multi_tenant: bool) -> Self {
@@ -140,6 +154,14 @@ impl TenantScope {
                 None => named,
             },
         }))
+    }
+
+    /// Refuses what is about the whole fleet to a handle for one tenant or for none.
+    pub(crate) fn fleet_wide(&self) -> Result<(), OneTenantsHandle> {
+        match self {
+            Self::Open { .. } | Self::All { .. } => Ok(()),
+            Self::Nobody | Self::One(_) => Err(OneTenantsHandle),
+        }
     }
 
     /// Whether a row of this tenant may be seen.

@@ -73,8 +73,9 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The database's own.
+    /// The database's own; a handle for one tenant or for none.
     pub async fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, DbErr> {
+        self.scope.fleet_wide()?;
         let db = self.runtime.db();
         let registered = event_subscription::Entity::find()
             .order_by_asc(S::Kind)
@@ -122,8 +123,9 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The database's own.
+    /// The database's own; a handle for one tenant or for none.
     pub async fn lanes(&self) -> Result<Vec<LaneRecord>, DbErr> {
+        self.scope.fleet_wide()?;
         let db = self.runtime.db();
         let waiting = domain_event::Entity::find()
             .select_only()
@@ -216,8 +218,9 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// The database's own.
+    /// The database's own; a handle for one tenant or for none.
     pub async fn retire(&self, kind: ConsumerKind, name: &str) -> Result<Option<u64>, DbErr> {
+        self.scope.fleet_wide()?;
         let db = self.runtime.db();
         if !drain::retire(db, (kind, name)).await? {
             return Ok(None);

@@ -129,16 +129,18 @@ impl Jobs {
     /// The schedules of all jobs and events that were ever registered, by name.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn schedules(&self) -> Result<Vec<ScheduleRecord>, DbErr> {
+        self.scope.fleet_wide()?;
         schedule::list(self.runtime.db()).await
     }
 
     /// Stops a schedule, by the name that [`schedules`](Self::schedules) gives it. Returns whether there is one.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn pause_schedule(&self, name: &str) -> Result<bool, DbErr> {
+        self.scope.fleet_wide()?;
         schedule::set_paused(&self.runtime, name, true).await
     }
 
@@ -146,8 +148,9 @@ impl Jobs {
     /// there is one.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn resume_schedule(&self, name: &str) -> Result<bool, DbErr> {
+        self.scope.fleet_wide()?;
         let known = schedule::set_paused(&self.runtime, name, false).await?;
         self.runtime.wake_up().announce();
         Ok(known)
@@ -156,8 +159,9 @@ impl Jobs {
     /// Stops every worker from claiming runs of this pool, or events of this lane. What runs already goes on.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn pause_pool(&self, pool: &str) -> Result<(), DbErr> {
+        self.scope.fleet_wide()?;
         pools::set_paused(self.runtime.db(), pool, true).await
     }
 
@@ -168,8 +172,9 @@ impl Jobs {
     /// Claims of a limited pool follow one another in the database; the others pay nothing for it.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn limit_pool(&self, pool: &str, runs: Option<u32>) -> Result<(), DbErr> {
+        self.scope.fleet_wide()?;
         pools::set_limit(self.runtime.db(), pool, runs).await?;
         self.runtime.wake_up().announce();
         Ok(())
@@ -178,16 +183,18 @@ impl Jobs {
     /// The pools of registered jobs, the lanes of the event drain, and every other pool that has settings; by name.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn pools(&self) -> Result<Vec<PoolRecord>, DbErr> {
+        self.scope.fleet_wide()?;
         pools::list(self.runtime.db()).await
     }
 
     /// Every job that a worker has registered, by type.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn types(&self) -> Result<Vec<JobTypeRecord>, DbErr> {
+        self.scope.fleet_wide()?;
         types::list(self.runtime.db()).await
     }
 
@@ -204,16 +211,18 @@ impl Jobs {
     /// Clears away what is older than the retention says, in small transactions; workers do so by themselves.
     ///
     /// # Errors
-    /// The database's own; what was cleared away until then is gone.
+    /// The database's own, or that the handle is for one tenant or for none; what was cleared away until then is gone.
     pub async fn prune(&self, retention: Retention) -> Result<Pruned, DbErr> {
+        self.scope.fleet_wide()?;
         retention::prune(self.runtime.db(), &retention, true).await
     }
 
     /// Lets the workers claim from this pool again.
     ///
     /// # Errors
-    /// The database's own.
+    /// The database's own, or that the handle is for one tenant or for none.
     pub async fn resume_pool(&self, pool: &str) -> Result<(), DbErr> {
+        self.scope.fleet_wide()?;
         pools::set_paused(self.runtime.db(), pool, false).await?;
         self.runtime.wake_up().announce();
         Ok(())

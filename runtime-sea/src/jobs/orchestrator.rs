@@ -31,6 +31,9 @@ impl Jobs {
     }
 
     /// A handle that starts runs for this tenant, where the options do not say otherwise, and sees its runs alone.
+    ///
+    /// What is the whole fleet's, such as its pools and lanes, is not for such a handle: it asks
+    /// [`all_tenants`](Self::all_tenants).
     #[must_use]
     pub fn for_tenant(&self, tenant: impl Into<String>) -> Self {
         Self::with_scope(self.runtime.clone(), TenantScope::One(tenant.into()))

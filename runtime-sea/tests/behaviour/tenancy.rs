@@ -1,11 +1,12 @@
 //! Multi-tenancy: nothing belongs to nobody by accident, and nobody sees what belongs to another tenant.
 
 use crate::support::TestBed;
+use runtime_sea::events::ConsumerKind;
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
     Event, EventFilter, EventId, EventRoute, JobContext, JobError, JobHandler, JobPolicy,
-    JobResult, PublishError, PublishOptions, Published, RunFilter, RunStatus, Runtime, StartError,
-    StartOptions, begin,
+    JobResult, PublishError, PublishOptions, Published, Retention, RunFilter, RunStatus, Runtime,
+    StartError, StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ crate::on_each_database!(
     runs_children_and_events_inherit_the_tenant_of_their_cause,
     an_event_id_that_another_tenant_or_type_has_is_taken,
     a_blank_tenant_is_none,
+    what_is_the_whole_fleets_is_not_for_one_tenants_handle,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -345,5 +347,35 @@ async fn a_blank_tenant_is_none(bed: TestBed) {
             let error = refused.unwrap_err().to_string();
             assert!(error.contains("blank"), "{error}");
         }
+    }
+}
+
+async fn what_is_the_whole_fleets_is_not_for_one_tenants_handle(bed: TestBed) {
+    let (events, jobs) = (bed.runtime.events(), bed.runtime.jobs());
+    let trigger = ConsumerKind::Trigger;
+    for (events, jobs) in [
+        (events.for_tenant("acme"), jobs.for_tenant("acme")),
+        (events.for_no_tenant(), jobs.for_no_tenant()),
+    ] {
+        for refused in [
+            events.subscriptions().await.map(drop),
+            events.lanes().await.map(drop),
+            events.retire(trigger, "bill/ordered").await.map(drop),
+            jobs.schedules().await.map(drop),
+            jobs.pause_schedule("nightly").await.map(drop),
+            jobs.resume_schedule("nightly").await.map(drop),
+            jobs.pause_pool("batch").await,
+            jobs.resume_pool("batch").await,
+            jobs.limit_pool("batch", Some(1)).await,
+            jobs.pools().await.map(drop),
+            jobs.types().await.map(drop),
+            jobs.prune(Retention::new()).await.map(drop),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(".all_tenants()"), "{error}");
+        }
+        let pools = jobs.all_tenants().pools().await.unwrap();
+        assert!(pools.iter().all(|it| !it.paused && it.run_limit.is_none()));
+        events.all_tenants().lanes().await.unwrap();
     }
 }

@@ -138,10 +138,11 @@ pub(super) async fn arrived(
         .filter(E::EventType.eq(event_type))
         .filter(E::CreatedAt.gte(waiter.created_at))
         .filter(Expr::exists(taken).not())
-        .filter(waiter.tenant_id.map_or_else(
-            || E::TenantId.is_null(),
-            |tenant| E::TenantId.eq(tenant),
-        ))
+        .filter(
+            waiter
+                .tenant_id
+                .map_or_else(|| E::TenantId.is_null(), |tenant| E::TenantId.eq(tenant)),
+        )
         .order_by_asc(E::Seq);
     let Some(event) = events.one(tx).await? else {
         return Ok(None);
