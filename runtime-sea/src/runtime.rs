@@ -45,7 +45,8 @@ impl RuntimeBuilder {
     /// Whether processes call each other through the database (`LISTEN` and `NOTIFY` of PostgreSQL); on unless set.
     /// Turn it off behind a pooler that hands out a connection per transaction, where a subscription cannot last: other
     /// processes' work is then found by polling, within a second. The pooler has to keep prepared statements, as
-    /// PgBouncer does from 1.21 on with `max_prepared_statements`.
+    /// PgBouncer does from 1.21 on with `max_prepared_statements`; it also needs
+    /// `ignore_startup_parameters = extra_float_digits`.
     pub const fn notifications(mut self, notifications: bool) -> Self {
         self.notifications = notifications;
         self

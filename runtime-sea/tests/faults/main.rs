@@ -9,6 +9,7 @@ mod failpoints;
 mod network;
 mod oracle;
 mod outage;
+mod pooler;
 mod process;
 mod proxy;
 #[path = "../behaviour/support/mod.rs"]

@@ -1,12 +1,14 @@
 //! Servers of a test's own, which it may stop, kill and start again.
 
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
 pub use mariadb::MariaDbServer;
+pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;
 
 /// How a server is stopped.

@@ -154,7 +154,7 @@ impl Drop for PostgresServer {
     }
 }
 
-fn as_owner(runs_as_postgres: bool, program: &str) -> Command {
+pub(super) fn as_owner(runs_as_postgres: bool, program: &str) -> Command {
     if runs_as_postgres {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--", program]);
