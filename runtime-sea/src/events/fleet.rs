@@ -1,6 +1,6 @@
 //! Who gets events, and how the lanes that bring them are doing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -17,7 +17,7 @@ use domain_event::Column as E;
 use event_delivery::Column as D;
 use event_subscription::Column as S;
 
-/// A registered subscription or trigger.
+/// A registered subscription or trigger. One whose type differs between the versions of a program is there once for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SubscriptionRecord {
@@ -80,27 +80,41 @@ impl Events {
         let registered = event_subscription::Entity::find()
             .order_by_asc(S::Kind)
             .order_by_asc(S::Name)
+            .order_by_asc(S::EventType)
             .all(db)
             .await?;
-        let mut counts = HashMap::new();
+        let key = |kind: &str, name: &str, event_type: &str| {
+            (kind.to_owned(), name.to_owned(), event_type.to_owned())
+        };
+        let known: HashSet<_> = registered
+            .iter()
+            .map(|it| key(&it.kind, &it.name, &it.event_type))
+            .collect();
+        let mut counts: HashMap<_, i64> = HashMap::new();
         for status in ["pending", "failed"] {
             let counted = event_delivery::Entity::find()
                 .select_only()
-                .columns([D::Kind, D::Subscription])
+                .columns([D::Kind, D::Subscription, D::EventType])
                 .column_as(D::EventSeq.count(), "deliveries")
                 .filter(Expr::col(D::Status).eq(literal(status)))
                 .group_by(D::Kind)
                 .group_by(D::Subscription)
-                .into_tuple::<(String, String, i64)>()
+                .group_by(D::EventType)
+                .into_tuple::<(String, String, String, i64)>()
                 .all(db)
                 .await?;
-            for (kind, name, deliveries) in counted {
-                counts.insert((kind, name, status), deliveries);
+            for (kind, name, event_type, deliveries) in counted {
+                let mut consumer = key(&kind, &name, &event_type);
+                if !known.contains(&consumer) {
+                    consumer = key(&kind, &name, EVERY_TYPE);
+                }
+                *counts.entry((consumer, status)).or_default() += deliveries;
             }
         }
         let records = registered.into_iter().filter_map(|row| {
+            let consumer = key(&row.kind, &row.name, &row.event_type);
             let mut count = |status| {
-                let deliveries = counts.remove(&(row.kind.clone(), row.name.clone(), status));
+                let deliveries = counts.remove(&(consumer.clone(), status));
                 deliveries.map_or(0, |it| u64::try_from(it).unwrap_or_default())
             };
             let (waiting, failed) = (count("pending"), count("failed"));
@@ -210,8 +224,8 @@ impl Events {
         Ok(records.collect())
     }
 
-    /// Takes a subscription or trigger that no program is to host any more out of the registry: it gets no further
-    /// events, and what waits for it is skipped, so that no event waits because of it. Workers that still host it stop
+    /// Takes a subscription or trigger that no program is to host any more out of the registry, whatever types it is
+    /// registered for: it gets no further events, and what waits for it is skipped, so that no event waits because of it. Workers that still host it stop
     /// within a few seconds; one that is started with it later registers it anew.
     ///
     /// Returns how many deliveries were skipped, or `None` where there is no such subscription or trigger.

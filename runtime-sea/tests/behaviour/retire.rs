@@ -21,6 +21,9 @@ crate::on_each_database!(
     a_running_worker_stops_hosting_what_is_retired,
     a_program_that_has_a_retired_subscription_registers_it_anew,
     retiring_what_is_not_there_says_so,
+    two_versions_that_disagree_about_a_subscriptions_type_lose_no_event,
+    a_name_that_one_version_has_for_every_type_and_one_for_a_single_one_gets_each_event_once,
+    a_type_that_a_name_no_longer_stands_for_is_retired_alone,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +33,16 @@ struct Changed {
 
 impl Event for Changed {
     const TYPE: &'static str = "thing_changed";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Renamed {
+    n: u32,
+}
+
+impl Event for Renamed {
+    const TYPE: &'static str = "thing_renamed";
     const ROUTE: EventRoute = EventRoute::change("thing");
 }
 
@@ -72,6 +85,24 @@ impl Log {
             async { Ok(()) }
         })
     }
+
+    /// The same name in the next version of the program.
+    fn on_renamed(&self, worker: WorkerBuilder, name: &str) -> WorkerBuilder {
+        let log = self.clone();
+        worker.subscribe(name, move |event: EventEnvelope<Renamed>| {
+            log.0.lock().unwrap().push(event.payload.n);
+            async { Ok(()) }
+        })
+    }
+}
+
+async fn rename(bed: &TestBed, n: u32) -> EventId {
+    let events = bed.runtime.events();
+    events
+        .publish_detached("one", Renamed { n })
+        .await
+        .unwrap()
+        .id()
 }
 
 async fn change(bed: &TestBed, n: u32) -> EventId {
@@ -349,4 +380,93 @@ async fn retiring_what_is_not_there_says_so(bed: TestBed) {
     }
     let error: SubscriptionError = std::io::Error::other("x").into();
     assert!(error.is_retryable());
+}
+
+async fn two_versions_that_disagree_about_a_subscriptions_type_lose_no_event(bed: TestBed) {
+    let (old, new) = (Log::default(), Log::default());
+    let old_version = || old.on(bed.runtime.worker(), "s");
+    let new_version = || new.on_renamed(bed.runtime.worker(), "s");
+    start_and_stop(old_version()).await;
+    start_and_stop(new_version()).await;
+    let mut ids = vec![change(&bed, 1).await, rename(&bed, 2).await];
+    start_and_stop(old_version()).await;
+    assert_eq!((old.numbers(), new.numbers()), (vec![1], vec![]));
+    assert_eq!(status(&bed, ids[1]).await, EventStatus::Pending);
+    start_and_stop(new_version()).await;
+    assert_eq!((old.numbers(), new.numbers()), (vec![1], vec![2]));
+
+    // What waits for the old version is not in the new one's way.
+    ids.extend([change(&bed, 3).await, rename(&bed, 4).await]);
+    start_and_stop(new_version()).await;
+    ids.push(rename(&bed, 5).await);
+    start_and_stop(new_version()).await;
+    assert_eq!((old.numbers(), new.numbers()), (vec![1], vec![2, 4, 5]));
+    let registered = bed.runtime.events().subscriptions().await.unwrap();
+    let waiting: Vec<_> = registered
+        .iter()
+        .map(|it| (it.name.as_str(), it.event_type.as_str(), it.waiting))
+        .collect();
+    assert_eq!(
+        waiting,
+        [("s", "thing_changed", 1), ("s", "thing_renamed", 0)]
+    );
+    start_and_stop(old_version()).await;
+    assert_eq!((old.numbers(), new.numbers()), (vec![1, 3], vec![2, 4, 5]));
+    for id in ids {
+        assert_eq!(status(&bed, id).await, EventStatus::Processed);
+    }
+}
+
+async fn a_name_that_one_version_has_for_every_type_and_one_for_a_single_one_gets_each_event_once(
+    bed: TestBed,
+) {
+    let single = Log::default();
+    let every: Arc<Mutex<Vec<String>>> = Arc::default();
+    let for_every_type = || {
+        let log = Arc::clone(&every);
+        bed.runtime.worker().subscribe_all("s", move |event| {
+            log.lock().unwrap().push(event.event_type);
+            async { Ok(()) }
+        })
+    };
+    start_and_stop(for_every_type()).await;
+    start_and_stop(single.on(bed.runtime.worker(), "s")).await;
+    let ids = [change(&bed, 1).await, rename(&bed, 2).await];
+    start_and_stop(bed.runtime.worker()).await;
+    let registered = bed.runtime.events().subscriptions().await.unwrap();
+    let waiting: Vec<_> = registered
+        .iter()
+        .map(|it| (it.event_type.as_str(), it.waiting))
+        .collect();
+    assert_eq!(waiting, [("*", 1), ("thing_changed", 1)]);
+    start_and_stop(single.on(bed.runtime.worker(), "s")).await;
+    assert_eq!(single.numbers(), [1]);
+    assert_eq!(status(&bed, ids[1]).await, EventStatus::Pending);
+    start_and_stop(for_every_type()).await;
+    assert_eq!(*every.lock().unwrap(), ["thing_renamed"]);
+    for id in ids {
+        assert_eq!(status(&bed, id).await, EventStatus::Processed);
+    }
+}
+
+async fn a_type_that_a_name_no_longer_stands_for_is_retired_alone(bed: TestBed) {
+    let (old, new) = (Log::default(), Log::default());
+    start_and_stop(old.on(bed.runtime.worker(), "s")).await;
+    start_and_stop(new.on_renamed(bed.runtime.worker(), "s")).await;
+    let (changed, renamed) = (change(&bed, 1).await, rename(&bed, 2).await);
+    start_and_stop(bed.runtime.worker()).await;
+    bed.sql(
+        "UPDATE event_subscription SET retired_at = seen_at WHERE event_type = 'thing_changed'",
+    )
+    .await;
+    let (shutdown, running) = run(bed.runtime.worker().build().unwrap());
+    until("what waits for the old type is skipped", async || {
+        status(&bed, changed).await == EventStatus::Processed
+    })
+    .await;
+    shutdown.cancel();
+    running.await.unwrap();
+    assert_eq!(status(&bed, renamed).await, EventStatus::Pending);
+    start_and_stop(new.on_renamed(bed.runtime.worker(), "s")).await;
+    assert_eq!((old.numbers(), new.numbers()), (vec![], vec![2]));
 }

@@ -1,5 +1,7 @@
 //! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, SimpleExpr,
     UpdateStatement,
@@ -423,7 +425,7 @@ fn claimable_deliveries(
             .add(Expr::col((row.clone(), D::AvailableAt)).lte(dialect.now()))
             .add(Expr::col((row.clone(), D::Pool)).eq(lane.name()))
     };
-    let held_up = Query::select()
+    let mut held_up = Query::select()
         .expr(Expr::val(1))
         .from_as(event_delivery::Entity, earlier.clone())
         .and_where(Expr::col((earlier.clone(), D::Status)).eq(literal("pending")))
@@ -438,17 +440,26 @@ fn claimable_deliveries(
         )
         .cond_where(takeable(&earlier).not())
         .to_owned();
+    let of_delivery = |column| Expr::col((delivery.clone(), column));
+    let mut names: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for (kind, name, event_type) in consumers.iter() {
+        names.entry((kind, event_type)).or_default().push(name);
+    }
     let mut hosted = Condition::any();
-    for kind in [ConsumerKind::Subscription, ConsumerKind::Trigger] {
-        let names = consumers.names(kind);
-        if !names.is_empty() {
-            hosted = hosted.add(
-                Expr::col((delivery.clone(), D::Kind))
-                    .eq(kind.as_str())
-                    .and(Expr::col((delivery.clone(), D::Subscription)).is_in(names)),
-            );
+    // What the hosted consumer does not get under this name, nothing of it can wait for.
+    let mut of_same_consumer = Condition::any().add(same(&earlier, &delivery, D::EventType));
+    for ((kind, event_type), names) in names {
+        let named = Condition::all()
+            .add(of_delivery(D::Kind).eq(kind.as_str()))
+            .add(of_delivery(D::Subscription).is_in(names));
+        if event_type == EVERY_TYPE {
+            of_same_consumer = of_same_consumer.add(named.clone());
+            hosted = hosted.add(named);
+        } else {
+            hosted = hosted.add(named.add(of_delivery(D::EventType).eq(event_type)));
         }
     }
+    held_up.cond_where(of_same_consumer);
     Query::select()
         .column((delivery.clone(), D::EventSeq))
         .column((delivery.clone(), D::Kind))

@@ -45,18 +45,23 @@ impl Consumers {
         subscriptions.chain(triggers)
     }
 
-    pub(crate) fn hosts(&self, kind: ConsumerKind, name: &str) -> bool {
-        self.iter()
-            .any(|(hosted_kind, hosted, _)| hosted_kind == kind && hosted == name)
+    /// Whether the consumer of that name is hosted and gets events of the type. Another version of the program may have
+    /// another type under the same name.
+    pub(crate) fn hosts(&self, kind: ConsumerKind, name: &str, event_type: &str) -> bool {
+        self.iter().any(|(hosted_kind, hosted, hosted_for)| {
+            hosted_kind == kind && hosted == name && gets(hosted_for, event_type)
+        })
     }
 
-    /// The others.
-    pub(super) fn without(&self, kind: ConsumerKind, name: &str) -> Self {
+    /// Those for which the condition on kind, name and type does not hold.
+    pub(super) fn without(&self, is_one: &impl Fn(ConsumerKind, &str, &str) -> bool) -> Self {
         let mut others = self.clone();
-        match kind {
-            ConsumerKind::Subscription => others.subscriptions.retain(|it| it.name != name),
-            ConsumerKind::Trigger => others.triggers.retain(|it| it.id != name),
-        }
+        others
+            .subscriptions
+            .retain(|it| !is_one(ConsumerKind::Subscription, &it.name, it.event_type));
+        others
+            .triggers
+            .retain(|it| !is_one(ConsumerKind::Trigger, &it.id, it.event_type));
         others
     }
 
@@ -170,7 +175,7 @@ pub(crate) async fn dispatch_delivery(
     consumers: &Consumers,
     delivery: &ClaimedDelivery,
 ) -> DeliveryOutcome {
-    let name = &delivery.row.subscription;
+    let (name, event_type) = (&delivery.row.subscription, &delivery.record.event_type);
     let recoveries = u32::try_from(delivery.row.recoveries).unwrap_or_default();
     if recoveries >= MAX_RECOVERIES {
         let error = format!("{recoveries} workers died while they delivered the event");
@@ -182,7 +187,9 @@ pub(crate) async fn dispatch_delivery(
     let attempt = u32::try_from(delivery.row.attempts).unwrap_or(1).max(1);
     match delivery.kind {
         ConsumerKind::Subscription => {
-            let Some(subscription) = consumers.subscriptions.iter().find(|it| it.name == *name)
+            let hosted = &mut consumers.subscriptions.iter();
+            let Some(subscription) =
+                hosted.find(|it| it.name == *name && gets(it.event_type, event_type))
             else {
                 return DeliveryOutcome::Behind;
             };
@@ -194,13 +201,16 @@ pub(crate) async fn dispatch_delivery(
                 Err(failure) => DeliveryOutcome::Failed(failure),
             }
         }
-        ConsumerKind::Trigger => match consumers.triggers.iter().find(|it| it.id == *name) {
-            Some(trigger) => {
-                let firing = consumers.ask(trigger, &delivery.record, attempt);
-                DeliveryOutcome::Fired(Box::new(firing))
+        ConsumerKind::Trigger => {
+            let hosted = &mut consumers.triggers.iter();
+            match hosted.find(|it| it.id == *name && it.event_type == event_type) {
+                Some(trigger) => {
+                    let firing = consumers.ask(trigger, &delivery.record, attempt);
+                    DeliveryOutcome::Fired(Box::new(firing))
+                }
+                None => DeliveryOutcome::Behind,
             }
-            None => DeliveryOutcome::Behind,
-        },
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What did not succeed on the spot, as rows for later or for others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
@@ -63,20 +63,24 @@ pub(super) fn deliveries_of<'a>(
         name: name.clone(),
         failure: None,
     });
-    let elsewhere = registered
+    let event_type = &event.record.event_type;
+    // One name may be registered twice, for the type and for every type.
+    let elsewhere: BTreeSet<_> = registered
         .iter()
-        .filter(|(event_type, kind, name)| {
+        .filter(|(registered_for, kind, name)| {
             let may_start_work = event.record.tier == Tier::Domain;
-            gets(event_type, &event.record.event_type)
-                && !dispatched.consumers.hosts(*kind, name)
+            gets(registered_for, event_type)
+                && !dispatched.consumers.hosts(*kind, name, event_type)
                 && (*kind == ConsumerKind::Subscription || may_start_work)
         })
-        .map(|(_, kind, name)| NewDelivery {
-            event,
-            kind: *kind,
-            name: name.clone(),
-            failure: None,
-        });
+        .map(|(_, kind, name)| (*kind, name))
+        .collect();
+    let elsewhere = elsewhere.into_iter().map(|(kind, name)| NewDelivery {
+        event,
+        kind,
+        name: name.clone(),
+        failure: None,
+    });
     failures.chain(held).chain(elsewhere).collect()
 }
 
@@ -86,10 +90,11 @@ pub(super) async fn insert_deliveries(
     dialect: &dyn Dialect,
     deliveries: &[NewDelivery<'_>],
 ) -> Result<(), DbErr> {
-    const COLUMNS: [D; 13] = [
+    const COLUMNS: [D; 14] = [
         D::EventSeq,
         D::Kind,
         D::Subscription,
+        D::EventType,
         D::EventId,
         D::Pool,
         D::AggregateType,
@@ -113,6 +118,7 @@ pub(super) async fn insert_deliveries(
             record.seq.into(),
             it.kind.as_str().into(),
             it.name.as_str().into(),
+            record.event_type.as_str().into(),
             record.id.as_uuid().into(),
             Lane::of(record).name().into(),
             record.aggregate_type.clone().into(),

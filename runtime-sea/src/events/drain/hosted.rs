@@ -28,11 +28,17 @@ impl Hosted {
 
     /// Hosts a consumer no longer. Returns whether it was hosted.
     pub(crate) fn remove(&self, kind: ConsumerKind, name: &str) -> bool {
+        self.remove_where(|hosted_kind, hosted, _| hosted_kind == kind && hosted == name) > 0
+    }
+
+    /// Hosts those no longer for which the condition on kind, name and type holds. Returns how many it were.
+    pub(super) fn remove_where(&self, is_one: impl Fn(ConsumerKind, &str, &str) -> bool) -> usize {
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        if !now.hosts(kind, name) {
-            return false;
+        let left = now.without(&is_one);
+        let removed = now.iter().count() - left.iter().count();
+        if removed > 0 {
+            *now = Arc::new(left);
         }
-        *now = Arc::new(now.without(kind, name));
-        true
+        removed
     }
 }

@@ -13,7 +13,7 @@ pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> 
     let mut hosted: Vec<_> = consumers.iter().collect();
     // One order for every process, so that two that start at once do not deadlock.
     hosted.sort_unstable();
-    for chunk in hosted.chunks(rows_per_statement(dialect, 4)) {
+    for chunk in hosted.chunks(rows_per_statement(dialect, 3)) {
         let mut insert = Query::insert();
         insert
             .into_table(event_subscription::Entity)
@@ -22,8 +22,7 @@ pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> 
             insert.values_panic([kind.as_str().into(), (*name).into(), (*event_type).into()]);
         }
         insert.on_conflict(
-            OnConflict::columns([S::Kind, S::Name])
-                .update_column(S::EventType)
+            OnConflict::columns([S::Kind, S::Name, S::EventType])
                 .value(S::SeenAt, dialect.real_now())
                 .value(S::RetiredAt, Expr::null())
                 .to_owned(),
@@ -36,14 +35,17 @@ pub(super) async fn register(db: &DatabaseConnection, consumers: &Consumers) -> 
 /// Marks the consumers that a process hosts as still hosted. A retired one stays retired.
 pub(super) async fn renew(db: &DatabaseConnection, consumers: &Consumers) -> Result<(), DbErr> {
     let dialect = database::dialect(db)?;
-    let mut hosted: Vec<_> = consumers.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    let mut hosted: Vec<_> = consumers
+        .iter()
+        .map(|(kind, name, event_type)| (kind.as_str(), name, event_type))
+        .collect();
     hosted.sort_unstable();
-    for chunk in hosted.chunks(rows_per_statement(dialect, 2)) {
+    for chunk in hosted.chunks(rows_per_statement(dialect, 3)) {
         let update = Query::update()
             .table(event_subscription::Entity)
             .value(S::SeenAt, dialect.real_now())
             .and_where(
-                Expr::tuple([Expr::col(S::Kind), Expr::col(S::Name)])
+                Expr::tuple([S::Kind, S::Name, S::EventType].map(Expr::col))
                     .in_tuples(chunk.iter().copied()),
             )
             .and_where(S::RetiredAt.is_null())

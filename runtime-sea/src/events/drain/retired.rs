@@ -1,7 +1,5 @@
 //! Consumers that no program hosts any more: what waits for them is ended, so that no event waits for ever.
 
-use std::collections::HashMap;
-
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -13,8 +11,8 @@ use super::hosted::Hosted;
 use super::settle::{end_events, lock_events};
 use crate::bridge;
 use crate::database::{self, Dialect, literal, retrying, update_returning};
-use crate::events::entities::{domain_event, event_delivery, event_subscription};
-use crate::events::{ConsumerKind, EventId};
+use crate::events::entities::{event_delivery, event_subscription};
+use crate::events::{ConsumerKind, EVERY_TYPE, EventId};
 
 use event_delivery::Column as D;
 use event_subscription::Column as S;
@@ -25,7 +23,7 @@ const BATCH: u64 = 500;
 /// A consumer's kind and name.
 pub(crate) type Consumer<'a> = (ConsumerKind, &'a str);
 
-/// Takes a consumer out of the registry: it gets no further events. Returns whether it was in.
+/// Takes a consumer out of the registry, for whichever types it is in: it gets no further events. Returns whether it was in.
 pub(crate) async fn retire(
     db: &DatabaseConnection,
     (kind, name): Consumer<'_>,
@@ -40,8 +38,11 @@ pub(crate) async fn retire(
     if db.execute(&update).await?.rows_affected() > 0 {
         return Ok(true);
     }
-    let key = (kind.as_str().to_owned(), name.to_owned());
-    let known = event_subscription::Entity::find_by_id(key).one(db).await?;
+    let known = event_subscription::Entity::find()
+        .filter(S::Kind.eq(kind.as_str()))
+        .filter(S::Name.eq(name))
+        .one(db)
+        .await?;
     Ok(known.is_some())
 }
 
@@ -62,15 +63,17 @@ pub(super) async fn retire_unhosted(db: &DatabaseConnection) -> Result<u64, DbEr
 pub(super) async fn stop_hosting(db: &DatabaseConnection, hosted: &Hosted) -> Result<u64, DbErr> {
     let retired = event_subscription::Entity::find()
         .select_only()
-        .columns([S::Kind, S::Name])
+        .columns([S::Kind, S::Name, S::EventType])
         .filter(S::RetiredAt.is_not_null())
-        .into_tuple::<(String, String)>()
+        .into_tuple::<(String, String, String)>()
         .all(db)
         .await?;
-    let stopped = retired.iter().filter(|(kind, name)| {
-        ConsumerKind::from_name(kind).is_some_and(|kind| hosted.remove(kind, name))
+    let stopped = hosted.remove_where(|kind, name, event_type| {
+        retired
+            .iter()
+            .any(|it| it.0 == kind.as_str() && it.1 == name && it.2 == event_type)
     });
-    Ok(stopped.count() as u64)
+    Ok(stopped as u64)
 }
 
 /// Ends what waits for retired consumers, or for one of them: such deliveries are skipped, and a trigger's are on record
@@ -126,32 +129,19 @@ async fn skip(
         .value(D::ProcessedAt, dialect.now())
         .to_owned();
     let condition = waits_in_vain(only).add(D::EventSeq.is_in(seqs.iter().copied()));
-    let columns = [D::EventSeq, D::EventId, D::Kind, D::Subscription];
+    let columns = [D::EventId, D::EventType, D::Kind, D::Subscription];
     let rows = update_returning::<event_delivery::Entity>(tx, update, condition, columns).await?;
     let mut of_triggers = Vec::new();
     for row in &rows {
         if row.try_get::<String>("", "kind")? == ConsumerKind::Trigger.as_str() {
             let id = EventId(row.try_get::<Uuid>("", "event_id")?);
-            let seq: i64 = row.try_get("", "event_seq")?;
-            of_triggers.push((seq, id, row.try_get::<String>("", "subscription")?));
+            let event_type: String = row.try_get("", "event_type")?;
+            let trigger_id: String = row.try_get("", "subscription")?;
+            of_triggers.push((id, event_type, trigger_id));
         }
     }
     if !of_triggers.is_empty() {
-        let seqs = of_triggers.iter().map(|it| it.0);
-        let types: HashMap<i64, String> = domain_event::Entity::find()
-            .select_only()
-            .columns([domain_event::Column::Seq, domain_event::Column::EventType])
-            .filter(domain_event::Column::Seq.is_in(seqs))
-            .into_tuple::<(i64, String)>()
-            .all(tx)
-            .await?
-            .into_iter()
-            .collect();
-        let unregistered = of_triggers.into_iter().map(|(seq, id, trigger_id)| {
-            let event_type = types.get(&seq).cloned().unwrap_or_default();
-            (id, event_type, trigger_id)
-        });
-        bridge::record_unregistered(tx, unregistered.collect()).await?;
+        bridge::record_unregistered(tx, of_triggers).await?;
     }
     Ok(rows.len() as u64)
 }
@@ -162,10 +152,26 @@ fn waits_in_vain(only: Option<Consumer<'_>>) -> Condition {
         .from(event_subscription::Entity)
         .and_where(S::RetiredAt.is_not_null())
         .to_owned();
+    let delivery = |column| Expr::col((event_delivery::Entity, column));
+    let registered = |column| Expr::col((event_subscription::Entity, column));
+    // Another version of the program may still get the event under the same name.
+    let still_registered = Query::select()
+        .expr(Expr::val(1))
+        .from(event_subscription::Entity)
+        .and_where(S::RetiredAt.is_null())
+        .and_where(registered(S::Kind).eq(delivery(D::Kind)))
+        .and_where(registered(S::Name).eq(delivery(D::Subscription)))
+        .and_where(
+            registered(S::EventType)
+                .eq(EVERY_TYPE)
+                .or(registered(S::EventType).eq(delivery(D::EventType))),
+        )
+        .to_owned();
     let mut condition = Condition::all()
         .add(Expr::col(D::Status).eq(literal("pending")))
         .add(D::ClaimedBy.is_null())
-        .add(Expr::tuple([Expr::col(D::Kind), Expr::col(D::Subscription)]).in_subquery(retired));
+        .add(Expr::tuple([Expr::col(D::Kind), Expr::col(D::Subscription)]).in_subquery(retired))
+        .add(Expr::exists(still_registered).not());
     if let Some((kind, name)) = only {
         condition = condition
             .add(D::Kind.eq(kind.as_str()))

@@ -46,19 +46,26 @@ pub(crate) async fn held_consumers(
     ];
     let waiting = event_delivery::Entity::find()
         .select_only()
-        .columns([D::Kind, D::Subscription, D::AggregateType, D::AggregateId])
+        .columns([
+            D::Kind,
+            D::Subscription,
+            D::EventType,
+            D::AggregateType,
+            D::AggregateId,
+        ])
         .distinct()
         .filter(Expr::col(D::Status).eq(literal("pending")))
         .filter(D::Kind.is_in(kinds))
         .filter(D::Subscription.is_in(names))
         .filter(D::AggregateId.is_in(ids))
         .filter(D::Ordering.eq(EventOrdering::Aggregate.as_str()))
-        .into_tuple::<(String, String, Option<String>, Option<String>)>()
+        .into_tuple::<(String, String, String, Option<String>, Option<String>)>()
         .all(db)
         .await?;
-    for (kind, name, aggregate_type, aggregate_id) in waiting {
+    for (kind, name, event_type, aggregate_type, aggregate_id) in waiting {
         if let (Some(kind), Some(aggregate_type), Some(aggregate_id)) =
             (ConsumerKind::from_name(&kind), aggregate_type, aggregate_id)
+            && consumers.hosts(kind, &name, &event_type)
         {
             held.entry((aggregate_type, aggregate_id))
                 .or_default()

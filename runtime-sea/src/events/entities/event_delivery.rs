@@ -15,6 +15,8 @@ pub struct Model {
     /// The name of the subscription, or the id of the trigger.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subscription: String,
+    /// The event's type: only who gets it under the consumer's name takes the delivery.
+    pub event_type: String,
     /// The event.
     pub event_id: Uuid,
     /// The lane that the event travels in.

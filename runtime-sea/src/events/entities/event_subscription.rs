@@ -12,7 +12,8 @@ pub struct Model {
     /// The stable name.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// The type of event that it gets.
+    /// The type of event that it gets. Two versions of a program may disagree about it: each has its row.
+    #[sea_orm(primary_key, auto_increment = false)]
     pub event_type: String,
     /// When it was first registered.
     pub registered_at: DateTimeUtc,

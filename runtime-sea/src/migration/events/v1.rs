@@ -109,7 +109,8 @@ fn event_subscription(manager: &SchemaManager<'_>) -> Result<TableCreateStatemen
         .col(moment_now(manager, "registered_at")?)
         .col(moment_now(manager, "seen_at")?)
         .col(moment(manager, "retired_at")?)
-        .primary_key(Index::create().col("kind").col("name"))
+        // By the type too: while a program is rolled out, two versions of it may disagree about a name's type.
+        .primary_key(Index::create().col("kind").col("name").col("event_type"))
         .take())
 }
 
@@ -119,6 +120,7 @@ fn event_delivery(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, D
         .col(ColumnDef::new("event_seq").big_integer().not_null())
         .col(ColumnDef::new("kind").string_len(16).not_null())
         .col(name("subscription").not_null())
+        .col(name("event_type").not_null())
         .col(ColumnDef::new("event_id").uuid().not_null())
         .col(ColumnDef::new("pool").string_len(64).not_null())
         .col(name("aggregate_type"))
