@@ -22,7 +22,7 @@ use crate::storable::{MAX_JSON_DEPTH, check_name, depth, find_nul};
 use crate::tenancy::TenantScope;
 
 /// An event that is about to be stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(super) event_type: Cow<'static, str>,
     pub(super) version: u32,

@@ -6,6 +6,7 @@
 //! derived from them.
 
 mod fire;
+mod make;
 mod manage;
 mod plan;
 mod register;
@@ -22,7 +23,7 @@ use crate::storable::check_name;
 
 pub use plan::ScheduleError;
 
-pub(crate) use fire::fire_due;
+pub(crate) use fire::Timetable;
 pub(crate) use manage::{list, set_paused};
 pub(crate) use plan::Plan;
 pub(crate) use register::register;
@@ -140,6 +141,7 @@ pub struct ScheduleRecord {
 }
 
 /// What a slot makes.
+#[derive(Clone)]
 pub(crate) enum Made {
     Run(Box<PreparedRun>),
     Event(Box<Draft>),

@@ -15,7 +15,7 @@ use crate::jobs::entities::{job_pool, job_run};
 use crate::jobs::hosted::Hosted;
 use crate::jobs::wait::sweep::sweep;
 
-use crate::schedule::fire_due;
+use crate::schedule::Timetable;
 
 use super::pulse::Pulse;
 use super::{Worker, WorkerError};
@@ -28,6 +28,7 @@ pub(super) async fn wait(
     worker: &Worker,
     pulse: &Pulse,
     drainer: &Drainer,
+    timetable: &Timetable,
 ) -> Result<(), WorkerError> {
     let hosted: Hosted = worker
         .jobs
@@ -42,10 +43,10 @@ pub(super) async fn wait(
         if !hosted.is_empty() && sweep(worker.runtime.db()).await?.woken {
             worker.runtime.wake_up().wake_here();
         }
-        let made = fire_due(&worker.runtime, worker.runtime.db(), &worker.schedules)
-            .await?
-            .made;
+        let fired = timetable.fire_due(worker.runtime.db()).await?;
+        let made = fired.made;
         let idle = settled + made == 0
+            && !fired.making
             && (hosted.is_empty()
                 || !has_runs(worker.runtime.db(), pulse.worker_id, &hosted).await?);
         // A run that ended after the events were drained may have published: it takes two looks.

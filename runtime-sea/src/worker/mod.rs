@@ -36,7 +36,7 @@ use crate::events::drain::{self, Drainer, DrainerParts, Hosted};
 use crate::events::{EventPool, EventRegistry};
 use crate::jobs::{self, Registration};
 use crate::metrics::{self, Sampler};
-use crate::schedule::{self, Scheduled};
+use crate::schedule::{self, Scheduled, Timetable};
 
 use claiming::Lane;
 use executor::Executor;
@@ -109,7 +109,7 @@ impl Worker {
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        self.host(Drain::Hosted, |_, _| async move {
+        self.host(Drain::Hosted, |_, _, _| async move {
             shutdown.cancelled().await;
             Ok(())
         })
@@ -122,8 +122,8 @@ impl Worker {
     /// # Errors
     /// As [`run`](Self::run), and what the database answers while it is asked for what is left.
     pub async fn drain_until_idle(&self) -> Result<(), WorkerError> {
-        self.host(Drain::ByCaller, |pulse, drainer| async move {
-            idle::wait(self, &pulse, &drainer).await
+        self.host(Drain::ByCaller, |pulse, drainer, timetable| async move {
+            idle::wait(self, &pulse, &drainer, &timetable).await
         })
         .await
     }
@@ -136,7 +136,7 @@ impl Worker {
     pub async fn drain_once(&self) -> Result<usize, WorkerError> {
         let settled = AtomicUsize::new(0);
         let count = &settled;
-        self.host(Drain::EventsByCaller, |_, drainer| async move {
+        self.host(Drain::EventsByCaller, |_, drainer, _| async move {
             count.store(drainer.drain_once().await?, Ordering::Relaxed);
             Ok(())
         })
@@ -147,7 +147,7 @@ impl Worker {
     /// Works until `until` is over.
     async fn host<F, Fut>(&self, drain: Drain, until: F) -> Result<(), WorkerError>
     where
-        F: FnOnce(Arc<Pulse>, Drainer) -> Fut,
+        F: FnOnce(Arc<Pulse>, Drainer, Arc<Timetable>) -> Fut,
         Fut: Future<Output = Result<(), WorkerError>>,
     {
         metrics::describe();
@@ -166,12 +166,13 @@ impl Worker {
         schedule::register(&self.runtime, &self.schedules)
             .await
             .map_err(WorkerError::Register)?;
+        let timetable = Arc::new(Timetable::new(self.runtime.clone(), self.schedules.clone()));
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
             settings: self.settings.clone(),
             job_types: self.job_types(),
             sampler: self.sampler(),
-            schedules: self.schedules.clone(),
+            timetable: timetable.clone(),
             pulse: pulse.clone(),
             endings: unwritten,
             end: end.clone(),
@@ -194,7 +195,7 @@ impl Worker {
         }
         loops.close();
         let result = tokio::select! {
-            result = until(pulse.clone(), drainer) => result,
+            result = until(pulse.clone(), drainer, timetable) => result,
             died = &mut thread => {
                 // Nobody renews the lease any more: others will have the runs and the events soon.
                 abort.cancel();

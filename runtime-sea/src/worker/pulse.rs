@@ -19,7 +19,7 @@ use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_run, job_worker};
 use crate::jobs::{ParentClose, admit};
 use crate::metrics::{self, Sampler};
-use crate::schedule::Scheduled;
+use crate::schedule::Timetable;
 
 use super::blocked;
 use super::builder::Settings;
@@ -92,7 +92,7 @@ pub(super) struct Life {
     /// The jobs that the worker executes.
     pub(super) job_types: Vec<String>,
     pub(super) sampler: Sampler,
-    pub(super) schedules: Arc<[Scheduled]>,
+    pub(super) timetable: Arc<Timetable>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) endings: mpsc::Receiver<Ending>,
     /// Cancelled when the worker is done with everything else.
@@ -115,7 +115,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
         settings,
         job_types,
         sampler,
-        schedules,
+        timetable,
         pulse,
         endings,
         end,
@@ -130,7 +130,7 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
-            make_slots(&runtime, db, &schedules),
+            make_slots(&runtime, db, &timetable),
             blocked::watch(&runtime, db, &settings, &pulse),
             sampling(&runtime, db, &sampler, settings.sample_every),
         )

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::Runtime;
 use crate::database::{Dialect, Outage, answered, dialect};
-use crate::schedule::{Scheduled, fire_due};
+use crate::schedule::Timetable;
 
 /// Makes slots as they come, for as long as the worker lives.
-pub(super) async fn make_slots(runtime: &Runtime, db: &DatabaseConnection, hosted: &[Scheduled]) {
-    if hosted.is_empty() {
+pub(super) async fn make_slots(runtime: &Runtime, db: &DatabaseConnection, timetable: &Timetable) {
+    if timetable.is_empty() {
         return std::future::pending().await;
     }
     let mut wake_up = runtime.wake_up().subscribe();
@@ -19,7 +19,7 @@ pub(super) async fn make_slots(runtime: &Runtime, db: &DatabaseConnection, hoste
     let mut outage = Outage::default();
     loop {
         wake_up.mark_unchanged();
-        let pause = match answered(fire_due(runtime, db, hosted)).await {
+        let pause = match answered(timetable.fire_due(db)).await {
             Ok(fired) => {
                 outage.is_over();
                 fired.next.map_or(poll, |next| next.min(poll))
@@ -29,9 +29,15 @@ pub(super) async fn make_slots(runtime: &Runtime, db: &DatabaseConnection, hoste
                 poll
             }
         };
-        // Wake-ups come with every start and every publish: one look serves many.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        // The sender lives in the runtime that this borrows.
-        let _ = timeout(pause, wake_up.changed()).await;
+        let woken = async {
+            // Wake-ups come with every start and every publish: one look serves many.
+            sleep(Duration::from_millis(20)).await;
+            // The sender lives in the runtime that this borrows.
+            let _ = timeout(pause, wake_up.changed()).await;
+        };
+        tokio::select! {
+            () = woken => {}
+            () = timetable.closure_returned() => {}
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! What is started and published at regular times.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::support::{Running, TestBed, until};
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime_sea::jobs::entities::job_worker;
 use runtime_sea::worker::BuildError;
 use runtime_sea::{
     Event, EventFilter, EventRegistry, EventRoute, JobContext, JobHandler, JobPolicy, JobResult,
-    Misfire, RunFilter, RunRecord, Runtime, Schedule, WorkerBuilder,
+    Misfire, RunFilter, RunRecord, Runtime, Schedule, ScheduleRecord, WorkerBuilder,
 };
+use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 
 crate::on_each_database! {
@@ -21,6 +25,7 @@ crate::on_each_database! {
     a_paused_schedule_makes_nothing_and_makes_up_for_nothing,
     a_worker_with_another_expression_leaves_the_schedule_alone,
     a_running_worker_makes_slots_as_they_come,
+    a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule,
     wrong_schedules_are_refused,
 }
 
@@ -267,6 +272,61 @@ async fn a_running_worker_makes_slots_as_they_come(bed: TestBed) {
         .await;
     }
     running.stop().await;
+}
+
+async fn a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule(bed: TestBed) {
+    let hourly = |name| Schedule::cron("0 * * * *").name(name);
+    let (open, gate) = mpsc::channel::<()>();
+    let (gate, called) = (Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
+    let worker = bed.runtime.worker().lease(Duration::from_millis(500));
+    let worker = worker
+        .schedule_event(hourly("blocks"), {
+            let called = called.clone();
+            move |slot| {
+                called.fetch_add(1, Ordering::SeqCst);
+                let _closed = gate.lock().unwrap().recv();
+                HourBegan { hour: slot.at }
+            }
+        })
+        .schedule_event(hourly("panics"), |_| -> HourBegan { panic!("no event") })
+        .schedule_event(hourly("works"), |slot| HourBegan { hour: slot.at });
+    at_a_quarter_past(&bed).await;
+    let running = Running::start(worker.build().unwrap());
+    until("it is registered", async || {
+        schedules(&bed).await.len() == 3
+    })
+    .await;
+    bed.clock.advance(HOUR);
+    until("the others' slots are over", async || {
+        let all = schedules(&bed).await;
+        events(&bed).await == 1 && all[1..].iter().all(|it| it.last_slot_at.is_some())
+    })
+    .await;
+    until("it blocks", async || called.load(Ordering::SeqCst) == 1).await;
+    let beat = heartbeat(&bed).await;
+    until("the heart beats", async || heartbeat(&bed).await > beat).await;
+    open.send(()).unwrap();
+    until("its event is there", async || events(&bed).await == 2).await;
+    bed.clock.advance(HOUR);
+    until("it blocks again", async || {
+        events(&bed).await == 3 && called.load(Ordering::SeqCst) == 2
+    })
+    .await;
+    // Nobody waits for it, and its slot is left for the next worker.
+    running.stop().await;
+    let worker = bed.other_process().await.worker();
+    work(worker.schedule_event(hourly("blocks"), |slot| HourBegan { hour: slot.at })).await;
+    assert_eq!(events(&bed).await, 4);
+    drop(open);
+}
+
+async fn schedules(bed: &TestBed) -> Vec<ScheduleRecord> {
+    bed.runtime.jobs().schedules().await.unwrap()
+}
+
+async fn heartbeat(bed: &TestBed) -> DateTime<Utc> {
+    let worker = job_worker::Entity::find().one(bed.runtime.db()).await;
+    worker.unwrap().unwrap().heartbeat_at
 }
 
 async fn wrong_schedules_are_refused(bed: TestBed) {
