@@ -6,9 +6,10 @@ use crate::support::TestBed;
 use clap::Parser;
 use runtime_sea::cli::{CliError, JobsCommand};
 use runtime_sea::{
-    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, RawRun, Retry, RunId,
-    RunStatus, StartOptions,
+    Collision, Event, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult, Misfire,
+    RawRun, Retry, RunId, RunStatus, Schedule, StartOptions,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 crate::on_each_database! {
@@ -16,6 +17,7 @@ crate::on_each_database! {
     r38_runs_that_no_worker_hosts_are_visible,
     runs_are_cancelled_retried_replayed_and_moved_from_the_command_line,
     pools_are_paused_limited_and_resumed_from_the_command_line,
+    schedules_are_listed_paused_and_resumed_from_the_command_line,
     what_is_over_is_cleared_away_from_the_command_line,
     the_timeline_shows_waits,
 }
@@ -55,6 +57,14 @@ impl JobHandler for Mail {
         }
         Err(JobError::retryable("no such address"))
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct NightFell {}
+
+impl Event for NightFell {
+    const TYPE: &'static str = "night_fell";
+    const ROUTE: EventRoute = EventRoute::inbound("clock");
 }
 
 struct Serial;
@@ -217,6 +227,46 @@ async fn pools_are_paused_limited_and_resumed_from_the_command_line(bed: TestBed
     );
     app(&bed, &["limit", "mail", "none"]).await.unwrap();
     assert_eq!(as_json(&bed, &["pools"]).await[3]["run_limit"], Value::Null);
+}
+
+async fn schedules_are_listed_paused_and_resumed_from_the_command_line(bed: TestBed) {
+    let text = app(&bed, &["schedules"]).await.unwrap();
+    assert_eq!(text, "no worker has registered a schedule");
+    let nightly = Schedule::cron("0 3 1 1 *")
+        .timezone("Europe/Berlin")
+        .misfire(Misfire::Skip);
+    let worker = bed.runtime.worker();
+    let worker = worker.schedule_event(nightly.name("nightly"), |_| NightFell {});
+    worker.build().unwrap().drain_until_idle().await.unwrap();
+    let record = bed.runtime.jobs().schedules().await.unwrap().remove(0);
+    let next = record.next_slot_at.unwrap().format("%Y-%m-%d 02:00:00");
+    let text = app(&bed, &["schedules"]).await.unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("SCHEDULE                  MAKES             CRON       TIME ZONE"),
+        "{text}"
+    );
+    assert!(
+        lines[1].starts_with(&format!(
+            "event/night_fell/nightly  event night_fell  0 3 1 1 *  Europe/Berlin  skip    on     \
+             {next}  none             "
+        )),
+        "{text}"
+    );
+    let name = "event/night_fell/nightly";
+    let text = app(&bed, &["schedules", "pause", name]).await.unwrap();
+    assert_eq!(text, format!("schedule {name}: paused, next slot {next}"));
+    assert_eq!(as_json(&bed, &["schedules"]).await[0]["paused"], true);
+    let resumed = as_json(&bed, &["schedules", "resume", name]).await;
+    assert_eq!(
+        (&resumed["name"], &resumed["paused"]),
+        (&json!(name), &json!(false))
+    );
+    let unknown = app(&bed, &["schedules", "pause", "job/unknown"]).await;
+    assert_eq!(
+        unknown.unwrap_err().to_string(),
+        "there is no schedule job/unknown"
+    );
 }
 
 async fn what_is_over_is_cleared_away_from_the_command_line(bed: TestBed) {

@@ -3,6 +3,7 @@
 mod list;
 mod pools;
 mod runs;
+mod schedules;
 mod stats;
 mod timeline;
 
@@ -76,6 +77,11 @@ enum Action {
         /// The number, or `none`
         #[arg(value_parser = pools::limit)]
         runs: pools::Limit,
+    },
+    /// What is started or published at regular times, and when next
+    Schedules {
+        #[command(subcommand)]
+        action: Option<schedules::Action>,
     },
     /// The registered jobs, and whether a live worker hosts them
     Types,
@@ -164,6 +170,7 @@ impl JobsCommand {
                 jobs.limit_pool(&pool, runs.0).await?;
                 pools::show(&jobs, as_json, &pool).await
             }
+            Action::Schedules { action } => schedules::run(action, &jobs, as_json).await,
             Action::Types => stats::types(&jobs, as_json).await,
             Action::Stats => stats::stats(&jobs, as_json).await,
             Action::Prune(prune) => prune.run(&jobs, as_json).await,
