@@ -241,9 +241,32 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 4..24).prop_map(|mut ops| {
         for (number, op) in ops.iter_mut().enumerate() {
             name(op, number);
+            leave_nothing_to_luck(op);
         }
         ops
     })
+}
+
+// What is due in the same piece of work happens in any order, so that nothing may depend on which goes first.
+fn leave_nothing_to_luck(op: &mut Op) {
+    let Op::Start {
+        kind,
+        work,
+        priority,
+        ..
+    } = op
+    else {
+        return;
+    };
+    match kind {
+        // Its wait may end before or after another run that is due takes its place.
+        Kind::Replacing => work.wait = Wait::Nothing,
+        // Its children may end before or after its time is up.
+        Kind::Timed if work.wait == Wait::Children => work.wait = Wait::Nothing,
+        // The holder of the key may end before or after one that goes first has joined the line.
+        Kind::Queued => *priority = 0,
+        _ => {}
+    }
 }
 
 // What belongs to what is known by these, whatever its id.

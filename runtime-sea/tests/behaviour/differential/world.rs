@@ -126,8 +126,9 @@ impl World {
             },
             Op::Move { run, ticks } => match nth(&self.runs, *run) {
                 Some(id) => {
-                    let now = chrono::Utc::now();
-                    let at = now + TICK * u32::from(*ticks) - TICK / 2;
+                    // Never to before others that are in a line already: whether it gets there in time is luck.
+                    let later = (TICK * u32::from(*ticks)).saturating_sub(TICK / 2);
+                    let at = self.runtime.now().await.unwrap() + later;
                     format!("{:?}", jobs.reschedule(*id, at).await.unwrap())
                 }
                 None => "nothing".to_owned(),
@@ -162,6 +163,14 @@ impl World {
                 "worked".to_owned()
             }
         }
+    }
+
+    /// Waits for another millisecond, which is SQLite's moment: each operation has one of its own, or what came first
+    /// is left to chance.
+    pub(super) async fn next_moment(&self) {
+        let moment = async || self.runtime.now().await.unwrap().timestamp_millis();
+        let this = moment().await;
+        while moment().await == this {}
     }
 
     /// What can be seen of everything.
