@@ -188,9 +188,14 @@ async fn r44_children_that_end_before_the_wait_are_seen(bed: TestBed) {
 
 struct Slow(Notes);
 
-async fn is_over(ctx: &JobContext, id: RunId) -> bool {
-    let details = ctx.runtime().jobs().show(id).await.unwrap();
-    details.unwrap().run.status.is_final()
+async fn until_over(ctx: &JobContext, id: RunId) {
+    let run = async || {
+        let details = ctx.runtime().jobs().show(id).await.unwrap();
+        details.unwrap().run
+    };
+    while !run().await.status.is_final() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 impl JobHandler for Slow {
@@ -203,9 +208,7 @@ impl JobHandler for Slow {
         let child = ctx
             .spawn_child::<Child>("child", "hello".to_owned())
             .await?;
-        while !is_over(ctx, child).await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_over(ctx, child).await;
         ctx.wait_for_children().await?;
         ctx.child_output::<Child>("child").await?.completed()
     }

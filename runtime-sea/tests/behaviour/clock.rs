@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::support::dead::until_the_dead_are_looked_for;
 use crate::support::{Running, TestBed, until};
 use chrono::TimeDelta;
 use runtime_sea::{
@@ -114,10 +115,16 @@ async fn a_handlers_time_is_up_when_the_clock_says_so(bed: TestBed) {
     let running = Running::start(bed.runtime.worker().job(errand.clone()).build().unwrap());
     // Not from the database's own clock on.
     bed.clock.advance(DAY * 2);
-    let id = start(&bed, "a", StartOptions::new()).await;
+    let earlier = start(&bed, "a", StartOptions::new()).await;
     until("it runs", async || errand.begun.load(Ordering::SeqCst) == 1).await;
+    bed.clock.advance(HOUR * 2);
+    let id = start(&bed, "b", StartOptions::new()).await;
+    until("both run", async || {
+        errand.begun.load(Ordering::SeqCst) == 2
+    })
+    .await;
     bed.clock.advance(DAY - HOUR);
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    bed.until_status(earlier, RunStatus::TimedOut).await;
     assert_eq!(bed.status(id).await, RunStatus::Running);
     bed.clock.advance(HOUR);
     bed.until_status(id, RunStatus::TimedOut).await;
@@ -136,7 +143,7 @@ async fn no_worker_dies_of_a_moved_clock(bed: TestBed) {
         hangs: true,
         ..Errand::default()
     };
-    let lease = Duration::from_millis(500);
+    let lease = Duration::from_millis(1500);
     let worker = || {
         let worker = bed.runtime.worker().job(errand.clone()).lease(lease);
         worker.shutdown_grace(Duration::ZERO).build().unwrap()
@@ -145,8 +152,7 @@ async fn no_worker_dies_of_a_moved_clock(bed: TestBed) {
     let id = start(&bed, "a", StartOptions::new()).await;
     until("it runs", async || errand.begun.load(Ordering::SeqCst) == 1).await;
     bed.clock.advance(HOUR);
-    // Whatever either of them does about dead workers, it does several times meanwhile.
-    tokio::time::sleep(lease * 2).await;
+    until_the_dead_are_looked_for(&bed.runtime).await;
     let run = bed.run(id).await.run;
     assert_eq!((run.status, run.attempt), (RunStatus::Running, 1));
     assert_eq!(errand.begun.load(Ordering::SeqCst), 1);

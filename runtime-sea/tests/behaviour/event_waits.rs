@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::TestBed;
+use crate::support::{TestBed, next_moment};
 use runtime_sea::{
     Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, PublishOptions, Retry, RunId,
     RunStatus, StartOptions, begin,
@@ -141,8 +141,7 @@ async fn r44_an_event_that_comes_before_the_run_waits_is_not_lost(bed: TestBed) 
 
 async fn an_event_from_before_the_run_does_not_count(bed: TestBed) {
     pay(&bed, "A", 1).await;
-    // SQLite's clock counts milliseconds.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    next_moment(&bed.runtime).await;
     let id = start(&bed, "A", 1).await;
     drain(&bed).await;
     assert_eq!(bed.status(id).await, RunStatus::Waiting);

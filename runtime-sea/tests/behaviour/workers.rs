@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::support::dead::until_the_dead_are_looked_for;
 use crate::support::{Running, TestBed, until};
 use runtime_sea::jobs::entities::{job_dedupe, job_run};
 use runtime_sea::{
@@ -212,7 +213,25 @@ async fn r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_att
     );
 }
 
-struct Block;
+/// Blocks its thread until it is let go.
+#[derive(Clone, Default)]
+struct Block {
+    blocked: Arc<AtomicU32>,
+    go: Arc<AtomicBool>,
+}
+
+impl Block {
+    fn block_until_let_go(&self) {
+        self.blocked.fetch_add(1, Ordering::SeqCst);
+        while !self.go.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn let_go(&self) {
+        self.go.store(true, Ordering::SeqCst);
+    }
+}
 
 impl JobHandler for Block {
     const TYPE: &'static str = "block";
@@ -220,22 +239,22 @@ impl JobHandler for Block {
     type Output = ();
 
     async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
-        std::thread::sleep(LEASE * 3);
+        self.block_until_let_go();
         Ok(())
     }
 }
 
-/// Blocks its thread until it is let go.
-struct Stuck(Arc<AtomicBool>);
-
 /// A test that fails must not wait for the blocked thread.
-struct LetGo(Arc<AtomicBool>);
+struct LetGo(Block);
 
 impl Drop for LetGo {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.let_go();
     }
 }
+
+/// Blocks its thread, although its time is short.
+struct Stuck(Block);
 
 impl JobHandler for Stuck {
     const TYPE: &'static str = "stuck";
@@ -247,9 +266,7 @@ impl JobHandler for Stuck {
     }
 
     async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
-        while !self.0.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.0.block_until_let_go();
         Ok(())
     }
 }
@@ -263,9 +280,10 @@ async fn r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up(bed: TestBed)
             .run_id
     };
     let [first, second] = [start().await, start().await];
-    let go = Arc::new(AtomicBool::new(false));
-    let _let_go = LetGo(go.clone());
-    let builder = bed.runtime.worker().job(Stuck(go.clone())).concurrency(1);
+    let block = Block::default();
+    let _let_go = LetGo(block.clone());
+    let stuck = Stuck(block.clone());
+    let builder = bed.runtime.worker().job(stuck).concurrency(1);
     let running = Running::start(builder.lease(LEASE).build().unwrap());
     until("one of them is over", async || {
         let over = RunFilter::new().status(RunStatus::TimedOut);
@@ -274,7 +292,7 @@ async fn r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up(bed: TestBed)
     .await;
     // Its handler has the one slot still.
     assert_eq!(bed.status(second).await, RunStatus::Pending);
-    go.store(true, Ordering::SeqCst);
+    block.let_go();
     bed.until_status(second, RunStatus::Completed).await;
     running.stop().await;
     // What the handler returned in the end does not count.
@@ -299,7 +317,9 @@ async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead
                 .run_id,
         );
     }
-    let builder = bed.runtime.worker().job(Block).lease(LEASE);
+    let block = Block::default();
+    let let_go = LetGo(block.clone());
+    let builder = bed.runtime.worker().job(block.clone()).lease(LEASE);
     let running = Running::start(builder.build().unwrap());
     let url = bed.url.clone();
     let rival = std::thread::spawn(move || {
@@ -310,13 +330,15 @@ async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead
         tokio.block_on(async {
             let runtime = runtime_sea::Runtime::new(runtime_sea::connect(&url).await.unwrap());
             let running = Running::start(runtime.worker().lease(LEASE).build().unwrap());
-            let jobs = runtime.jobs();
+            until("both threads are blocked", async || {
+                block.blocked.load(Ordering::SeqCst) == 2
+            })
+            .await;
+            until_the_dead_are_looked_for(&runtime).await;
+            drop(let_go);
             until("both are over", async || {
-                jobs.list(RunFilter::new())
-                    .await
-                    .unwrap()
-                    .iter()
-                    .all(|run| run.status.is_final())
+                let completed = RunFilter::new().status(RunStatus::Completed);
+                runtime.jobs().list(completed).await.unwrap().len() == 2
             })
             .await;
             running.stop().await;
@@ -411,10 +433,11 @@ async fn r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat(bed: 
         hold.began() >= connections
     })
     .await;
-    tokio::time::sleep(LEASE * 3).await;
+    until_the_dead_are_looked_for(&bed.runtime).await;
     // A worker that believed itself cut off would have stopped them and begun anew.
     assert_eq!(hold.began(), connections);
-    for run in bed.runtime.jobs().list(RunFilter::new()).await.unwrap() {
+    let held = RunFilter::new().job_type(Hold::TYPE);
+    for run in bed.runtime.jobs().list(held).await.unwrap() {
         assert_eq!(
             (run.status, run.recoveries),
             (RunStatus::Running, 0),
@@ -440,7 +463,7 @@ async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBe
     bed.sql("UPDATE job_run SET claimed_at = '2025-01-01 00:00:00'")
         .await;
     let rival = Running::start(watchful(&bed.other_process().await, &wait));
-    tokio::time::sleep(LEASE * 3).await;
+    until_the_dead_are_looked_for(&bed.runtime).await;
     assert_eq!(wait.began(), 1);
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;

@@ -165,14 +165,6 @@ impl World {
         }
     }
 
-    /// Waits for another millisecond, which is SQLite's moment: each operation has one of its own, or what came first
-    /// is left to chance.
-    pub(super) async fn next_moment(&self) {
-        let moment = async || self.runtime.now().await.unwrap().timestamp_millis();
-        let this = moment().await;
-        while moment().await == this {}
-    }
-
     /// What can be seen of everything.
     pub(super) async fn view(&self) -> View {
         let runs = self

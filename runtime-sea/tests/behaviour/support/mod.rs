@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod dead;
 pub(crate) mod measured;
 pub(crate) mod not_in_memory;
 pub(crate) mod open_telemetry;
@@ -136,6 +137,13 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
     tokio::time::timeout(Duration::from_secs(60), wait)
         .await
         .unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
+/// Waits for another millisecond, which is SQLite's moment: two things that must not happen at the same one.
+pub(crate) async fn next_moment(runtime: &Runtime) {
+    let moment = async || runtime.now().await.unwrap().timestamp_millis();
+    let this = moment().await;
+    while moment().await == this {}
 }
 
 /// Runs a test in memory.
