@@ -103,7 +103,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether the worker delivers the events of a lane. Audit events go with the events of any.
+    /// Whether the worker takes the events of a lane from the outbox. Audit events go with the events of any.
     pub(crate) fn drains(&self, lane: Lane) -> bool {
         let Some(pools) = &self.pools else {
             return true;
@@ -223,6 +223,9 @@ impl WorkerBuilder {
 
     /// Only these pools: job pools, and the lanes `events_inbound`, `events_change`, `events_outbound` and
     /// `events_audit`; the last one goes with any of the others. All pools of the hosted jobs and all lanes unless set.
+    ///
+    /// Events of a lane that no worker names wait. What the worker that takes an event hosts no subscription or trigger
+    /// for, it leaves to those that do, and these take it in every lane, whatever is said here.
     pub fn pools<P: Into<String>>(mut self, pools: impl IntoIterator<Item = P>) -> Self {
         self.settings.pools = Some(pools.into_iter().map(Into::into).collect());
         self

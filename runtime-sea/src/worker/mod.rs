@@ -232,13 +232,13 @@ impl Worker {
 
     fn drainer(&self, pulse: &Pulse) -> Drainer {
         let settings = &self.settings;
-        let lanes = drain::Lane::ALL
+        let lanes = drain::Lane::ALL.into_iter().map(|lane| {
+            let concurrency = settings.pool_concurrency.get(lane.name()).copied();
+            (lane, concurrency.unwrap_or(drain::CONCURRENCY))
+        });
+        let drained = drain::Lane::ALL
             .into_iter()
-            .filter(|lane| settings.drains(*lane))
-            .map(|lane| {
-                let concurrency = settings.pool_concurrency.get(lane.name()).copied();
-                (lane, concurrency.unwrap_or(drain::CONCURRENCY))
-            });
+            .filter(|lane| settings.drains(*lane));
         Drainer::new(DrainerParts {
             runtime: self.runtime.clone(),
             worker_id: pulse.worker_id,
@@ -246,6 +246,7 @@ impl Worker {
             hosted: self.hosted.clone(),
             registry: self.registry.clone(),
             lanes: lanes.collect(),
+            drained: drained.collect(),
         })
     }
 

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{TestBed, until};
+use crate::support::{Running, TestBed, until};
 use runtime_sea::worker::BuildError;
 use runtime_sea::{
-    Event, EventEnvelope, EventId, EventPool, EventRetry, EventRoute, EventStatus, JobContext,
-    JobHandler, JobPolicy, JobResult, NoAggregate, RunFilter,
+    ConsumerKind, Event, EventEnvelope, EventId, EventPool, EventRetry, EventRoute, EventStatus,
+    JobContext, JobHandler, JobPolicy, JobResult, NoAggregate, RunFilter,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -21,6 +21,7 @@ crate::on_each_database!(
     a_paused_lane_holds_back_its_aggregates_in_the_other_lanes,
     audit_events_have_a_lane_of_their_own_and_start_nothing,
     a_lane_that_does_not_exist_is_refused,
+    a_worker_for_job_pools_alone_gets_what_others_leave_for_what_it_hosts,
 );
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -303,4 +304,53 @@ async fn a_lane_that_does_not_exist_is_refused(bed: TestBed) {
             "{text}"
         );
     }
+}
+
+async fn a_worker_for_job_pools_alone_gets_what_others_leave_for_what_it_hosts(bed: TestBed) {
+    let told = Arc::new(AtomicUsize::new(0));
+    let batch = || {
+        let told = told.clone();
+        bed.runtime
+            .worker()
+            .pools(["default"])
+            .job(React)
+            .subscribe("told", move |_: EventEnvelope<Told>| {
+                told.fetch_add(1, Ordering::SeqCst);
+                async { Ok(()) }
+            })
+            .build()
+            .unwrap()
+    };
+    batch().drain_until_idle().await.unwrap();
+    let ids = [
+        publish(&bed, "x", Changed { n: 1 }).await,
+        publish(&bed, "y", Told { n: 1 }).await,
+    ];
+    batch().drain_until_idle().await.unwrap();
+    for id in ids {
+        let details = bed.runtime.events().show(id).await.unwrap().unwrap();
+        assert_eq!(details.event.dispatched_at, None, "it drains no lane");
+    }
+    let drains = bed
+        .runtime
+        .worker()
+        .pools(["events_change", "events_outbound"]);
+    drains.build().unwrap().drain_until_idle().await.unwrap();
+    let worker = batch();
+    let subscriptions = worker.subscriptions();
+    let running = Running::start(worker);
+    for id in ids {
+        until_processed(&bed, id).await;
+    }
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    let runs = bed.runtime.jobs().list(RunFilter::new()).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    // It keeps up with the registry.
+    let events = bed.runtime.events();
+    events
+        .retire(ConsumerKind::Subscription, "told")
+        .await
+        .unwrap();
+    until("it has noticed", async || subscriptions.names().is_empty()).await;
+    running.stop().await;
 }

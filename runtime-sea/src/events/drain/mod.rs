@@ -18,7 +18,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,11 @@ pub(crate) struct DrainerParts {
     pub(crate) hosted: Hosted,
     /// Events of types that it lacks are left to workers that know them; without one every type is known.
     pub(crate) registry: Option<EventRegistry>,
-    /// The lanes to drain, and how many aggregates of each are worked on at a time.
+    /// How many aggregates of each lane are worked on at a time.
     pub(crate) lanes: BTreeMap<Lane, usize>,
+    /// The lanes whose events it takes from the outbox. What others leave for its consumers it takes in every lane:
+    /// they may host none of them.
+    pub(crate) drained: BTreeSet<Lane>,
 }
 
 /// Delivers events to one process's subscriptions and triggers.
@@ -86,6 +89,7 @@ struct Shared {
     hosted: Hosted,
     known_types: Option<Vec<String>>,
     lanes: BTreeMap<Lane, LaneLimit>,
+    drained: BTreeSet<Lane>,
 }
 
 /// What keeps a lane from taking more than its share. An aggregate counts whether its events come fresh from the outbox
@@ -116,6 +120,7 @@ impl Drainer {
             hosted: parts.hosted,
             known_types,
             lanes: lanes.collect(),
+            drained: parts.drained,
         };
         Self {
             shared: Arc::new(shared),
@@ -148,15 +153,24 @@ impl Drainer {
             });
         }
         let keeper = {
-            let (drainer, shutdown) = (self.clone(), shutdown.clone());
-            tokio::spawn(async move { shutdown.run_until_cancelled(drainer.keep()).await })
+            let drainer = self.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = abort.cancelled() => {}
+                    () = drainer.keep() => {}
+                }
+            })
         };
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a lane of the event drain panicked");
             }
         }
-        keeper.abort();
+        // It goes on where there is no lane to drain: what is hosted here is marked as hosted.
+        if let Err(error) = keeper.await {
+            tracing::error!(%error, "the event drain's upkeep panicked");
+        }
         let db = self.shared.runtime.db();
         if let Err(error) = claim::release_own_claims(db, self.shared.worker_id).await {
             tracing::warn!(%error, "claims could not be handed back; they are taken over when the lease is over");
@@ -195,8 +209,14 @@ impl Drainer {
     }
 
     fn sources(&self) -> impl Iterator<Item = Source> {
-        let lanes = self.shared.lanes.keys().copied();
-        lanes.flat_map(|lane| [Source::Events(lane), Source::Deliveries(lane)])
+        let shared = &self.shared;
+        let has_consumers = shared.hosted.now().iter().next().is_some();
+        shared.lanes.keys().copied().flat_map(move |lane| {
+            let is_drained = shared.drained.contains(&lane);
+            let events = is_drained.then_some(Source::Events(lane));
+            let deliveries = (is_drained || has_consumers).then_some(Source::Deliveries(lane));
+            [events, deliveries].into_iter().flatten()
+        })
     }
 
     /// Hosts what was retired no longer, and ends what waits for it.

@@ -234,6 +234,7 @@ impl Harness {
             hosted: Hosted::new(consumers),
             registry: parts.registry,
             lanes: Lane::ALL.map(|lane| (lane, CONCURRENCY)).into(),
+            drained: Lane::ALL.into(),
         });
         drainer.register().await.unwrap();
         (drainer, worker_id)
