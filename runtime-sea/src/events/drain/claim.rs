@@ -1,6 +1,7 @@
 //! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, IntoColumnRef, Order, Query, SelectStatement, SimpleExpr,
@@ -46,6 +47,28 @@ pub(crate) struct Claimant<'a> {
     pub(crate) known_types: Option<&'a [String]>,
     /// What it hosts.
     pub(crate) consumers: &'a Consumers,
+    pub(crate) turns: &'a SuspectTurns,
+}
+
+/// The lanes in which a delivery that a worker died over is next, so that neither these nor the others wait for as long
+/// as there are some of the other sort.
+#[derive(Debug, Default)]
+pub(crate) struct SuspectTurns(Mutex<BTreeSet<Lane>>);
+
+impl SuspectTurns {
+    fn is_next(&self, lane: Lane) -> bool {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.contains(&lane)
+    }
+
+    fn set_next(&self, lane: Lane, is_next: bool) {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_next {
+            lanes.insert(lane);
+        } else {
+            lanes.remove(&lane);
+        }
+    }
 }
 
 /// An event in hand.
@@ -141,18 +164,19 @@ pub(crate) async fn claim_deliveries(
     if db.query_one(&claimable(None, 1)).await?.is_none() {
         return Ok(Vec::new());
     }
-    let mut chosen = None;
-    // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
-    for (suspects, limit) in [(false, limit), (true, u64::from(has_nothing_in_hand))] {
+    let waits = async |suspects| {
         let probe = claimable(Some(suspects), 1);
-        if limit > 0 && db.query_one(&probe).await?.is_some() {
-            chosen = Some(claimable(Some(suspects), limit));
-            break;
-        }
-    }
-    let Some(chosen) = chosen else {
-        return Ok(Vec::new());
+        db.query_one(&probe).await.map(|it| it.is_some())
     };
+    let takes_suspect =
+        waits(true).await? && (claimant.turns.is_next(lane) || !waits(false).await?);
+    // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
+    if takes_suspect && !has_nothing_in_hand {
+        return Ok(Vec::new());
+    }
+    let limit = if takes_suspect { 1 } else { limit };
+    let chosen = claimable(Some(takes_suspect), limit);
+    claimant.turns.set_next(lane, !takes_suspect);
     let token = Uuid::now_v7();
     let mut update = Query::update();
     update

@@ -32,7 +32,7 @@ use crate::Runtime;
 use crate::database::{Outage, answered};
 use crate::metrics;
 use crate::worker::Lease;
-use claim::{Claimant, Source};
+use claim::{Claimant, Source, SuspectTurns};
 pub(crate) use dispatch::Consumers;
 pub(crate) use hosted::Hosted;
 pub(crate) use lane::Lane;
@@ -90,6 +90,7 @@ struct Shared {
     known_types: Option<Vec<String>>,
     lanes: BTreeMap<Lane, LaneLimit>,
     drained: BTreeSet<Lane>,
+    turns: SuspectTurns,
 }
 
 /// What keeps a lane from taking more than its share. An aggregate counts whether its events come fresh from the outbox
@@ -121,6 +122,7 @@ impl Drainer {
             known_types,
             lanes: lanes.collect(),
             drained: parts.drained,
+            turns: SuspectTurns::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -276,6 +278,7 @@ impl Shared {
             worker_id: self.worker_id,
             known_types: self.known_types.as_deref(),
             consumers,
+            turns: &self.turns,
         }
     }
 }

@@ -111,6 +111,7 @@ pub(crate) struct Parts {
     pub(crate) triggers: Vec<Trigger>,
     pub(crate) registry: Option<EventRegistry>,
     pub(crate) lease: Lease,
+    pub(crate) concurrency: usize,
 }
 
 pub(crate) struct Harness {
@@ -218,6 +219,7 @@ impl Harness {
                 watch::Sender::new(Instant::now()).subscribe(),
                 Duration::MAX,
             ),
+            concurrency: CONCURRENCY,
         };
         set(&mut parts);
         let consumers = Consumers {
@@ -233,7 +235,7 @@ impl Harness {
             lease: parts.lease,
             hosted: Hosted::new(consumers),
             registry: parts.registry,
-            lanes: Lane::ALL.map(|lane| (lane, CONCURRENCY)).into(),
+            lanes: Lane::ALL.map(|lane| (lane, parts.concurrency)).into(),
             drained: Lane::ALL.into(),
         });
         drainer.register().await.unwrap();

@@ -138,11 +138,12 @@ async fn r24_a_claim_reads_what_is_undispatched_alone() {
     use sea_orm::ConnectionTrait;
 
     use crate::events::drain::Consumers;
-    use crate::events::drain::claim::{Claimant, claimable_events};
+    use crate::events::drain::claim::{Claimant, SuspectTurns, claimable_events};
 
     let harness = Harness::sqlite().await;
     let db = harness.runtime.db();
     let claimant = Claimant {
+        turns: &SuspectTurns::default(),
         worker_id: harness.worker().await,
         known_types: None,
         consumers: &Consumers::default(),

@@ -12,7 +12,7 @@ use super::harness::*;
 use super::on_each_database;
 use crate::database::{self, LockName};
 use crate::events::drain::dispatch::call;
-use crate::events::entities::domain_event;
+use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
 use crate::worker::Lease;
 
@@ -27,6 +27,7 @@ on_each_database!(
     a_shutdown_finishes_what_is_in_hand,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_events,
     a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure,
+    r11_what_a_worker_died_over_has_its_turn_in_a_lane_that_is_never_empty,
 );
 
 /// A subscription that says when it begins, and goes on when it may.
@@ -279,6 +280,38 @@ async fn r13_a_claim_whose_answer_was_lost_does_not_keep_its_events(harness: &Ha
         .filter(|it| **it == known.to_string())
         .count();
     assert_eq!(of_known, 1);
+}
+
+async fn r11_what_a_worker_died_over_has_its_turn_in_a_lane_that_is_never_empty(harness: &Harness) {
+    let log = Log::default();
+    let (drainer, _) = harness
+        .drainer_with(|parts| {
+            parts.subscriptions = vec![log.subscription("s")];
+            parts.concurrency = 1;
+        })
+        .await;
+    for n in 0..60 {
+        harness.change(&n.to_string(), n).await;
+    }
+    let nobody = harness.drainer(Vec::new()).await;
+    nobody.drain_until_idle().await.unwrap();
+    let db = harness.runtime.db();
+    let suspect = Query::update()
+        .table(event_delivery::Entity)
+        .value(event_delivery::Column::Recoveries, 1)
+        .and_where(event_delivery::Column::AggregateId.is_in(["0", "1"]))
+        .to_owned();
+    db.execute(&suspect).await.unwrap();
+    drainer.drain_until_idle().await.unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 60);
+    let place = |line: &str| lines.iter().position(|it| it == line).unwrap();
+    let (first, second) = (place("s 0 0"), place("s 1 1"));
+    assert!(
+        0 < first && first < 20,
+        "not at once, after a batch: {lines:?}"
+    );
+    assert!(first + 1 < second && second < 40, "in turns: {lines:?}");
 }
 
 struct PanicsWhenDropped;
