@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 use sea_orm_migration::SchemaManager;
 use uuid::Uuid;
 
+use super::drain::deliveries_wait;
 use super::entities::domain_event;
 use crate::Retention;
 use crate::bridge::ledger;
@@ -115,12 +116,13 @@ async fn delete(db: &DatabaseConnection, seqs: &[i64], with_bridge: bool) -> Res
     use domain_event::Column as E;
 
     let tx = begin_short(db).await?;
-    // Who delivers one of them again just now keeps it.
+    // Who delivers one of them again just now keeps it, and so does what has failed for one and waits for another.
     let lock = Query::select()
         .columns([E::Seq, E::Id])
         .from(domain_event::Entity)
         .and_where(E::Seq.is_in(seqs.iter().copied()))
         .and_where(E::Status.is_in(["processed", "failed"]))
+        .and_where(deliveries_wait().not())
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .to_owned();
     let (mut seqs, mut ids) = (Vec::new(), Vec::new());

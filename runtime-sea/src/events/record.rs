@@ -15,7 +15,7 @@ pub enum EventStatus {
     Pending,
     /// Delivered to everyone.
     Processed,
-    /// At least one delivery was given up.
+    /// At least one delivery was given up; others may still wait.
     Failed,
 }
 

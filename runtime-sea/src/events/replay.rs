@@ -9,6 +9,7 @@ use sea_orm::{
 use sea_orm_migration::SchemaManager;
 use uuid::Uuid;
 
+use super::drain::deliveries_wait;
 use super::entities::{domain_event, event_delivery};
 use super::{EventFilter, EventId, EventStatus, Events};
 use crate::bridge::ledger;
@@ -21,8 +22,8 @@ use event_delivery::Column as D;
 const BATCH: usize = 200;
 
 impl Events {
-    /// Gives a failed event another chance: what failed of it is tried again, with all attempts, and what succeeded is
-    /// not. Returns whether there was such an event.
+    /// Gives a failed event another chance: what failed of it is tried again, with all attempts; what succeeded is not,
+    /// and what waits goes on to. Returns whether there was such an event.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ impl Events {
         Ok(true)
     }
 
-    /// Delivers an event whose delivery is over to everybody again who gets its type now, whether or not they had it
+    /// Delivers an event of which nothing waits any more to everybody again who gets its type now, whether or not they had it
     /// before. A job's trigger that has started a run for it starts no other; one that has not is asked again. Returns
     /// whether there was such an event.
     ///
@@ -95,7 +96,7 @@ impl Events {
         Ok(self.start_over(&seqs).await? > 0)
     }
 
-    /// As [`replay`](Self::replay), for every event that the filter lets through and whose delivery is over; mind the
+    /// As [`replay`](Self::replay), for every event that the filter lets through and of which nothing waits; mind the
     /// filter's limit. Many are started over in several transactions. Returns how many it were.
     ///
     /// # Errors
@@ -131,6 +132,7 @@ impl Events {
                 .columns([E::Seq, E::Id])
                 .filter(E::Seq.is_in(seqs.iter().copied()))
                 .filter(E::Status.is_in(OVER))
+                .filter(deliveries_wait().not())
                 .order_by_asc(E::Seq)
                 .lock_exclusive()
                 .into_tuple()

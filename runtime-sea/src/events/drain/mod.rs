@@ -38,6 +38,7 @@ pub(crate) use hosted::Hosted;
 pub(crate) use lane::Lane;
 use pump::Mode;
 pub(super) use retired::{retire, skip_waiting};
+pub(super) use settle::deliveries_wait;
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
     QueryFilter, QueryOrder, QuerySelect,
@@ -107,8 +107,7 @@ pub(crate) async fn settle_events(
             .find(|(_, failure)| failure.retry_after.is_none());
         if let Some((name, failure)) = given_up {
             let error = format!("subscription `{name}`: {}", failure.error);
-            let status = (!waits).then_some("failed");
-            mark_events(&tx, dialect, &[seq], status, Some(&error)).await?;
+            mark_events(&tx, dialect, &[seq], Some("failed"), Some(&error)).await?;
         } else if waits {
             delivering.push(seq);
         } else {
@@ -138,8 +137,8 @@ pub(crate) async fn settle_events(
     Ok(started)
 }
 
-/// Records a batch of deliveries, and the end of their events where nothing else of them waits. Returns how many runs
-/// were started.
+/// Records a batch of deliveries, and the end of their events where nothing else of them waits or one was given up.
+/// Returns how many runs were started.
 pub(crate) async fn settle_deliveries(
     db: &DatabaseConnection,
     batch: &[DispatchedDelivery],
@@ -317,25 +316,33 @@ async fn mark_events(
     Ok(())
 }
 
-/// Ends the events of which nothing waits any more.
+/// Whether anything waits of an event; part of a statement about `domain_events`.
+pub(crate) fn deliveries_wait() -> SimpleExpr {
+    Expr::exists(deliveries("pending"))
+}
+
+fn deliveries(status: &'static str) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(event_delivery::Entity)
+        .and_where(
+            Expr::col((event_delivery::Entity, D::EventSeq))
+                .eq(Expr::col((domain_event::Entity, E::Seq))),
+        )
+        .and_where(Expr::col((event_delivery::Entity, D::Status)).eq(status))
+        .to_owned()
+}
+
+/// Ends the events of which nothing waits any more, and those of which one delivery was given up, whatever else waits:
+/// it may wait for long, and who looks after failures is to know.
 pub(crate) async fn end_events(
     tx: &DatabaseTransaction,
     dialect: &dyn Dialect,
     seqs: &[i64],
 ) -> Result<(), DbErr> {
-    let deliveries = |status: &'static str| {
-        Query::select()
-            .expr(Expr::val(1))
-            .from(event_delivery::Entity)
-            .and_where(
-                Expr::col((event_delivery::Entity, D::EventSeq))
-                    .eq(Expr::col((domain_event::Entity, E::Seq))),
-            )
-            .and_where(Expr::col((event_delivery::Entity, D::Status)).eq(status))
-            .to_owned()
-    };
+    let has_failed = || Expr::exists(deliveries("failed"));
     for chunk in seqs.chunks(rows_per_statement(dialect, 1).saturating_sub(8).max(1)) {
-        let status: SimpleExpr = Expr::case(Expr::exists(deliveries("failed")), "failed")
+        let status: SimpleExpr = Expr::case(has_failed(), "failed")
             .finally("processed")
             .into();
         let update = Query::update()
@@ -345,7 +352,7 @@ pub(crate) async fn end_events(
             .and_where(Expr::col(E::Seq).is_in(chunk.iter().copied()))
             .and_where(Expr::col(E::Status).eq("pending"))
             .and_where(Expr::col(E::DispatchedAt).is_not_null())
-            .and_where(Expr::exists(deliveries("pending")).not())
+            .and_where(has_failed().or(deliveries_wait().not()))
             .to_owned();
         tx.execute(&update).await?;
     }

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use super::on_each_database;
+use crate::events::prune::prune;
 use crate::events::{ConsumerKind, EventEnvelope, EventStatus, Subscription};
 
 on_each_database!(
@@ -14,6 +15,7 @@ on_each_database!(
     two_processes_that_deliver_the_last_two_at_once_end_the_event,
     audit_events_reach_subscriptions,
     a_failed_event_can_be_redelivered,
+    an_event_has_failed_and_can_be_redelivered_while_another_consumer_waits,
     a_retired_subscription_holds_nothing_up,
     an_event_that_nobody_wants_is_processed,
 );
@@ -314,6 +316,53 @@ async fn a_failed_event_can_be_redelivered(harness: &Harness) {
     );
     assert_eq!(mended.lines(), ["bad ada 1"]);
     assert!(!events.redeliver(id).await.unwrap());
+}
+
+async fn an_event_has_failed_and_can_be_redelivered_while_another_consumer_waits(
+    harness: &Harness,
+) {
+    let (log, elsewhere) = (Log::default(), Log::default());
+    harness
+        .drainer(vec![elsewhere.subscription("elsewhere")])
+        .await;
+    let bad = Subscription::new("bad", |event: EventEnvelope<Changed>| async move {
+        if event.payload.contact == "ada" {
+            return Err(crate::SubscriptionError::new("not again"));
+        }
+        Err(crate::SubscriptionError::non_retryable("never"))
+    });
+    let bad = harness.drainer(vec![bad]).await;
+    let ids = [
+        harness.change("ada", 1).await,
+        harness.change("bob", 1).await,
+    ];
+    let events = harness.runtime.events();
+    for id in ids {
+        assert_eq!(
+            drain_to_the_end(harness, &bad, id).await,
+            EventStatus::Failed
+        );
+    }
+    assert_eq!(events.failed(10).await.unwrap().len(), 2);
+    let at_once = crate::Retention::new().failed_events(std::time::Duration::ZERO);
+    let pruned = prune(harness.runtime.db(), &at_once).await.unwrap();
+    assert_eq!(pruned, 0, "something waits");
+    let mended = harness.drainer(vec![log.subscription("bad")]).await;
+    for id in ids {
+        assert!(!events.replay(id).await.unwrap(), "something waits");
+        assert!(events.redeliver(id).await.unwrap());
+        mended.drain_until_idle().await.unwrap();
+        assert_eq!(harness.status(id).await, EventStatus::Pending);
+    }
+    assert_eq!(log.lines(), ["bad ada 1", "bad bob 1"]);
+    let there = harness
+        .drainer(vec![elsewhere.subscription("elsewhere")])
+        .await;
+    there.drain_until_idle().await.unwrap();
+    assert_eq!(elsewhere.lines().len(), 2);
+    for id in ids {
+        assert_eq!(harness.status(id).await, EventStatus::Processed);
+    }
 }
 
 async fn a_retired_subscription_holds_nothing_up(harness: &Harness) {
