@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
 use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,6 +38,7 @@ pub(crate) use dispatch::Consumers;
 pub(crate) use hosted::Hosted;
 pub(crate) use lane::Lane;
 use pump::Mode;
+use retired::Unhosted;
 pub(super) use retired::{retire, skip_waiting};
 pub(super) use settle::deliveries_wait;
 
@@ -51,6 +53,10 @@ const REGISTRATION_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// A consumer that no worker has hosted for so long is retired.
 const RETIREMENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// At so many renewals of its own in a row a worker has to find that nobody has marked a consumer for that long, before
+/// it retires it. Whoever hosts it marks it meanwhile, even where the database's clock has jumped.
+const LOOKS: u32 = 3;
 
 /// No subscription may take longer over one event.
 pub(crate) const SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -234,18 +240,20 @@ impl Drainer {
     }
 
     /// Marks what is hosted here, and then retires what nobody has marked for long.
-    async fn renew(&self) -> Result<(), DbErr> {
+    async fn renew(&self, unhosted: &mut Unhosted) -> Result<(), DbErr> {
         let db = self.shared.runtime.db();
         registration::renew(db, &self.shared.hosted.now()).await?;
-        retired::retire_unhosted(db).await.map(drop)
+        unhosted.look(db).await.map(drop)
     }
 
     async fn keep(&self) {
         let mut take_over = tokio::time::interval(TAKE_OVER_INTERVAL);
         let mut registration = tokio::time::interval(REGISTRATION_INTERVAL);
-        // The first tick comes at once, and the worker has just registered. After a time in which no worker ran at all,
-        // the others get until the second one to do so too, before what they host counts as hosted by nobody.
+        // The first tick comes at once, and the worker has just registered. Between two of them every worker that lives
+        // has its own, so that they must not come together after a standstill.
+        registration.set_missed_tick_behavior(MissedTickBehavior::Delay);
         registration.tick().await;
+        let mut unhosted = Unhosted::default();
         // After an outage the other workers get time to be heard again before they count as dead.
         let mut patient_until = Instant::now();
         let mut outage = Outage::default();
@@ -261,7 +269,7 @@ impl Drainer {
                     }
                     Err(error) => Err(error),
                 },
-                _ = registration.tick() => answered(self.renew()).await,
+                _ = registration.tick() => answered(self.renew(&mut unhosted)).await,
             };
             if let Err(error) = kept {
                 patient_until = Instant::now() + PATIENCE;

@@ -1,5 +1,7 @@
 //! Consumers that no program hosts any more: what waits for them is ended, so that no event waits for ever.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
@@ -46,17 +48,52 @@ pub(crate) async fn retire(
     Ok(known.is_some())
 }
 
-/// Retires what no worker has hosted for so long that none ever will.
-pub(super) async fn retire_unhosted(db: &DatabaseConnection) -> Result<u64, DbErr> {
-    let dialect = database::dialect(db)?;
-    let long_ago = dialect.real_now_plus_seconds(-super::RETIREMENT.as_secs_f64());
-    let update = Query::update()
-        .table(event_subscription::Entity)
-        .value(S::RetiredAt, dialect.now())
-        .and_where(S::RetiredAt.is_null())
-        .and_where(Expr::col(S::SeenAt).lt(long_ago))
-        .to_owned();
-    Ok(db.execute(&update).await?.rows_affected())
+/// What no worker has marked as hosted for long, by kind, name and type, and at how many looks in a row.
+#[derive(Debug, Default)]
+pub(super) struct Unhosted {
+    looks: HashMap<(String, String, String), u32>,
+}
+
+impl Unhosted {
+    /// Retires what no worker has hosted for so long, and at so many looks, that none ever will. Between two looks every
+    /// worker that lives has marked what it hosts. Returns how many it were.
+    pub(super) async fn look(&mut self, db: &DatabaseConnection) -> Result<u64, DbErr> {
+        let dialect = database::dialect(db)?;
+        let is_unhosted = || {
+            let long_ago = dialect.real_now_plus_seconds(-super::RETIREMENT.as_secs_f64());
+            Condition::all()
+                .add(S::RetiredAt.is_null())
+                .add(Expr::col(S::SeenAt).lt(long_ago))
+        };
+        let unhosted = event_subscription::Entity::find()
+            .select_only()
+            .columns([S::Kind, S::Name, S::EventType])
+            .filter(is_unhosted())
+            .into_tuple::<(String, String, String)>()
+            .all(db)
+            .await?;
+        let looks = |key| {
+            let before = self.looks.get(&key).copied().unwrap_or_default();
+            (key, before + 1)
+        };
+        self.looks = unhosted.into_iter().map(looks).collect();
+        let mut retired = 0;
+        for (kind, name, event_type) in self.looks.iter().filter_map(|(key, looks)| {
+            let is_certain = *looks >= super::LOOKS;
+            is_certain.then_some(key)
+        }) {
+            let update = Query::update()
+                .table(event_subscription::Entity)
+                .value(S::RetiredAt, dialect.now())
+                .and_where(S::Kind.eq(kind))
+                .and_where(S::Name.eq(name))
+                .and_where(S::EventType.eq(event_type))
+                .cond_where(is_unhosted())
+                .to_owned();
+            retired += db.execute(&update).await?.rows_affected();
+        }
+        Ok(retired)
+    }
 }
 
 /// Stops this process from hosting what has been retired, wherever that was said. Returns how many it was.

@@ -12,7 +12,8 @@ use super::harness::*;
 use super::on_each_database;
 use crate::database::{self, LockName};
 use crate::events::drain::dispatch::call;
-use crate::events::entities::{domain_event, event_delivery};
+use crate::events::drain::retired::Unhosted;
+use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{EventEnvelope, EventId, EventStatus, Subscription};
 use crate::worker::Lease;
 
@@ -28,6 +29,7 @@ on_each_database!(
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_events,
     a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure,
     r11_what_a_worker_died_over_has_its_turn_in_a_lane_that_is_never_empty,
+    a_jump_of_the_databases_clock_retires_nothing_that_a_live_worker_hosts,
 );
 
 /// A subscription that says when it begins, and goes on when it may.
@@ -312,6 +314,36 @@ async fn r11_what_a_worker_died_over_has_its_turn_in_a_lane_that_is_never_empty(
         "not at once, after a batch: {lines:?}"
     );
     assert!(first + 1 < second && second < 40, "in turns: {lines:?}");
+}
+
+async fn a_jump_of_the_databases_clock_retires_nothing_that_a_live_worker_hosts(harness: &Harness) {
+    let log = Log::default();
+    let live = harness.drainer(vec![log.subscription("live")]).await;
+    harness.drainer(vec![log.subscription("gone")]).await;
+    let judge = harness.drainer(Vec::new()).await;
+    let db = harness.runtime.db();
+    let dialect = database::dialect(db).unwrap();
+    let jump = Query::update()
+        .table(event_subscription::Entity)
+        .value(
+            event_subscription::Column::SeenAt,
+            dialect.real_now_plus_seconds(-8.0 * 24.0 * 3600.0),
+        )
+        .to_owned();
+    db.execute(&jump).await.unwrap();
+    let retired = async || {
+        let all = harness.runtime.events().subscriptions().await.unwrap();
+        let retired = all.into_iter().filter(|it| it.retired_at.is_some());
+        retired.map(|it| it.name).collect::<Vec<_>>()
+    };
+    let mut looks = Unhosted::default();
+    judge.renew(&mut looks).await.unwrap();
+    assert!(retired().await.is_empty());
+    live.renew(&mut Unhosted::default()).await.unwrap();
+    judge.renew(&mut looks).await.unwrap();
+    assert!(retired().await.is_empty());
+    judge.renew(&mut looks).await.unwrap();
+    assert_eq!(retired().await, ["gone"]);
 }
 
 struct PanicsWhenDropped;
