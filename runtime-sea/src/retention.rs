@@ -100,6 +100,6 @@ pub(crate) async fn prune(
     } else {
         0
     };
-    let events = events::prune::prune(db, retention, with_jobs).await?;
+    let events = events::prune::prune(db, retention).await?;
     Ok(Pruned { runs, events })
 }

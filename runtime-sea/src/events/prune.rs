@@ -32,12 +32,9 @@ struct Batch {
 
 /// Deletes the events that are older than the retention says, and what the bridge did with them where there is one.
 /// Returns how many there were.
-pub(crate) async fn prune(
-    db: &DatabaseConnection,
-    retention: &Retention,
-    with_bridge: bool,
-) -> Result<u64, DbErr> {
-    let with_bridge = with_bridge && SchemaManager::new(db).has_table("bridge_delivery").await?;
+pub(crate) async fn prune(db: &DatabaseConnection, retention: &Retention) -> Result<u64, DbErr> {
+    // A worker for events alone may share its database with others that have jobs.
+    let with_bridge = SchemaManager::new(db).has_table("bridge_delivery").await?;
     let mut pruned = 0;
     let mut after = 0;
     loop {

@@ -16,6 +16,7 @@ crate::on_each_database! {
     r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away,
     events_are_cleared_away_with_their_deliveries_and_ledger,
     a_worker_clears_away_by_itself,
+    a_worker_for_events_alone_clears_the_ledger_of_its_events_too,
     jobs_that_nobody_hosts_are_marked_and_never_deleted,
 }
 
@@ -269,4 +270,28 @@ async fn jobs_that_nobody_hosts_are_marked_and_never_deleted(bed: TestBed) {
     drain(&bed).await;
     assert_eq!(gone().await, Vec::<String>::new());
     assert_eq!(jobs.types().await.unwrap()[0].policy["pool"], "batch");
+}
+
+async fn a_worker_for_events_alone_clears_the_ledger_of_its_events_too(bed: TestBed) {
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    let events = bed.runtime.events();
+    let happened = Happened { work: false };
+    events.publish(&tx, "thing", happened).await.unwrap();
+    tx.commit().await.unwrap();
+    drain(&bed).await;
+    assert_eq!(count(&bed, "bridge_delivery").await, 1);
+    let old = long_ago(&bed, 1);
+    bed.sql(&format!(
+        "UPDATE domain_events SET created_at = '{old}', processed_at = '{old}'"
+    ))
+    .await;
+    let worker = bed.runtime.worker().events_only().build().unwrap();
+    while_working(worker, async || {
+        until("the event is gone", async || {
+            count(&bed, "domain_events").await == 0
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(count(&bed, "bridge_delivery").await, 0);
 }
