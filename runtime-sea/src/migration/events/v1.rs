@@ -268,6 +268,15 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     .await?;
     create_index(
         manager,
+        "domain_events",
+        "domain_events_tenant_idx",
+        partial_index(manager, &[Only::NotNull("tenant_id")])?
+            .col("tenant_id")
+            .col("seq"),
+    )
+    .await?;
+    create_index(
+        manager,
         "event_subscription",
         "event_subscription_type_idx",
         Index::create().col("event_type"),
@@ -282,6 +291,16 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             .col("subscription")
             .col("aggregate_id")
             .col("event_seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_delivery",
+        "event_delivery_failed_idx",
+        partial_index(manager, &[Only::Equal("status", "failed")])?
+            .col("kind")
+            .col("subscription")
+            .col("event_type"),
     )
     .await?;
     create_index(

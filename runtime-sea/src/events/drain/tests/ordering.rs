@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, StatementBuilder};
+
 use super::harness::*;
 use super::on_each_database;
 use crate::events::{EventEnvelope, EventStatus, PublishOptions, Subscription};
@@ -135,8 +137,6 @@ async fn a_lower_position_that_commits_later_is_not_passed_over(harness: &Harnes
 /// A plan that reads the events that are done gets slower with every event.
 #[tokio::test]
 async fn r24_a_claim_reads_what_is_undispatched_alone() {
-    use sea_orm::ConnectionTrait;
-
     use crate::events::drain::Consumers;
     use crate::events::drain::claim::{Claimant, SuspectTurns, claimable_events};
 
@@ -154,16 +154,7 @@ async fn r24_a_claim_reads_what_is_undispatched_alone() {
         CHANGE_LANE,
         9,
     );
-    let mut explain = db.get_database_backend().build(&claim);
-    explain.sql = format!("EXPLAIN QUERY PLAN {}", explain.sql);
-    let plan: Vec<String> = db
-        .query_all_raw(explain)
-        .await
-        .unwrap()
-        .iter()
-        .map(|row| row.try_get("", "detail").unwrap())
-        .collect();
-    let plan = plan.join("\n");
+    let plan = plan_of(&harness, &claim).await;
     assert!(
         plan.contains("e USING INDEX domain_events_claim_idx"),
         "{plan}"
@@ -172,6 +163,47 @@ async fn r24_a_claim_reads_what_is_undispatched_alone() {
         plan.contains("p USING INDEX domain_events_order_idx"),
         "{plan}"
     );
+}
+
+async fn plan_of(harness: &Harness, select: &impl StatementBuilder) -> String {
+    let db = harness.runtime.db();
+    let mut explain = db.get_database_backend().build(select);
+    explain.sql = format!("EXPLAIN QUERY PLAN {}", explain.sql);
+    let rows = db.query_all_raw(explain).await.unwrap();
+    let details = rows.iter().map(|row| row.try_get("", "detail").unwrap());
+    details.collect::<Vec<String>>().join("\n")
+}
+
+/// What people ask for is found by an index too.
+#[tokio::test]
+async fn a_tenants_newest_events_and_what_failed_by_consumer_are_found_by_an_index() {
+    use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
+
+    use crate::database::literal;
+    use crate::events::entities::domain_event::{self, Column as E};
+    use crate::events::entities::event_delivery::{self, Column as D};
+
+    let harness = Harness::sqlite().await;
+    let newest = Query::select()
+        .column(E::Payload)
+        .from(domain_event::Entity)
+        .and_where(Expr::col(E::TenantId).eq("t"))
+        .order_by(E::Seq, Order::Desc)
+        .limit(9)
+        .to_owned();
+    let plan = plan_of(&harness, &newest).await;
+    assert!(plan.contains("domain_events_tenant_idx"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    let failed = Query::select()
+        .columns([D::Kind, D::Subscription, D::EventType])
+        .expr(Expr::col(D::EventSeq).count())
+        .from(event_delivery::Entity)
+        .and_where(Expr::col(D::Status).eq(literal("failed")))
+        .group_by_columns([D::Kind, D::Subscription, D::EventType])
+        .to_owned();
+    let plan = plan_of(&harness, &failed).await;
+    assert!(plan.contains("event_delivery_failed_idx"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }
 
 async fn a_slow_lane_does_not_stall_another(harness: &Harness) {
