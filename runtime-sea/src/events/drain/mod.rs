@@ -260,12 +260,13 @@ impl Drainer {
         loop {
             let kept = tokio::select! {
                 _ = take_over.tick() => match answered(self.take_over(patient_until)).await {
-                    Ok(0) => answered(self.retire()).await,
                     Ok(released) => {
-                        metrics::events_taken_over(released);
-                        tracing::warn!(released, "took over events from dead workers");
-                        self.shared.runtime.wake_up().wake_here();
-                        self.retire().await
+                        if released > 0 {
+                            metrics::events_taken_over(released);
+                            tracing::warn!(released, "took over events from dead workers");
+                            self.shared.runtime.wake_up().wake_here();
+                        }
+                        answered(self.retire()).await
                     }
                     Err(error) => Err(error),
                 },
