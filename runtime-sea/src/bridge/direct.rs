@@ -1,19 +1,23 @@
 //! Publishing an event together with the run that its publisher asks for.
 
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryTrait, TransactionTrait,
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, TransactionTrait,
 };
 
 use super::fire::{Firing, correct, insert};
 use super::{BridgeStatus, ledger};
 use crate::database;
+use crate::events::entities::domain_event;
 use crate::events::{
     AggregateId, Draft, Event, EventId, Events, PublishError, PublishOptions, Published, Tier,
 };
 use crate::jobs::{Cause, JobHandler, PreparedRun, RunId, StartError, StartOptions, Started};
 
-/// What stands in a trigger id for a run that a publisher asked for, where the job has no trigger on the event.
-const DIRECT: &str = "direct";
+/// What stands for a trigger's id where a publisher asked for the run.
+pub(crate) fn direct_id(job_type: &str) -> String {
+    format!("{job_type}/direct")
+}
 
 /// What became of an event and of the run that was started with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,9 @@ impl Events {
     /// need not wait until the event is drained.
     ///
     /// The run stands for the trigger that `J` has on `E`, which does not start another one; of several it is the one
-    /// without a name of its own, or the first. Other jobs' triggers fire as ever. An event that was published before
-    /// gives the run that was started for it then.
+    /// without a name of its own, or the first, as the program has them that delivers the event. It is on record as
+    /// `<job>/direct`. Other jobs' triggers fire as ever. An event that was published before gives the run that was
+    /// started for it then.
     ///
     /// ```no_run
     /// # use runtime_sea::{Event, EventRoute, JobContext, JobHandler, JobResult, Runtime, begin};
@@ -132,8 +137,7 @@ impl Events {
         let tenant = self.tenant_of(&draft)?;
         let published = self.store(&both, draft).await?;
         let event_id = published.id();
-        let trigger = J::policy().stands_for(E::TYPE).unwrap_or(DIRECT.to_owned());
-        let trigger_id = format!("{}/{trigger}", J::TYPE);
+        let trigger_id = direct_id(J::TYPE);
         let mut run = PreparedRun::new::<J>(&input, of_run.tenant_or(tenant.as_deref()))?
             .traced(self.runtime.traces());
         run.cause = Some(Cause {
@@ -145,10 +149,20 @@ impl Events {
             event_type: E::TYPE.to_owned(),
             trigger_id,
             job_type: J::TYPE,
+            is_stood_for: false,
             run: Ok(Some(run.clone())),
         };
+        if !published.is_new() {
+            lock(&both, event_id).await?;
+        }
         let started = if insert(&both, &[&firing]).await?.is_empty() {
             earlier(&both, &firing).await?
+        } else if !published.is_new()
+            && let Some(started) = of_trigger::<E, J>(&both, event_id).await?
+        {
+            // Takes the ledger's row back.
+            both.rollback().await?;
+            return Ok(PublishedAndStarted { published, started });
         } else {
             let started = run.insert(&both).await?;
             if started.deduplicated {
@@ -163,6 +177,21 @@ impl Events {
     }
 }
 
+/// Keeps deliveries of the event from recording what its triggers make of it until the transaction ends, or waits for one
+/// that does. For reading, as a refused insert has locked it already where that locks: two that want more than they
+/// share would wait for each other.
+async fn lock(tx: &DatabaseTransaction, event_id: EventId) -> Result<(), DbErr> {
+    domain_event::Entity::find()
+        .select_only()
+        .column(domain_event::Column::Seq)
+        .filter(domain_event::Column::Id.eq(event_id.as_uuid()))
+        .lock_shared()
+        .into_tuple::<i64>()
+        .one(tx)
+        .await
+        .map(drop)
+}
+
 /// The run that was started when the ledger's row was written.
 async fn earlier(
     tx: &DatabaseTransaction,
@@ -172,20 +201,56 @@ async fn earlier(
         .filter(ledger::Column::EventId.eq(firing.event_id.as_uuid()))
         .filter(ledger::Column::TriggerId.eq(&firing.trigger_id));
     database::dialect(tx)?.see_committed(QueryTrait::query(&mut select));
-    let row = select.one(tx).await?;
-    if let Some(run_id) = row.as_ref().and_then(|it| it.run_id) {
-        return Ok(Started {
+    match select.one(tx).await? {
+        Some(row) => answer(row),
+        None => Err(PublishAndStartError::Answered {
+            event_id: firing.event_id,
+            trigger_id: firing.trigger_id.clone(),
+            status: BridgeStatus::Failed,
+            reason: "its record is gone".to_owned(),
+        }),
+    }
+}
+
+/// What the trigger has answered that a run asked for stands for. One whose name this program does not know, because
+/// another version of the job has it, counts where it has started a run.
+async fn of_trigger<E: Event, J: JobHandler>(
+    tx: &DatabaseTransaction,
+    event_id: EventId,
+) -> Result<Option<Started>, PublishAndStartError> {
+    let mut select = ledger::Entity::find()
+        .filter(ledger::Column::EventId.eq(event_id.as_uuid()))
+        .filter(ledger::Column::JobType.eq(J::TYPE))
+        .filter(ledger::Column::TriggerId.ne(direct_id(J::TYPE)))
+        .order_by_asc(ledger::Column::TriggerId);
+    database::dialect(tx)?.see_committed(QueryTrait::query(&mut select));
+    let mut rows = select.all(tx).await?;
+    let policy = J::policy();
+    let id = |name: &str| format!("{}/{name}", J::TYPE);
+    let stood_for = [policy.stands_for(E::TYPE), Some(E::TYPE)];
+    for id in stood_for.into_iter().flatten().map(id) {
+        if let Some(at) = rows.iter().position(|it| it.trigger_id == id) {
+            return answer(rows.swap_remove(at)).map(Some);
+        }
+    }
+    let others: Vec<_> = policy.triggers.iter().map(|it| id(&it.name)).collect();
+    rows.into_iter()
+        .find(|it| it.run_id.is_some() && !others.contains(&it.trigger_id))
+        .map(answer)
+        .transpose()
+}
+
+fn answer(row: ledger::Model) -> Result<Started, PublishAndStartError> {
+    match row.run_id {
+        Some(run_id) => Ok(Started {
             run_id: RunId(run_id),
             deduplicated: true,
-        });
+        }),
+        None => Err(PublishAndStartError::Answered {
+            event_id: EventId(row.event_id),
+            trigger_id: row.trigger_id,
+            status: BridgeStatus::from_name(&row.status).unwrap_or(BridgeStatus::Failed),
+            reason: row.reason.unwrap_or_default(),
+        }),
     }
-    let status = row
-        .as_ref()
-        .and_then(|it| BridgeStatus::from_name(&it.status));
-    Err(PublishAndStartError::Answered {
-        event_id: firing.event_id,
-        trigger_id: firing.trigger_id.clone(),
-        status: status.unwrap_or(BridgeStatus::Failed),
-        reason: row.and_then(|it| it.reason).unwrap_or_default(),
-    })
 }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::BridgeStatus;
 use super::ledger::{self, Column as L};
-use crate::database::insert_new;
+use super::{BridgeStatus, direct_id};
+use crate::database::{dialect, insert_new, rows_per_statement};
 use crate::events::EventId;
 use crate::failpoint;
 use crate::jobs::PreparedRun;
@@ -21,17 +21,20 @@ pub(crate) struct Firing {
     pub(crate) event_type: String,
     pub(crate) trigger_id: String,
     pub(crate) job_type: &'static str,
+    /// Whether the run that the event's publisher has asked for stands for it.
+    pub(crate) is_stood_for: bool,
     /// The run to start, none where the trigger passes the event over, or why it could not say.
     pub(crate) run: Result<Option<PreparedRun>, String>,
 }
 
-/// Records what triggers made of events and starts the runs, in the one transaction. What is on record already is left
-/// alone, and starts nothing. Returns how many runs were started.
+/// Records what triggers made of events and starts the runs, in the one transaction, which has locked the events. What is
+/// on record already is left alone, and starts nothing. Returns how many runs were started.
 pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Result<usize, DbErr> {
     if firings.is_empty() {
         return Ok(0);
     }
     failpoint::before("bridge.fire");
+    let firings = &not_asked_for(tx, firings).await?[..];
     let fresh = insert(tx, firings).await?;
     let (firings, runs): (Vec<_>, Vec<_>) = firings
         .iter()
@@ -54,6 +57,41 @@ pub(crate) async fn record(tx: &DatabaseTransaction, firings: &[&Firing]) -> Res
     }
     failpoint::after("bridge.fire");
     Ok(started)
+}
+
+/// Those that no run stands for which the event's publisher has asked for.
+async fn not_asked_for<'a>(
+    tx: &DatabaseTransaction,
+    firings: &[&'a Firing],
+) -> Result<Vec<&'a Firing>, DbErr> {
+    let keys: HashSet<Key> = firings
+        .iter()
+        .filter(|it| it.is_stood_for)
+        .map(|it| it.key_of_direct())
+        .collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let mut asked_for = HashSet::new();
+    for chunk in keys.chunks(rows_per_statement(dialect(tx)?, 2)) {
+        let keys = chunk.iter().map(|(event_id, id)| (*event_id, id.as_str()));
+        let rows = ledger::Entity::find()
+            .select_only()
+            .columns([L::EventId, L::TriggerId])
+            .filter(Expr::tuple([Expr::col(L::EventId), Expr::col(L::TriggerId)]).in_tuples(keys))
+            .into_tuple::<Key>()
+            .all(tx)
+            .await?;
+        asked_for.extend(rows);
+    }
+    let left = firings
+        .iter()
+        .filter(|it| !it.is_stood_for || !asked_for.contains(&it.key_of_direct()));
+    Ok(left.copied().collect())
+}
+
+impl Firing {
+    fn key_of_direct(&self) -> Key {
+        (self.event_id.as_uuid(), direct_id(self.job_type))
+    }
 }
 
 /// Records that nobody will ever answer these events for these triggers: (event, its type, trigger).

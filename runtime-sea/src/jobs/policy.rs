@@ -265,7 +265,7 @@ impl<I> JobPolicy<I> {
     }
 
     /// The name of the trigger that a run stands for which an event's publisher asks for.
-    pub(crate) fn stands_for(&self, event_type: &str) -> Option<String> {
+    pub(crate) fn stands_for(&self, event_type: &str) -> Option<&str> {
         let mut triggers = self
             .triggers
             .iter()
@@ -273,7 +273,7 @@ impl<I> JobPolicy<I> {
         let unnamed = triggers.clone().find(|it| it.name == event_type);
         unnamed
             .or_else(|| triggers.next())
-            .map(|it| it.name.clone())
+            .map(|it| it.name.as_str())
     }
 
     /// The plain settings, for the `job` table.

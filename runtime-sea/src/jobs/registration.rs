@@ -34,6 +34,11 @@ impl Registration {
     pub(crate) fn new<J: JobHandler>(handler: J) -> Self {
         let policy = J::policy();
         let description = policy.describe();
+        let stood_for: Vec<_> = policy
+            .triggers
+            .iter()
+            .map(|it| policy.stands_for(it.event_type) == Some(&it.name))
+            .collect();
         let JobPolicy {
             pool,
             retry,
@@ -48,7 +53,11 @@ impl Registration {
             version: version_of::<J>(),
             retry,
             max_snoozes: i32::try_from(max_snoozes).unwrap_or(i32::MAX),
-            triggers: triggers.into_iter().map(Trigger::of::<J>).collect(),
+            triggers: triggers
+                .into_iter()
+                .zip(stood_for)
+                .map(|(trigger, is_stood_for)| Trigger::of::<J>(trigger, is_stood_for))
+                .collect(),
             schedules: schedules
                 .into_iter()
                 .map(|(schedule, input)| Scheduled::job::<J>(schedule, move |slot| input(slot)))

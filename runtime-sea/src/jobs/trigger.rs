@@ -42,11 +42,13 @@ pub(crate) struct Trigger {
     pub(crate) event_type: &'static str,
     pub(crate) job_type: &'static str,
     pub(crate) is_audit: bool,
+    /// Whether the run that an event's publisher asks for stands for it.
+    pub(crate) is_stood_for: bool,
     prepare: Arc<Prepare>,
 }
 
 impl Trigger {
-    pub(crate) fn of<J: JobHandler>(trigger: PolicyTrigger<J::Input>) -> Self {
+    pub(crate) fn of<J: JobHandler>(trigger: PolicyTrigger<J::Input>, is_stood_for: bool) -> Self {
         let id = format!("{}/{}", J::TYPE, trigger.name);
         let PolicyTrigger {
             event_type,
@@ -74,6 +76,7 @@ impl Trigger {
             event_type,
             job_type: J::TYPE,
             is_audit,
+            is_stood_for,
             prepare: Arc::new(prepare),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::bridge;
 use crate::events::drain::{Consumers, Hosted, Lane, SUBSCRIPTION_TIMEOUT};
 use crate::events::{
     Event, EventEnvelope, EventPool, EventRecord, EventRegistry, EventRetry, Subscription,
@@ -48,6 +49,14 @@ pub enum BuildError {
     /// Two triggers have one id.
     #[error("the trigger `{id}` is declared twice; name the second one with `.on_named(..)`")]
     DuplicateTrigger {
+        /// The id.
+        id: String,
+    },
+    /// A trigger has the id under which the runs are recorded that publishers ask for.
+    #[error(
+        "the trigger `{id}` has the name that `publish_and_start` is recorded by; give it another one with `.on_named(..)`"
+    )]
+    ReservedTrigger {
         /// The id.
         id: String,
     },
@@ -327,6 +336,9 @@ impl WorkerBuilder {
                         job_type,
                         event_type,
                     });
+                }
+                if trigger.id == bridge::direct_id(&job_type) {
+                    return Err(BuildError::ReservedTrigger { id: trigger.id });
                 }
                 if let Some(twice) = triggers.insert(trigger.id.clone(), trigger) {
                     return Err(BuildError::DuplicateTrigger { id: twice.id });

@@ -429,7 +429,7 @@ impl Customer {
         Ok(tx.commit().await?)
     }
 
-    /// By the trigger's id: the trigger itself must not start another one.
+    /// The run stands for the trigger, which must not start another one.
     async fn publish_and_start(
         &self,
         tx: &DatabaseTransaction,

@@ -268,6 +268,7 @@ pub(super) fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
         event_type: record.event_type.clone(),
         trigger_id: trigger.id.clone(),
         job_type: trigger.job_type,
+        is_stood_for: trigger.is_stood_for,
         run,
     }
 }
