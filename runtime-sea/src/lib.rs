@@ -80,6 +80,7 @@ pub mod events;
 pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
+mod hook;
 pub mod jobs;
 mod memory;
 pub mod metrics;

@@ -26,8 +26,10 @@ use std::sync::Arc;
 
 use tracing::Span;
 
+use crate::hook::guarded;
+
 /// The application's tracing system, as far as the runtime has to know it. Given to
-/// [`RuntimeBuilder::trace`](crate::RuntimeBuilder::trace).
+/// [`RuntimeBuilder::trace`](crate::RuntimeBuilder::trace). Where it panics, the work goes on without a trace.
 ///
 /// With the crates `opentelemetry`, `opentelemetry_sdk` and `tracing-opentelemetry`:
 ///
@@ -116,14 +118,20 @@ impl Traces {
     /// The trace that the calling code is in, with the caller's own word for it first.
     pub(crate) fn current(&self, given: Option<&str>) -> Option<Arc<str>> {
         well_formed(given)
-            .or_else(|| well_formed(self.0.as_ref()?.current().as_deref()))
+            .or_else(|| {
+                let context = self.0.as_ref()?;
+                let current = guarded("the trace context", || context.current())?;
+                well_formed(current.as_deref())
+            })
             .or_else(|| CURRENT.try_with(Clone::clone).ok().flatten())
     }
 
     /// Makes the span, which nobody has entered yet, a part of the trace.
     pub(crate) fn go_on(&self, span: &Span, traceparent: Option<&Arc<str>>) {
         if let (Some(context), Some(traceparent)) = (&self.0, traceparent) {
-            context.continue_trace(span, traceparent);
+            guarded("the trace context", || {
+                context.continue_trace(span, traceparent);
+            });
         }
     }
 }

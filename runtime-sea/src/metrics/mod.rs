@@ -34,6 +34,8 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+use crate::hook::guarded;
+
 pub(crate) use queues::{Clock, Sampler};
 
 const CLAIM_LATENCY: &str = "runtime_sea_job_claim_latency_seconds";
@@ -58,52 +60,62 @@ const CLOCK_OFFSET: &str = "runtime_sea_clock_offset_seconds";
 pub(crate) fn describe() {
     static DESCRIBED: Once = Once::new();
     DESCRIBED.call_once(|| {
-        describe_histogram!(CLAIM_LATENCY, Unit::Seconds, "Wait of due runs");
-        describe_histogram!(ATTEMPT_DURATION, Unit::Seconds, "Duration of attempts");
-        describe_counter!(ATTEMPTS, Unit::Count, "Attempts that ended");
-        describe_counter!(STALE_ENDINGS, Unit::Count, "Endings that were discarded");
-        describe_counter!(JOB_TAKE_OVERS, Unit::Count, "Runs of dead workers");
-        describe_gauge!(JOB_DEPTH, Unit::Count, "Runs that may be claimed now");
-        describe_gauge!(JOB_OLDEST, Unit::Seconds, "Wait of the longest due run");
-        describe_counter!(DELIVERIES, Unit::Count, "Calls of consumers");
-        describe_histogram!(DELIVERY_DURATION, Unit::Seconds, "Duration of calls");
-        describe_histogram!(EVENT_LATENCY, Unit::Seconds, "From storing to delivery");
-        describe_counter!(STALE_OUTCOMES, Unit::Count, "Outcomes that were discarded");
-        describe_counter!(EVENT_TAKE_OVERS, Unit::Count, "Events of dead workers");
-        describe_gauge!(EVENT_DEPTH, Unit::Count, "Events to be delivered");
-        describe_gauge!(EVENT_OLDEST, Unit::Seconds, "Age of the oldest event");
-        describe_counter!(HEARTBEAT_FAILURES, Unit::Count, "Heartbeats that failed");
-        describe_counter!(LEASE_LOSSES, Unit::Count, "Leases that ran out");
-        describe_gauge!(
-            CLOCK_OFFSET,
-            Unit::Seconds,
-            "Database's clock less process's"
-        );
+        record(|| {
+            describe_histogram!(CLAIM_LATENCY, Unit::Seconds, "Wait of due runs");
+            describe_histogram!(ATTEMPT_DURATION, Unit::Seconds, "Duration of attempts");
+            describe_counter!(ATTEMPTS, Unit::Count, "Attempts that ended");
+            describe_counter!(STALE_ENDINGS, Unit::Count, "Endings that were discarded");
+            describe_counter!(JOB_TAKE_OVERS, Unit::Count, "Runs of dead workers");
+            describe_gauge!(JOB_DEPTH, Unit::Count, "Runs that may be claimed now");
+            describe_gauge!(JOB_OLDEST, Unit::Seconds, "Wait of the longest due run");
+            describe_counter!(DELIVERIES, Unit::Count, "Calls of consumers");
+            describe_histogram!(DELIVERY_DURATION, Unit::Seconds, "Duration of calls");
+            describe_histogram!(EVENT_LATENCY, Unit::Seconds, "From storing to delivery");
+            describe_counter!(STALE_OUTCOMES, Unit::Count, "Outcomes that were discarded");
+            describe_counter!(EVENT_TAKE_OVERS, Unit::Count, "Events of dead workers");
+            describe_gauge!(EVENT_DEPTH, Unit::Count, "Events to be delivered");
+            describe_gauge!(EVENT_OLDEST, Unit::Seconds, "Age of the oldest event");
+            describe_counter!(HEARTBEAT_FAILURES, Unit::Count, "Heartbeats that failed");
+            describe_counter!(LEASE_LOSSES, Unit::Count, "Leases that ran out");
+            describe_gauge!(
+                CLOCK_OFFSET,
+                Unit::Seconds,
+                "Database's clock less process's"
+            );
+        });
     });
 }
 
 pub(crate) fn claimed(job_type: &str, pool: &str, waited: Duration) {
-    let labels = [("job_type", job_type.to_owned()), ("pool", pool.to_owned())];
-    histogram!(CLAIM_LATENCY, &labels).record(waited);
+    record(|| {
+        let labels = [("job_type", job_type.to_owned()), ("pool", pool.to_owned())];
+        histogram!(CLAIM_LATENCY, &labels).record(waited);
+    });
 }
 
 pub(crate) fn attempt_ended(job_type: &str, pool: &str, outcome: &'static str, took: Duration) {
-    let labels = [
-        ("job_type", job_type.to_owned()),
-        ("pool", pool.to_owned()),
-        ("outcome", outcome.to_owned()),
-    ];
-    counter!(ATTEMPTS, &labels).increment(1);
-    histogram!(ATTEMPT_DURATION, &labels).record(took);
+    record(|| {
+        let labels = [
+            ("job_type", job_type.to_owned()),
+            ("pool", pool.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        counter!(ATTEMPTS, &labels).increment(1);
+        histogram!(ATTEMPT_DURATION, &labels).record(took);
+    });
 }
 
 pub(crate) fn stale_endings(endings: usize) {
-    counter!(STALE_ENDINGS).increment(count(endings));
+    record(|| {
+        counter!(STALE_ENDINGS).increment(count(endings));
+    });
 }
 
 pub(crate) fn runs_taken_over(retried: usize, given_up: usize) {
-    counter!(JOB_TAKE_OVERS, "outcome" => "retried").increment(count(retried));
-    counter!(JOB_TAKE_OVERS, "outcome" => "given_up").increment(count(given_up));
+    record(|| {
+        counter!(JOB_TAKE_OVERS, "outcome" => "retried").increment(count(retried));
+        counter!(JOB_TAKE_OVERS, "outcome" => "given_up").increment(count(given_up));
+    });
 }
 
 /// A consumer was called. `latency` is since the event was stored, where the call has succeeded.
@@ -114,32 +126,47 @@ pub(crate) fn delivery_ended(
     took: Duration,
     latency: Option<Duration>,
 ) {
-    let labels = [
-        ("event_type", event_type.to_owned()),
-        ("consumer", consumer.to_owned()),
-        ("outcome", outcome.to_owned()),
-    ];
-    counter!(DELIVERIES, &labels).increment(1);
-    histogram!(DELIVERY_DURATION, &labels).record(took);
-    if let Some(latency) = latency {
-        histogram!(EVENT_LATENCY, &labels[..2]).record(latency);
-    }
+    record(|| {
+        let labels = [
+            ("event_type", event_type.to_owned()),
+            ("consumer", consumer.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        counter!(DELIVERIES, &labels).increment(1);
+        histogram!(DELIVERY_DURATION, &labels).record(took);
+        if let Some(latency) = latency {
+            histogram!(EVENT_LATENCY, &labels[..2]).record(latency);
+        }
+    });
 }
 
 pub(crate) fn stale_outcomes(events: usize) {
-    counter!(STALE_OUTCOMES).increment(count(events));
+    record(|| {
+        counter!(STALE_OUTCOMES).increment(count(events));
+    });
 }
 
 pub(crate) fn events_taken_over(events: u64) {
-    counter!(EVENT_TAKE_OVERS).increment(events);
+    record(|| {
+        counter!(EVENT_TAKE_OVERS).increment(events);
+    });
 }
 
 pub(crate) fn heartbeat_failed() {
-    counter!(HEARTBEAT_FAILURES).increment(1);
+    record(|| {
+        counter!(HEARTBEAT_FAILURES).increment(1);
+    });
 }
 
 pub(crate) fn lease_lost() {
-    counter!(LEASE_LOSSES).increment(1);
+    record(|| {
+        counter!(LEASE_LOSSES).increment(1);
+    });
+}
+
+// A recorder that panics must not take a drain, a worker's heartbeat or a run with it.
+fn record(measured: impl FnOnce()) {
+    guarded("the recorder of metrics", measured);
 }
 
 fn count(number: usize) -> u64 {

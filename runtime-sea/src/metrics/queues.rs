@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 
-use super::{CLOCK_OFFSET, EVENT_DEPTH, EVENT_OLDEST, JOB_DEPTH, JOB_OLDEST, gauge};
+use super::{CLOCK_OFFSET, EVENT_DEPTH, EVENT_OLDEST, JOB_DEPTH, JOB_OLDEST, gauge, record};
 use crate::database::{dialect, literal};
 use crate::events::entities::domain_event;
 use crate::jobs::entities::job_run;
@@ -59,14 +59,18 @@ impl Sampler {
         measure(db, clock).await?;
         for pool in &self.job_pools {
             let (depth, oldest) = look(db, ready_runs(pool)).await?;
-            gauge!(JOB_DEPTH, "pool" => pool.clone()).set(depth);
-            gauge!(JOB_OLDEST, "pool" => pool.clone()).set(oldest);
+            record(|| {
+                gauge!(JOB_DEPTH, "pool" => pool.clone()).set(depth);
+                gauge!(JOB_OLDEST, "pool" => pool.clone()).set(oldest);
+            });
         }
         for pool in &self.event_pools {
             let (depth, oldest) = look(db, undispatched_events(*pool)).await?;
             let name = pool.unwrap_or("audit");
-            gauge!(EVENT_DEPTH, "pool" => name).set(depth);
-            gauge!(EVENT_OLDEST, "pool" => name).set(oldest);
+            record(|| {
+                gauge!(EVENT_DEPTH, "pool" => name).set(depth);
+                gauge!(EVENT_OLDEST, "pool" => name).set(oldest);
+            });
         }
         Ok(())
     }
@@ -93,7 +97,7 @@ async fn measure(db: &DatabaseConnection, clock: &Clock) -> Result<(), DbErr> {
             "the database's clock and this process's differ; the database's is the one that counts"
         );
     }
-    gauge!(CLOCK_OFFSET).set(offset.as_seconds_f64());
+    record(|| gauge!(CLOCK_OFFSET).set(offset.as_seconds_f64()));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use tracing::{Instrument, Span};
 
 use crate::Runtime;
 use crate::clock::sleep_by_clock;
+use crate::hook::guarded;
 use crate::jobs::claim::ClaimedRun;
 use crate::jobs::complete::{Ending, EndingKind};
 use crate::jobs::lease::HeldRun;
@@ -74,26 +75,11 @@ impl Executor {
                 "its time was up before this attempt",
             ))
         } else {
-            let ctx = JobContext::new(
-                self.runtime.clone(),
-                run.claim.clone(),
-                run.tenant_id.clone(),
-                run.traceparent.clone(),
-                run.version,
-                stop.token.clone(),
-                held,
-            );
-            let span = attempt_span(&run, &job);
-            self.runtime.traces().go_on(&span, run.traceparent.as_ref());
-            // A handler that is dropped may panic in a destructor.
-            let supervised = panics::catch(|| supervise(&job, &ctx, input, time_left, &stop));
-            let outcome = trace::within(run.traceparent.clone(), supervised)
-                .instrument(span.clone())
+            // A layer of the application's tracing subscriber may panic too: the run would be neither executed nor known
+            // as over for as long as this worker lives.
+            panics::catch(|| self.attempt(&job, &run, input, &stop, held))
                 .await
-                .unwrap_or_else(Outcome::Panicked);
-            let kind = ending(&job, &run, &ctx, &stop, outcome);
-            span.record("outcome", outcome_of(kind.as_ref()));
-            kind
+                .unwrap_or_else(|panic| Some(panicked(&job, &run, "what looks on panicked", panic)))
         };
         let outcome = outcome_of(kind.as_ref());
         metrics::attempt_ended(
@@ -125,6 +111,38 @@ impl Executor {
                 );
             }
         }
+    }
+
+    async fn attempt(
+        &self,
+        job: &Registration,
+        run: &ClaimedRun,
+        input: Value,
+        stop: &Stop,
+        held: HeldRun,
+    ) -> Option<EndingKind> {
+        let ctx = JobContext::new(
+            self.runtime.clone(),
+            run.claim.clone(),
+            run.tenant_id.clone(),
+            run.traceparent.clone(),
+            run.version,
+            stop.token.clone(),
+            held,
+        );
+        let span = attempt_span(run, job);
+        self.runtime.traces().go_on(&span, run.traceparent.as_ref());
+        // A handler that is dropped may panic in a destructor.
+        let supervised = panics::catch(|| supervise(job, &ctx, input, run.time_left, stop));
+        let outcome = trace::within(run.traceparent.clone(), supervised)
+            .instrument(span.clone())
+            .await
+            .unwrap_or_else(Outcome::Panicked);
+        let kind = ending(job, run, &ctx, stop, outcome);
+        guarded("the tracing subscriber", || {
+            span.record("outcome", outcome_of(kind.as_ref()));
+        });
+        kind
     }
 }
 
@@ -259,17 +277,19 @@ fn ending(
         Outcome::Returned(Ok(_)) | Outcome::Suspended(_) | Outcome::Dropped => {
             Some(EndingKind::HandedBack)
         }
-        Outcome::Panicked(panic) => {
-            let error = JobError {
-                kind: JobErrorKind::Retryable,
-                message: format!("the handler panicked: {}", panic.message),
-                backtrace: panic.backtrace,
-            };
-            Some(failed(job, run, "panicked", error))
-        }
+        Outcome::Panicked(panic) => Some(panicked(job, run, "the handler panicked", panic)),
         Outcome::Returned(Err(error)) if error.kind == JobErrorKind::LeaseLost => None,
         Outcome::Returned(Err(error)) => Some(failed(job, run, "failed", error)),
     }
+}
+
+fn panicked(job: &Registration, run: &ClaimedRun, what: &str, panic: Panic) -> EndingKind {
+    let error = JobError {
+        kind: JobErrorKind::Retryable,
+        message: format!("{what}: {}", panic.message),
+        backtrace: panic.backtrace,
+    };
+    failed(job, run, "panicked", error)
 }
 
 fn failed(job: &Registration, run: &ClaimedRun, outcome: &str, error: JobError) -> EndingKind {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::measured::{forget, measured};
-use crate::support::{TestBed, until};
+use crate::support::measured::{PANICS, forget, measured};
+use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
-    Event, EventEnvelope, EventRegistry, EventRetry, EventRoute, JobContext, JobError, JobHandler,
-    JobPolicy, JobResult, Retry, RunStatus, SubscriptionError,
+    Event, EventEnvelope, EventFilter, EventRegistry, EventRetry, EventRoute, EventStatus,
+    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunStatus,
+    SubscriptionError,
 };
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ crate::on_each_database!(
     deliveries_are_measured_by_type_consumer_and_outcome,
     what_waits_is_sampled,
     take_overs_and_discarded_endings_are_counted,
+    r05_a_recorder_that_panics_stops_nothing,
 );
 
 // The recorder is the process's, and each test is there once per database.
@@ -233,4 +235,56 @@ async fn take_overs_and_discarded_endings_are_counted(bed: TestBed) {
     assert!(measured("runtime_sea_job_take_overs_total{outcome=retried}") > retried);
     shutdown.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Unmeasured;
+
+impl Event for Unmeasured {
+    const TYPE: &'static str = "recorder_panics_happened";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+/// Is started by the event.
+struct Unseen;
+
+impl JobHandler for Unseen {
+    const TYPE: &'static str = "recorder_panics";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<()>::new().on::<Unmeasured>(|_| Some(()))
+    }
+
+    async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn r05_a_recorder_that_panics_stops_nothing(bed: TestBed) {
+    assert!(Unseen::TYPE.contains(PANICS) && Unmeasured::TYPE.contains(PANICS));
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Unseen)
+        .subscribe("look", async |_: EventEnvelope<Unmeasured>| Ok(()))
+        .sample_queues(Some(Duration::from_millis(20)))
+        .build()
+        .unwrap();
+    let events = bed.runtime.events();
+    while_working(worker, async || {
+        for thing in ["a", "a", "b"] {
+            events.publish_detached(thing, Unmeasured).await.unwrap();
+        }
+        until("all of it is done", async || {
+            let processed = EventFilter::new().status(EventStatus::Processed);
+            let completed = RunFilter::new().status(RunStatus::Completed);
+            let processed = events.list(processed).await.unwrap().len();
+            let completed = bed.runtime.jobs().list(completed).await.unwrap().len();
+            (processed, completed) == (3, 3)
+        })
+        .await;
+    })
+    .await;
 }

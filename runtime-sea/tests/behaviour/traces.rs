@@ -1,23 +1,27 @@
 //! Traces: from a request to the event, its deliveries, the run, its steps and its children.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
-use crate::support::TestBed;
 use crate::support::open_telemetry::{OpenTelemetry, attribute, finished, traceparent};
+use crate::support::{TestBed, open_telemetry};
 use opentelemetry_sdk::trace::SpanData;
-use runtime_sea::trace::in_trace;
+use runtime_sea::trace::{TraceContext, in_trace};
 use runtime_sea::{
-    Event, EventEnvelope, EventFilter, EventId, EventRoute, JobContext, JobHandler, JobPolicy,
-    JobResult, PublishOptions, RunFilter, RunRecord, Runtime, StartOptions,
+    Event, EventEnvelope, EventFilter, EventId, EventRetry, EventRoute, EventStatus, JobContext,
+    JobHandler, JobPolicy, JobResult, PublishOptions, Retry, RunFilter, RunRecord, RunStatus,
+    Runtime, StartOptions,
 };
 use serde::{Deserialize, Serialize};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 crate::on_each_database!(
     a_trace_goes_from_the_publish_to_the_deliveries_the_run_its_steps_and_its_children,
     open_telemetry_sees_one_tree_from_the_request_to_the_steps,
     the_callers_own_word_about_the_trace_goes_first,
     outside_of_every_trace_there_is_none,
+    r05_a_tracing_system_that_panics_stops_nothing,
+    r05_a_layer_of_the_subscriber_that_panics_stops_nothing_else,
 );
 
 const REQUEST: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -242,4 +246,91 @@ fn one(spans: Vec<SpanData>) -> SpanData {
 fn assert_is_child(span: &SpanData, parent: &SpanData) {
     assert_eq!(span.span_context.trace_id(), parent.span_context.trace_id());
     assert_eq!(span.parent_span_id, parent.span_context.span_id());
+}
+
+struct GivesUp;
+
+impl TraceContext for GivesUp {
+    fn current(&self) -> Option<String> {
+        panic!("no current trace")
+    }
+
+    fn continue_trace(&self, _: &Span, _: &str) {
+        panic!("no trace to continue")
+    }
+}
+
+async fn r05_a_tracing_system_that_panics_stops_nothing(bed: TestBed) {
+    let runtime = Runtime::builder(bed.runtime.db().clone())
+        .trace(GivesUp)
+        .build();
+    // One without a word of its own about the trace, and one with.
+    let id = in_trace(Some(REQUEST), publish(&runtime, PublishOptions::new())).await;
+    let options = PublishOptions::new().traceparent(Some(OTHER));
+    publish(&runtime, options).await;
+    drain(&runtime).await;
+    let event = runtime.events().show(id).await.unwrap().unwrap().event;
+    assert_eq!(event.traceparent.as_deref(), Some(REQUEST));
+    assert_eq!(event.status, EventStatus::Processed);
+    for job_type in [Fulfil::TYPE, Ship::TYPE] {
+        let runs = runs(&runtime, job_type).await;
+        assert_eq!(runs.len(), 2);
+        assert!(runs.iter().all(|it| it.status == RunStatus::Completed));
+    }
+    assert_eq!(noticed(&runtime).await.len(), 4);
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Watched;
+
+impl Event for Watched {
+    const TYPE: &'static str = open_telemetry::PANICS;
+    const ROUTE: EventRoute =
+        EventRoute::change("thing").retry(EventRetry::fixed(2).first_delay(Duration::ZERO));
+}
+
+struct Watch;
+
+impl JobHandler for Watch {
+    const TYPE: &'static str = open_telemetry::PANICS;
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<()>::new()
+            .retry(Retry::none())
+            .on::<Watched>(|_| Some(()))
+    }
+
+    async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn r05_a_layer_of_the_subscriber_that_panics_stops_nothing_else(bed: TestBed) {
+    let runtime = &bed.runtime;
+    let watched = runtime.events().publish_detached("1", Watched).await;
+    let worker = runtime
+        .worker()
+        .job(Watch)
+        .subscribe("watch", async |_: EventEnvelope<Watched>| Ok(()))
+        .build()
+        .unwrap();
+    worker.drain_until_idle().await.unwrap();
+    let event = runtime.events().show(watched.unwrap().id()).await.unwrap();
+    let event = event.unwrap();
+    // Its span could not begin: the delivery has failed, and so has the run that the trigger has started all the same.
+    assert_eq!(event.event.status, EventStatus::Failed);
+    let error = event.event.error.unwrap();
+    assert!(error.contains("the layer gives up"), "{error}");
+    let [run] = &runs(runtime, Watch::TYPE).await[..] else {
+        panic!("one run")
+    };
+    assert_eq!(run.status, RunStatus::Failed);
+    assert!(run.errors[0].error.contains("the layer gives up"));
+    // What has no such span is not held up.
+    let ordered = publish(runtime, PublishOptions::new()).await;
+    drain(runtime).await;
+    let ordered = runtime.events().show(ordered).await.unwrap().unwrap();
+    assert_eq!(ordered.event.status, EventStatus::Processed);
 }

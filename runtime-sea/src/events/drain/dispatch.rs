@@ -1,6 +1,5 @@
 //! Calling subscriptions and asking triggers, outside of every transaction.
 
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use futures::future::join_all;
 use super::claim::{ClaimedDelivery, ClaimedEvent};
 use crate::bridge::Firing;
 use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier, gets};
+use crate::hook::panic_text;
 use crate::jobs::Trigger;
 use crate::metrics::Clock;
 use crate::storable::stored_text;
@@ -271,12 +271,4 @@ pub(super) fn fire(trigger: &Trigger, record: &EventRecord) -> Firing {
         is_stood_for: trigger.is_stood_for,
         run,
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -76,8 +76,8 @@ struct Done {
 enum Outcome {
     Event(Box<DispatchedEvent>),
     Delivery(Box<DispatchedDelivery>),
-    /// The rest of a group, of which nothing was begun because the lease may be over. Whoever takes the lease over has
-    /// it; if nobody does, it is handed back as a claim that nobody knows of.
+    /// The rest of a group, of which nothing was begun because the lease may be over, or of which a panic has left no
+    /// outcome. Whoever takes the lease over has it; if nobody does, it is handed back as a claim that nobody knows of.
     Left {
         token: Uuid,
         count: usize,
@@ -181,7 +181,11 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                 settled += taken;
                 look |= ends_group;
             }
-            Some(_) = groups.join_next() => {}
+            Some(ended) = groups.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, ?source, "delivering events panicked; they are handed back");
+                }
+            }
             () = shutdown.cancelled(), if in_hand == 0 => {}
             Ok(()) = wake_ups.changed(), if !look => look = true,
             () = tokio::time::sleep(pause), if !look => look = true,
@@ -260,41 +264,26 @@ impl Group {
         .unwrap_or_default()
     }
 
-    // Nobody listens any more where sending fails, so that nothing can be done about it.
     async fn dispatch(self, shared: &Shared, done: &mpsc::UnboundedSender<Done>) {
-        let token = self.token();
-        let goes_on = |left| {
-            if shared.lease.holds() {
-                return true;
-            }
-            let outcome = Outcome::Left { token, count: left };
-            let _sent = done.send(Done {
-                outcome,
-                ends_group: true,
-            });
-            false
+        let mut rest = Rest {
+            token: self.token(),
+            count: self.len(),
+            done,
         };
         match self {
             Self::Events { events, mut held } => {
-                let mut left = events.len();
                 for event in events {
-                    if !goes_on(left) {
+                    if !shared.lease.holds() {
                         return;
                     }
                     let dispatched = dispatch_event(shared.hosted.now(), event, &mut held).await;
-                    left -= 1;
-                    let outcome = Outcome::Event(Box::new(dispatched));
-                    let _sent = done.send(Done {
-                        outcome,
-                        ends_group: left == 0,
-                    });
+                    rest.take(Outcome::Event(Box::new(dispatched)));
                 }
             }
             Self::Deliveries(deliveries) => {
                 let mut blocked = false;
-                let mut left = deliveries.len();
                 for delivery in deliveries {
-                    if !goes_on(left) {
+                    if !shared.lease.holds() {
                         return;
                     }
                     let outcome = if blocked {
@@ -305,15 +294,45 @@ impl Group {
                     if let DeliveryOutcome::Failed(failure) = &outcome {
                         blocked = failure.retry_after.is_some();
                     }
-                    left -= 1;
-                    let outcome =
-                        Outcome::Delivery(Box::new(DispatchedDelivery { delivery, outcome }));
-                    let _sent = done.send(Done {
-                        outcome,
-                        ends_group: left == 0,
-                    });
+                    let dispatched = DispatchedDelivery { delivery, outcome };
+                    rest.take(Outcome::Delivery(Box::new(dispatched)));
                 }
             }
+        }
+    }
+}
+
+/// What of a group has no outcome yet. The pump is told of it however the group ends, a panic included: it would wait
+/// for it for ever.
+struct Rest<'a> {
+    token: Uuid,
+    count: usize,
+    done: &'a mpsc::UnboundedSender<Done>,
+}
+
+impl Rest<'_> {
+    fn take(&mut self, outcome: Outcome) {
+        self.count = self.count.saturating_sub(outcome.len());
+        self.send(outcome);
+    }
+
+    // Nobody listens any more where sending fails, so that nothing can be done about it.
+    fn send(&self, outcome: Outcome) {
+        let ends_group = self.count == 0 || matches!(outcome, Outcome::Left { .. });
+        let _sent = self.done.send(Done {
+            outcome,
+            ends_group,
+        });
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.send(Outcome::Left {
+                token: self.token,
+                count: self.count,
+            });
         }
     }
 }

@@ -197,6 +197,7 @@ pub(crate) fn observe() {
         tracing_subscriber::registry()
             .with(open_telemetry::layer())
             .with(log)
+            .with(open_telemetry::Panicking)
             .init();
     });
 }

@@ -9,9 +9,12 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use runtime_sea::trace::TraceContext;
 use tracing::Span;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 static SPANS: LazyLock<InMemorySpanExporter> = LazyLock::new(InMemorySpanExporter::default);
@@ -30,6 +33,29 @@ where
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("behaviour"))
         .with_filter(ours)
+}
+
+/// A layer that panics over a span of which this is the `event_type` or the `job_type`, whenever one begins.
+pub(crate) const PANICS: &str = "layer_panics";
+
+pub(crate) struct Panicking;
+
+struct Looked(bool);
+
+impl Visit for Looked {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0 |= value == PANICS && ["event_type", "job_type"].contains(&field.name());
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Panicking {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let mut looked = Looked(false);
+        attributes.record(&mut looked);
+        assert!(!looked.0, "the layer gives up");
+    }
 }
 
 /// The finished spans of that name of which an attribute has this value.
