@@ -34,9 +34,10 @@ const RENEW: &str = "SET /*M! SESSION idle_transaction_timeout = DEFAULT */ /*!8
 
 /// The server ends the session of a process that falls silent in a transaction. MySQL knows no such limit for
 /// transactions alone, so that it ends a session that is idle in the pool as well. A connection that nobody renews is
-/// left as it is: the limit would hold for the app's transactions too.
+/// left as it is: the limit would hold for the app's transactions too. MySQL refuses a decimal, which is what its `IF`
+/// makes of a number and a variable.
 const LIMIT_IDLE_TIME: &str = "SET /*M! SESSION idle_transaction_timeout = IF(@runtime_sea_renews, 5, @@idle_transaction_timeout) */ \
-     /*!80000 SESSION wait_timeout = IF(@runtime_sea_renews, 5, @@wait_timeout) */";
+     /*!80000 SESSION wait_timeout = CAST(IF(@runtime_sea_renews, 5, @@wait_timeout) AS SIGNED) */";
 
 pub(super) struct MySql;
 
