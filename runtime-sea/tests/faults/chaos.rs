@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use codegen_tests::databases;
-use codegen_tests::servers::{MariaDbServer, PostgresServer, Stop};
+use codegen_tests::servers::{MySqlServer, PostgresServer, Stop};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sea_orm::ConnectionTrait;
@@ -41,7 +41,7 @@ fn on_postgres_nothing_is_lost_repeated_or_mixed_up() {
 
 #[test]
 fn on_mariadb_nothing_is_lost_repeated_or_mixed_up() {
-    if let Some(server) = MariaDbServer::start().unwrap() {
+    if let Some(server) = MySqlServer::start().unwrap() {
         let url = server.fresh_database().unwrap();
         on_tokio(chaos(&url, &Server::MariaDb(server)));
     }
@@ -51,7 +51,7 @@ enum Server {
     /// The database is a file.
     None,
     Postgres(PostgresServer),
-    MariaDb(MariaDbServer),
+    MariaDb(MySqlServer),
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codegen_tests::servers::{MariaDbServer, PostgresServer};
+use codegen_tests::servers::{MySqlServer, PostgresServer};
 use runtime_sea::{JobContext, JobHandler, JobResult, RunFilter, RunStatus, Runtime, WorkerError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -181,7 +181,7 @@ fn r14_r15_answers_to_commits_that_are_lost_on_postgres_lose_and_repeat_nothing(
 
 #[test]
 fn r14_r15_answers_to_commits_that_are_lost_on_mariadb_lose_and_repeat_nothing() {
-    if let Some(server) = MariaDbServer::start().unwrap() {
+    if let Some(server) = MySqlServer::start().unwrap() {
         let url = server.fresh_database().unwrap();
         on_tokio(lost_answers(&url, server.port()));
     }

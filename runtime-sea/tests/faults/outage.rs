@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codegen_tests::servers::{MariaDbServer, PostgresServer, Stop};
+use codegen_tests::servers::{MySqlServer, PostgresServer, Stop};
 use runtime_sea::{JobContext, JobHandler, JobResult, RunStatus, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ const BOUND: Duration = Duration::from_secs(50);
 /// A server of the test's own.
 enum Server {
     Postgres(PostgresServer),
-    MariaDb(MariaDbServer),
+    MariaDb(MySqlServer),
 }
 
 impl Server {
@@ -36,7 +36,7 @@ impl Server {
     }
 
     fn mariadb() -> Option<Self> {
-        MariaDbServer::start().unwrap().map(Self::MariaDb)
+        MySqlServer::start().unwrap().map(Self::MariaDb)
     }
 
     fn fresh_database(&self) -> String {

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use camino::Utf8Path;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use super::{CONNECT, CROWDED, Cleanup, TestDatabase, not_run};
-use crate::servers::MariaDbServer;
+use crate::servers::{MySqlBinaries, MySqlServer};
 
 /// A fresh database on MySQL or MariaDB, or `None` (and a line that says so) if there is no server.
 ///
@@ -31,8 +30,9 @@ pub fn mysql_from_environment() -> Result<Option<TestDatabase>> {
     }
 }
 
-/// The address of a server's own database: of `CODEGEN_TEST_MYSQL_URL`, of a local server whose root has no password,
-/// or of a MariaDB started from installed binaries that stops with this process.
+/// The address of a server's own database: of `CODEGEN_TEST_MYSQL_URL`, of a MySQL started from the `mysqld` that
+/// `CODEGEN_TEST_MYSQLD` names, of a local server whose root has no password, or of a MariaDB started from installed
+/// binaries. What is started stops with this process.
 ///
 /// # Errors
 /// If there is none and `CI=true`, or if what was named or found does not work.
@@ -87,13 +87,14 @@ fn find() -> Result<Option<String>> {
         execute(&url, "SELECT 1").context("CODEGEN_TEST_MYSQL_URL")?;
         return Ok(Some(url));
     }
+    if let Some(binaries) = MySqlServer::named() {
+        return start(binaries).map(Some);
+    }
     let url = "mysql://root@127.0.0.1:3306/mysql";
     if execute(url, "SELECT 1").is_ok() {
         return Ok(Some(url.to_owned()));
     }
-    MariaDbServer::binaries()
-        .map(|(install, server)| start(&install, &server))
-        .transpose()
+    MySqlServer::binaries().map(start).transpose()
 }
 
 // On a thread of its own, because a test may ask from within its own Tokio runtime.
@@ -132,8 +133,8 @@ fn is_crowded(error: &sqlx::Error) -> bool {
 }
 
 // It stops when this process ends, however it ends.
-fn start(install: &Utf8Path, program: &Utf8Path) -> Result<String> {
-    let server = MariaDbServer::start_from(install, program)?;
+fn start(binaries: MySqlBinaries) -> Result<String> {
+    let server = MySqlServer::start_from(binaries)?;
     let url = server.url("mysql");
     std::mem::forget(server);
     Ok(url)
@@ -145,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_server_started_from_binaries_answers() -> Result<()> {
-        let Some((install, server)) = MariaDbServer::binaries() else {
+        let Some(binaries) = MySqlServer::binaries() else {
             return not_run("MariaDB's binaries are not installed").map_err(anyhow::Error::msg);
         };
-        let url = start(&install, &server)?;
+        let url = start(binaries)?;
         execute(&url, "CREATE DATABASE fresh")
     }
 

@@ -1,13 +1,14 @@
 //! Servers of a test's own, which it may stop, kill and start again.
 
-mod mariadb;
+mod mysql;
 mod pgbouncer;
 mod postgres;
 
 use anyhow::Result;
 use camino::Utf8PathBuf;
 
-pub use mariadb::MariaDbServer;
+pub(crate) use mysql::MySqlBinaries;
+pub use mysql::MySqlServer;
 pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;
 

@@ -1,4 +1,4 @@
-//! A MariaDB of a test's own.
+//! A MariaDB or MySQL of a test's own.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::{Stop, directory, free_port};
 use crate::databases::{mysql_execute, not_run};
@@ -15,10 +15,25 @@ use crate::tool;
 /// How long a started server may take to answer.
 const START: Duration = Duration::from_secs(60);
 
-/// A MariaDB with throw-away data. It stops when this is dropped, or when this process ends, however it ends.
+/// Names the `mysqld` of MySQL itself, which takes the place of MariaDB then.
+const VARIABLE: &str = "CODEGEN_TEST_MYSQLD";
+
+/// What servers are made from.
+#[derive(Debug, Clone)]
+pub(crate) enum MySqlBinaries {
+    /// `mariadb-install-db` and `mariadbd`.
+    MariaDb {
+        install: Utf8PathBuf,
+        program: Utf8PathBuf,
+    },
+    /// `mysqld`.
+    MySql { program: Utf8PathBuf },
+}
+
+/// A MariaDB with throw-away data, or a MySQL where `CODEGEN_TEST_MYSQLD` names its `mysqld`. It stops when this is dropped, or when this process ends, however it ends.
 #[derive(Debug)]
-pub struct MariaDbServer {
-    program: Utf8PathBuf,
+pub struct MySqlServer {
+    binaries: MySqlBinaries,
     dir: Utf8PathBuf,
     port: u16,
     runs_as_root: bool,
@@ -27,22 +42,24 @@ pub struct MariaDbServer {
     watchdog: Child,
 }
 
-impl MariaDbServer {
+impl MySqlServer {
     /// Starts a server from installed binaries; `None` (and a line that says so) where there are none.
     ///
     /// # Errors
     /// If it does not start, or if there are no binaries and `CI=true`.
     pub fn start() -> Result<Option<Self>> {
-        if let Some((install, program)) = Self::binaries() {
-            return Self::start_from(&install, &program).map(Some);
+        if let Some(binaries) = Self::binaries() {
+            return Self::start_from(binaries).map(Some);
         }
         not_run("a MariaDB of the test's own: no binaries are installed (install MariaDB)")
             .map_err(anyhow::Error::msg)?;
         Ok(None)
     }
 
-    /// `mariadb-install-db` and `mariadbd`.
-    pub(crate) fn binaries() -> Option<(Utf8PathBuf, Utf8PathBuf)> {
+    pub(crate) fn binaries() -> Option<MySqlBinaries> {
+        if let Some(program) = Self::named() {
+            return Some(program);
+        }
         let find = |name: &str| {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path)
@@ -51,11 +68,20 @@ impl MariaDbServer {
                 .map(|dir| dir.join(name))
                 .find(|program| program.exists())
         };
-        Some((find("mariadb-install-db")?, find("mariadbd")?))
+        Some(MySqlBinaries::MariaDb {
+            install: find("mariadb-install-db")?,
+            program: find("mariadbd")?,
+        })
     }
 
-    pub(crate) fn start_from(install: &Utf8Path, program: &Utf8Path) -> Result<Self> {
-        let dir = directory("codegen-mariadb-")?;
+    /// The MySQL that the environment asks for.
+    pub(crate) fn named() -> Option<MySqlBinaries> {
+        let program = std::env::var(VARIABLE).ok()?.into();
+        Some(MySqlBinaries::MySql { program })
+    }
+
+    pub(crate) fn start_from(binaries: MySqlBinaries) -> Result<Self> {
+        let dir = directory("codegen-mysql-")?;
         let runs_as_root = tool::run(Command::new("id").arg("-u"))?.trim() == "0";
         // Its standard input closes when this process ends, and then it stops the server.
         let watch = "cat >/dev/null; kill -KILL \"$(cat \"$1/pid\")\"; rm -rf \"$1\"";
@@ -66,7 +92,7 @@ impl MariaDbServer {
             .stderr(Stdio::null())
             .spawn()?;
         let server = Self {
-            program: program.to_owned(),
+            binaries,
             dir,
             port: free_port()?,
             runs_as_root,
@@ -74,11 +100,21 @@ impl MariaDbServer {
             server: Mutex::default(),
             watchdog,
         };
-        let mut initialise = Command::new(install);
-        initialise
-            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
-            .args(["--skip-test-db", &server.data()])
-            .args(server.user());
+        let mut initialise = match &server.binaries {
+            MySqlBinaries::MariaDb { install, .. } => {
+                let mut initialise = Command::new(install);
+                initialise
+                    .args(["--no-defaults", "--auth-root-authentication-method=normal"])
+                    .arg("--skip-test-db");
+                initialise
+            }
+            MySqlBinaries::MySql { program } => {
+                let mut initialise = Command::new(program);
+                initialise.args(["--no-defaults", "--initialize-insecure"]);
+                initialise
+            }
+        };
+        initialise.arg(server.data()).args(server.user());
         tool::run(&mut initialise)?;
         server.start_again()?;
         Ok(server)
@@ -146,7 +182,12 @@ impl MariaDbServer {
             .append(true)
             .open(self.dir.join("log"))
             .context("the server's log")?;
-        let mut server = Command::new(&self.program)
+        let (program, special) = match &self.binaries {
+            MySqlBinaries::MariaDb { program, .. } => (program, None),
+            // A port of its second protocol, which another server may have.
+            MySqlBinaries::MySql { program } => (program, Some("--mysqlx=OFF")),
+        };
+        let mut server = Command::new(program)
             .args([
                 "--no-defaults",
                 &self.data(),
@@ -157,7 +198,8 @@ impl MariaDbServer {
             ])
             // What is committed survives the server, but need not survive a crash of this machine.
             .args(["--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"])
-            .args(["--max-connections=1000"])
+            .arg("--max-connections=1000")
+            .args(special)
             .args(self.user())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -167,7 +209,7 @@ impl MariaDbServer {
         while let Err(error) = mysql_execute(&self.url("mysql"), "SELECT 1") {
             if began.elapsed() > START || server.try_wait()?.is_some() {
                 let log = fs_err::read_to_string(self.dir.join("log")).unwrap_or_default();
-                bail!("MariaDB does not start: {error:#}\n{log}");
+                bail!("MariaDB or MySQL does not start: {error:#}\n{log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -176,7 +218,7 @@ impl MariaDbServer {
     }
 }
 
-impl Drop for MariaDbServer {
+impl Drop for MySqlServer {
     fn drop(&mut self) {
         // The watchdog removes its files.
         let _ = self.stop(Stop::Immediate);
