@@ -14,11 +14,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sea_orm::ConnectionTrait;
 
+use crate::customer::Customer;
 use crate::databases::on_tokio;
 use crate::oracle;
 use crate::process::Process;
 use crate::support::TestBed;
-use crate::workload::Customer;
+use crate::witness;
 
 const WORKERS: usize = 4;
 
@@ -147,7 +148,7 @@ async fn chaos(url: &str, server: &Server) {
     let seconds = number("CHAOS_SECONDS").unwrap_or(40);
     let mut random = StdRng::seed_from_u64(seed);
     let bed = TestBed::on(url.to_owned()).await;
-    oracle::create_tables(bed.runtime.db()).await;
+    witness::create_tables(bed.runtime.db()).await;
     let logs = tempfile::tempdir().unwrap();
     let mut slots: Vec<_> = (0..WORKERS)
         .map(|number| Slot::new(&bed, logs.path(), number))

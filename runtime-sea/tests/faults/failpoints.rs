@@ -10,11 +10,13 @@ use runtime_sea::failpoint::COMMITS;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::customer::Customer;
 use crate::databases::{Databases, on_tokio};
 use crate::oracle::{self, Verdict};
 use crate::process::{LEASE, Process};
 use crate::support::TestBed;
-use crate::workload::{Customer, host};
+use crate::witness;
+use crate::workload::host;
 
 mod sqlite {
     use crate::databases::Databases;
@@ -90,7 +92,7 @@ fn at_every_commit(databases: Option<Databases>, action: &str) {
 }
 
 async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
-    oracle::create_tables(bed.runtime.db()).await;
+    witness::create_tables(bed.runtime.db()).await;
     let logs = tempfile::tempdir().unwrap();
     // There has to be something to take over.
     let first = match failpoint {
@@ -168,7 +170,7 @@ async fn is_alive(bed: &TestBed, process: &str) -> bool {
     let db = bed.runtime.db();
     let worker = job_worker::Entity::find()
         .filter(job_worker::Column::Name.eq(process))
-        .filter(sea_orm::sea_query::Expr::col(job_worker::Column::ExpiresAt).gt(oracle::now(db)))
+        .filter(sea_orm::sea_query::Expr::col(job_worker::Column::ExpiresAt).gt(witness::now(db)))
         .one(db)
         .await;
     worker.is_ok_and(|it| it.is_some())

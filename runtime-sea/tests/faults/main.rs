@@ -4,6 +4,7 @@
 
 mod chaos;
 mod crash;
+mod customer;
 mod databases;
 mod failpoints;
 mod network;
@@ -14,4 +15,5 @@ mod process;
 mod proxy;
 #[path = "../behaviour/support/mod.rs"]
 mod support;
+mod witness;
 mod workload;

@@ -7,12 +7,14 @@ use runtime_sea::{JobContext, JobHandler, JobResult, RunFilter, RunStatus, Runti
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::customer::Customer;
 use crate::databases::{Databases, on_tokio};
 use crate::oracle;
 use crate::process::LEASE;
 use crate::proxy::Proxy;
 use crate::support::{TestBed, until};
-use crate::workload::{Customer, host};
+use crate::witness;
+use crate::workload::host;
 
 /// As the runtime's: the longest pause between two looks, and some for the machine.
 const NOT_LATE: Duration = Duration::from_secs(5);
@@ -194,7 +196,7 @@ async fn lost_answers(url: &str, port: u16) {
     const REASONS: [&str; 3] = ["step `convert`: not yet", "cancelled ", "its time was up"];
 
     let bed = TestBed::on(url.to_owned()).await;
-    oracle::create_tables(bed.runtime.db()).await;
+    witness::create_tables(bed.runtime.db()).await;
     let proxy = Proxy::to(port).await;
     let url = proxy.through(url);
     let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());

@@ -9,11 +9,12 @@ use runtime_sea::{JobContext, JobHandler, JobResult, RunStatus, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::customer::Customer;
 use crate::databases::on_tokio;
 use crate::oracle;
 use crate::process::Process;
 use crate::support::{TestBed, until};
-use crate::workload::Customer;
+use crate::witness;
 
 const AWAY: Duration = Duration::from_secs(30);
 
@@ -76,7 +77,7 @@ async fn away(server: Option<Server>) {
     let Some(server) = server else { return };
     let url = tokio::task::block_in_place(|| server.fresh_database());
     let bed = TestBed::on(url).await;
-    oracle::create_tables(bed.runtime.db()).await;
+    witness::create_tables(bed.runtime.db()).await;
     let logs = tempfile::tempdir().unwrap();
     let mut worker = Process::start(&bed, "worker", logs.path(), 0, None);
     let customer = Customer::new(bed.runtime.clone());
@@ -124,7 +125,7 @@ async fn shut_down_without(server: Option<Server>) {
     let Some(server) = server else { return };
     let url = tokio::task::block_in_place(|| server.fresh_database());
     let bed = TestBed::on(url).await;
-    oracle::create_tables(bed.runtime.db()).await;
+    witness::create_tables(bed.runtime.db()).await;
     let logs = tempfile::tempdir().unwrap();
     let mut worker = Process::start(&bed, "worker", logs.path(), 0, None);
     Customer::new(bed.runtime.clone()).ask(0).await;

@@ -9,11 +9,13 @@ use sea_orm::DbErr;
 use sea_orm_migration::SchemaManager;
 use tokio_util::sync::CancellationToken;
 
+use crate::customer::Customer;
 use crate::databases::on_tokio;
 use crate::oracle;
 use crate::process::LEASE;
 use crate::support::{TestBed, until};
-use crate::workload::{Customer, host};
+use crate::witness;
+use crate::workload::host;
 
 /// Fewer sessions than one pool has connections, and the least recently used one for each transaction: what a
 /// connection left in its session is never found again.
@@ -96,7 +98,7 @@ fn behind(settings: &str, notifications: bool, look: impl AsyncFnOnce(&TestBed))
         one.unwrap();
         other.unwrap();
         let bed = TestBed::on(url.clone()).await;
-        oracle::create_tables(bed.runtime.db()).await;
+        witness::create_tables(bed.runtime.db()).await;
 
         let shutdown = CancellationToken::new();
         let mut workers = Vec::new();

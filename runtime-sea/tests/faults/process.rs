@@ -8,8 +8,9 @@ use runtime_sea::{Runtime, failpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::customer::Customer;
 use crate::support::{TestBed, until};
-use crate::workload::{Customer, host};
+use crate::workload::host;
 
 const URL: &str = "RUNTIME_SEA_WORKER_URL";
 const NAME: &str = "RUNTIME_SEA_WORKER_NAME";
