@@ -14,8 +14,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// "rtsea" and the lock's own number, like the other advisory locks of the runtime.
 const POSTGRES_KEY: i64 = 0x0072_7473_6561_0003;
 
-/// Names of locks are the server's, and at most 64 characters long.
-const MYSQL: &str = "SELECT GET_LOCK(CONCAT('runtime_sea_migration:', MD5(DATABASE())), 0)";
+/// Names of locks are the server's, and at most 64 characters long. MySQL 9 has no `MD5` any more.
+const MYSQL: &str =
+    "SELECT GET_LOCK(CONCAT('runtime_sea_migration:', LEFT(SHA2(DATABASE(), 256), 40)), 0)";
 
 /// The lock while it is held. It ends with its connection, or its file, whatever becomes of the process.
 pub(crate) enum MigrationLock {
