@@ -7,10 +7,12 @@
 
 mod claim;
 mod dispatch;
+mod group;
 mod handover;
 mod hosted;
 mod lane;
 mod observed;
+mod persist;
 mod pump;
 mod registration;
 mod retired;
