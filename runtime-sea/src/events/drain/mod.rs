@@ -6,6 +6,7 @@
 //! processes that host the consumer claim in the same way.
 
 mod claim;
+mod claimable;
 mod dispatch;
 mod group;
 mod handover;
