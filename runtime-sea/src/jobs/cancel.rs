@@ -53,6 +53,7 @@ pub(super) async fn cancel_in(tx: &DatabaseTransaction, id: Uuid) -> Result<Canc
         Some(status) if status.is_final() => return Ok(Cancelled::AlreadyOver(status)),
         Some(RunStatus::Running) => {
             request_cancellation(tx, id, REASON).await?;
+            outlast_parent(tx, id).await?;
             Cancelled::Requested
         }
         _ => {
@@ -64,6 +65,19 @@ pub(super) async fn cancel_in(tx: &DatabaseTransaction, id: Uuid) -> Result<Canc
     };
     close_children(tx, [id]).await?;
     Ok(cancelled)
+}
+
+// It stays cancelled when its parent, whose end had asked for the same, is replayed.
+async fn outlast_parent(tx: &DatabaseTransaction, id: Uuid) -> Result<(), DbErr> {
+    use job_run::Column as C;
+
+    let update = Query::update()
+        .table(job_run::Entity)
+        .value(C::ClosedByParent, false)
+        .and_where(C::Id.eq(id))
+        .and_where(C::ClosedByParent.eq(true))
+        .to_owned();
+    tx.execute(&update).await.map(drop)
 }
 
 /// The status of a run that stays as it is until the transaction ends.

@@ -71,10 +71,12 @@ pub(crate) async fn close_children(
             let (waiting, running) = unfinished_children(tx, chunk).await?;
             for ids in [&waiting, &running] {
                 for ids in ids.chunks(rows_per_statement(dialect, 1) / 2) {
+                    // What somebody cancelled on its own stays cancelled when the parent is replayed.
                     let mark = Query::update()
                         .table(job_run::Entity)
                         .value(C::ClosedByParent, true)
                         .and_where(C::Id.is_in(ids.iter().copied()))
+                        .and_where(C::CancelRequestedAt.is_null())
                         .to_owned();
                     tx.execute(&mark).await?;
                 }

@@ -193,6 +193,17 @@ async fn write_one(
                     dialect.append_json(Expr::col(C::Errors), stored(error)?),
                 );
         }
+        EndingKind::Over {
+            status: super::RunStatus::Canceled,
+            error,
+        } => {
+            if let Some(key) = cancel_instead(tx, dialect, ending, error).await? {
+                return Ok(OneWritten::Over(key));
+            }
+            // Nobody wants it cancelled any more: its parent, whose end had closed it, was replayed.
+            update = hand_back();
+            update.cond_where(ending.claim.condition());
+        }
         EndingKind::Over { status, error } => {
             if *status == super::RunStatus::Failed
                 && let Some(key) = cancel_instead(tx, dialect, ending, error).await?

@@ -35,7 +35,8 @@ impl Jobs {
     /// refused while its deduplication window is open for another run.
     ///
     /// Children are runs of their own: the handler finds those again that it spawned before, whatever became of them.
-    /// Only those that the end of the run has cancelled are put back with it, keeping their steps. The idempotency keys
+    /// Only those that the end of the run has cancelled are put back with it, keeping their steps; one that is still
+    /// stopping goes on with the same attempt, under its worker or the next one. The idempotency keys
     /// of the steps stay the same, so that other systems recognise what they have done before.
     ///
     /// # Errors

@@ -89,19 +89,36 @@ async fn replay_in(
             .column(C::Id)
             .filter(C::ParentRunId.eq(parent))
             .filter(C::ClosedByParent.eq(true))
-            .filter(C::Status.eq(RunStatus::Canceled.as_str()))
             .order_by_asc(C::Id)
             .into_tuple::<Uuid>()
             .all(tx)
             .await?;
         for child in closed {
-            let canceled = |status| status == RunStatus::Canceled;
-            if put_back(tx, child, Replay::LastCheckpoint, canceled).await? == Replayed::Pending {
+            if take_back(tx, child).await? {
                 parents.push(child);
             }
         }
     }
     Ok(replayed)
+}
+
+// A child that is still stopping keeps its worker: the end of its attempt finds that nobody wants it stopped any more.
+async fn take_back(tx: &DatabaseTransaction, id: Uuid) -> Result<bool, DbErr> {
+    use job_run::Column as C;
+
+    let going_on = Query::update()
+        .table(job_run::Entity)
+        .value(C::CancelRequestedAt, Expr::null())
+        .value(C::ClosedByParent, false)
+        .value(C::Error, Expr::null())
+        .and_where(C::Id.eq(id))
+        .and_where(C::Status.is_in(["pending", "waiting", "running"]))
+        .to_owned();
+    if tx.execute(&going_on).await?.rows_affected() > 0 {
+        return Ok(true);
+    }
+    let canceled = |status| status == RunStatus::Canceled;
+    Ok(put_back(tx, id, Replay::LastCheckpoint, canceled).await? == Replayed::Pending)
 }
 
 async fn put_back(

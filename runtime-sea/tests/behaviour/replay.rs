@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
-    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Replay, Replayed, Retry,
-    RunId, RunStatus, StartOptions,
+    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, ParentClose, Replay,
+    Replayed, Retry, RunId, RunStatus, StartOptions, Worker,
 };
+use tokio_util::sync::CancellationToken;
 
 crate::on_each_database! {
     a_replay_executes_again_what_it_is_asked_to,
@@ -20,6 +21,8 @@ crate::on_each_database! {
     a_replay_is_refused_while_its_deduplication_window_is_open_for_another_run,
     a_replayed_run_finds_its_children_again,
     a_retried_run_takes_the_children_back_that_were_cancelled_with_it,
+    children_that_are_still_stopping_when_their_parent_is_retried_go_on,
+    a_child_that_somebody_cancelled_stays_cancelled_when_its_parent_is_retried,
     a_replayed_run_has_its_whole_time_again,
     a_retried_run_begins_the_wait_anew_that_it_was_cancelled_in,
 }
@@ -367,6 +370,108 @@ async fn a_retried_run_takes_the_children_back_that_were_cancelled_with_it(bed: 
     jobs.retry(other).await.unwrap();
     for child in children {
         assert!(bed.status(child.id).await.is_final());
+    }
+}
+
+/// What the test and its handlers tell one another.
+#[derive(Clone, Default)]
+struct Signals {
+    child_runs: CancellationToken,
+    child_stops: CancellationToken,
+    child_may_stop: CancellationToken,
+    parent_may_fail: CancellationToken,
+}
+
+struct FailsOnce(Signals);
+struct StopsSlowly(Signals);
+
+impl JobHandler for FailsOnce {
+    const TYPE: &'static str = "fails_once";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().retry(Retry::none())
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let once = StartOptions::new().parent_close(ParentClose::Cancel);
+        ctx.spawn_child_with::<StopsSlowly>("slow", (), once)
+            .await?;
+        if !self.0.parent_may_fail.is_cancelled() {
+            self.0.parent_may_fail.cancelled().await;
+            return Err(JobError::retryable("broken"));
+        }
+        Ok(())
+    }
+}
+
+impl JobHandler for StopsSlowly {
+    const TYPE: &'static str = "stops_slowly";
+    type Input = ();
+    type Output = u32;
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<u32> {
+        if self.0.child_runs.is_cancelled() {
+            return Ok(ctx.attempt());
+        }
+        self.0.child_runs.cancel();
+        ctx.cancelled().cancelled().await;
+        self.0.child_stops.cancel();
+        self.0.child_may_stop.cancelled().await;
+        Err(JobError::retryable("told to stop"))
+    }
+}
+
+fn slow_tree(bed: &TestBed, signals: &Signals) -> Worker {
+    let worker = bed.runtime.worker();
+    let worker = worker.job(FailsOnce(signals.clone()));
+    worker.job(StopsSlowly(signals.clone())).build().unwrap()
+}
+
+async fn children_that_are_still_stopping_when_their_parent_is_retried_go_on(bed: TestBed) {
+    let signals = Signals::default();
+    while_working(slow_tree(&bed, &signals), async || {
+        let id = start::<FailsOnce>(&bed, ()).await;
+        signals.child_runs.cancelled().await;
+        signals.parent_may_fail.cancel();
+        signals.child_stops.cancelled().await;
+        bed.until_status(id, RunStatus::Failed).await;
+        let retried = bed.runtime.jobs().retry(id).await.unwrap();
+        assert_eq!(retried, Replayed::Pending);
+        signals.child_may_stop.cancel();
+        bed.until_status(id, RunStatus::Completed).await;
+        let child = bed.run(id).await.children[0].id;
+        bed.until_status(child, RunStatus::Completed).await;
+        assert_eq!(bed.run(child).await.run.output, Some(1.into()));
+    })
+    .await;
+}
+
+async fn a_child_that_somebody_cancelled_stays_cancelled_when_its_parent_is_retried(bed: TestBed) {
+    for before_its_parent in [true, false] {
+        let signals = Signals::default();
+        while_working(slow_tree(&bed, &signals), async || {
+            let jobs = bed.runtime.jobs();
+            let id = start::<FailsOnce>(&bed, ()).await;
+            signals.child_runs.cancelled().await;
+            let child = bed.run(id).await.children[0].id;
+            if before_its_parent {
+                jobs.cancel(child).await.unwrap();
+            }
+            signals.parent_may_fail.cancel();
+            bed.until_status(id, RunStatus::Failed).await;
+            if !before_its_parent && jobs.cancel(child).await.unwrap() != Cancelled::Requested {
+                // This machine was too slow: the child has stopped already.
+                return;
+            }
+            assert_eq!(jobs.retry(id).await.unwrap(), Replayed::Pending);
+            signals.child_may_stop.cancel();
+            bed.until_status(child, RunStatus::Canceled).await;
+            bed.until_status(id, RunStatus::Completed).await;
+            assert_eq!(bed.status(child).await, RunStatus::Canceled);
+        })
+        .await;
     }
 }
 
