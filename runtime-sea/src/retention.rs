@@ -12,8 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long runs and events are kept once they are over. Every worker clears away what is older, a thousand rows at a
 /// time, beside its work.
 ///
-/// A run is kept longer where its parent or one of its children is not over, and where another run waits for it. Its
-/// steps go with it; an event's deliveries and the ledger of what its triggers did go with the event, and with them the
+/// A run is kept longer: for as long as its parent is there, whose replay comes back to it; while one of its children is
+/// not over; and while a run is kept that found it by its deduplication key. Its steps go with it; an event's deliveries and the ledger of what its triggers did go with the event, and with them the
 /// memory of its id: an event of the same id is a new one then. A deduplication window stays open to its end, although
 /// the run that it stands for may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

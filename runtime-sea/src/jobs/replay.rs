@@ -1,13 +1,13 @@
 //! Putting a run that is over back to where a worker takes it up again.
 
-use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, LockType, Order, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
     QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, retrying};
+use crate::database::{begin_short, dialect, retrying, rows_per_statement};
 
 use super::entities::{job, job_dedupe, job_run, job_step};
 use super::{Collision, RunId, RunStatus};
@@ -78,6 +78,7 @@ async fn replay_in(
 ) -> Result<Replayed, DbErr> {
     use job_run::Column as C;
 
+    hold_relatives(tx, id).await?;
     let replayed = put_back(tx, id, replay, may_replay).await?;
     if replayed != Replayed::Pending {
         return Ok(replayed);
@@ -100,6 +101,51 @@ async fn replay_in(
         }
     }
     Ok(replayed)
+}
+
+// Clearing away passes over what is locked: the run's parent, and the children that it found, stay for it or are gone
+// before.
+async fn hold_relatives(tx: &DatabaseTransaction, id: Uuid) -> Result<(), DbErr> {
+    use job_run::Column as C;
+    use job_step::Column as S;
+
+    let parent = Query::select()
+        .expr_as(Expr::col(C::ParentRunId), "id")
+        .from(job_run::Entity)
+        .and_where(C::Id.eq(id))
+        .and_where(C::ParentRunId.is_not_null())
+        .to_owned();
+    let found = Query::select()
+        .expr_as(Expr::col((job_run::Entity, C::Id)), "id")
+        .from(job_step::Entity)
+        .inner_join(
+            job_run::Entity,
+            Expr::col((job_run::Entity, C::Id)).equals((job_step::Entity, S::ChildRunId)),
+        )
+        .and_where(S::RunId.eq(id))
+        .cond_where(
+            Condition::any()
+                .add(C::ParentRunId.is_null())
+                .add(C::ParentRunId.ne(id)),
+        )
+        .to_owned();
+    let mut relatives = Vec::new();
+    for select in [parent, found] {
+        for row in tx.query_all(&select).await? {
+            relatives.push(row.try_get::<Uuid>("", "id")?);
+        }
+    }
+    for relatives in relatives.chunks(rows_per_statement(dialect(tx)?, 1)) {
+        let lock = Query::select()
+            .column(C::Id)
+            .from(job_run::Entity)
+            .and_where(C::Id.is_in(relatives.iter().copied()))
+            .order_by(C::Id, Order::Asc)
+            .lock(LockType::Share)
+            .to_owned();
+        tx.query_all(&lock).await?;
+    }
+    Ok(())
 }
 
 // A child that is still stopping keeps its worker: the end of its attempt finds that nobody wants it stopped any more.

@@ -1,11 +1,13 @@
 //! What is over is cleared away in time, and nothing else.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
     Event, EventFilter, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult,
-    Retention, Retry, RunFilter, RunId, StartOptions, begin,
+    Replayed, Retention, Retry, RunFilter, RunId, RunStatus, StartOptions, begin,
 };
 use sea_orm::{ConnectionTrait, Statement};
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,10 @@ use serde::{Deserialize, Serialize};
 crate::on_each_database! {
     runs_are_cleared_away_by_their_age_and_outcome,
     a_run_stays_while_its_parent_or_a_child_is_not_over,
+    children_stay_as_long_as_their_parent,
+    a_child_that_another_run_found_stays_as_long_as_that_run,
+    what_is_just_being_retried_is_not_cleared_away,
+    of_retries_and_a_clearing_that_race_none_leaves_half_a_tree,
     r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away,
     events_are_cleared_away_with_their_deliveries_and_ledger,
     a_worker_clears_away_by_itself,
@@ -149,6 +155,144 @@ async fn a_run_stays_while_its_parent_or_a_child_is_not_over(bed: TestBed) {
     for id in [above, below] {
         assert_eq!(jobs.show(id).await.unwrap(), None);
     }
+}
+
+/// Spawns a child whose deduplication key may have found another run's, and needs its output.
+struct Needy(Arc<AtomicBool>);
+struct Needed;
+
+impl JobHandler for Needy {
+    const TYPE: &'static str = "needy";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::new().retry(Retry::none())
+    }
+
+    async fn run(&self, ctx: &JobContext, key: u32) -> JobResult<()> {
+        ctx.spawn_child::<Needed>("needed", key).await?;
+        let outcome = ctx.child_output::<Needed>("needed").await?;
+        outcome.completed()?;
+        if self.0.load(Ordering::SeqCst) {
+            return Err(JobError::retryable("broken"));
+        }
+        Ok(())
+    }
+}
+
+impl JobHandler for Needed {
+    const TYPE: &'static str = "needed";
+    type Input = u32;
+    type Output = u32;
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::new().dedupe(DAY, |key| format!("needed:{key}"))
+    }
+
+    async fn run(&self, _: &JobContext, key: u32) -> JobResult<u32> {
+        Ok(key)
+    }
+}
+
+async fn drain_needy(bed: &TestBed, broken: bool) {
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Needy(Arc::new(AtomicBool::new(broken))))
+        .job(Needed)
+        .retention(Retention::forever())
+        .build()
+        .unwrap();
+    worker.drain_until_idle().await.unwrap();
+}
+
+async fn children_stay_as_long_as_their_parent(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let id = start::<Needy>(&bed, 1).await;
+    drain_needy(&bed, true).await;
+    assert_eq!(bed.status(id).await, RunStatus::Failed);
+    age_runs(&bed).await;
+    let completed_only = Retention::forever().completed(DAY);
+    assert_eq!(jobs.prune(completed_only).await.unwrap().runs, 0);
+    // It has a child to come back to.
+    assert_eq!(jobs.retry(id).await.unwrap(), Replayed::Pending);
+    drain_needy(&bed, false).await;
+    assert_eq!(bed.status(id).await, RunStatus::Completed);
+    age_runs(&bed).await;
+    assert_eq!(jobs.prune(completed_only).await.unwrap().runs, 2);
+}
+
+async fn a_child_that_another_run_found_stays_as_long_as_that_run(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let first = start::<Needy>(&bed, 1).await;
+    drain_needy(&bed, false).await;
+    let second = start::<Needy>(&bed, 1).await;
+    drain_needy(&bed, true).await;
+    let child = bed.run(first).await.children[0].id;
+    age_runs(&bed).await;
+    let completed_only = Retention::forever().completed(DAY);
+    assert_eq!(jobs.prune(completed_only).await.unwrap().runs, 1);
+    assert_eq!(jobs.show(first).await.unwrap(), None);
+    assert_eq!(bed.status(child).await, RunStatus::Completed);
+    assert_eq!(jobs.retry(second).await.unwrap(), Replayed::Pending);
+    drain_needy(&bed, false).await;
+    assert_eq!(bed.status(second).await, RunStatus::Completed);
+    // Runs that found one another do not keep one another for ever.
+    bed.sql("UPDATE job_step SET child_run_id = run_id").await;
+    age_runs(&bed).await;
+    assert_eq!(jobs.prune(completed_only).await.unwrap().runs, 2);
+}
+
+async fn what_is_just_being_retried_is_not_cleared_away(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let id = start::<Needy>(&bed, 1).await;
+    drain_needy(&bed, true).await;
+    age_runs(&bed).await;
+    // As a replay that has not committed yet.
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    let retry = format!(
+        "UPDATE job_run SET status = 'pending', finished_at = NULL WHERE {}",
+        id_is(&bed, id)
+    );
+    tx.execute_unprepared(&retry).await.unwrap();
+    let waits_its_turn = bed.runtime.db().get_database_backend() == sea_orm::DbBackend::Sqlite;
+    if waits_its_turn {
+        let (pruned, committed) = tokio::join!(jobs.prune(a_day()), tx.commit());
+        committed.unwrap();
+        assert_eq!(pruned.unwrap().runs, 0);
+    } else {
+        assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 0);
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(bed.status(id).await, RunStatus::Pending);
+    assert_eq!(bed.run(id).await.children.len(), 1);
+}
+
+async fn of_retries_and_a_clearing_that_race_none_leaves_half_a_tree(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let mut ids = Vec::new();
+    for key in 0..24 {
+        ids.push(start::<Needy>(&bed, key).await);
+    }
+    drain_needy(&bed, true).await;
+    age_runs(&bed).await;
+    let other = bed.other_process().await;
+    let retries = async {
+        let jobs = other.jobs();
+        for id in &ids {
+            jobs.retry(*id).await.unwrap();
+        }
+    };
+    let (pruned, ()) = tokio::join!(jobs.prune(a_day()), retries);
+    pruned.unwrap();
+    let of_nobody = "SELECT COUNT(*) FROM job_step AS step WHERE step.child_run_id IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM job_run AS child WHERE child.id = step.child_run_id)";
+    assert_eq!(bed.count(of_nobody).await, 0);
+    jobs.prune(a_day()).await.unwrap();
+    drain_needy(&bed, false).await;
+    let runs = jobs.list(RunFilter::new()).await.unwrap();
+    assert!(runs.iter().all(|run| run.status == RunStatus::Completed));
 }
 
 async fn r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away(bed: TestBed) {
