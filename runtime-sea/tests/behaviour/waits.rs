@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{TestBed, until};
+use chrono::{DateTime, Utc};
+
+use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
     Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId,
     RunStatus, WorkerBuilder,
 };
+use sea_orm::{ConnectionTrait, DbBackend};
 use tokio_util::sync::CancellationToken;
 
 crate::on_each_database! {
@@ -23,6 +26,8 @@ crate::on_each_database! {
     the_timeout_ends_a_waiting_run_although_no_worker_has_it,
     a_waiting_run_keeps_its_concurrency_key,
     a_shutdown_leaves_a_waiting_run_waiting,
+    r64_a_run_whose_wait_cannot_be_ended_does_not_keep_others_waiting,
+    a_sleep_until_a_far_moment_keeps_it_to_the_microsecond,
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -87,6 +92,7 @@ impl JobHandler for Sleeper {
             "inside" => {
                 ctx.step("outer", || ctx.sleep("nap", HOUR)).await?;
             }
+            "far" => ctx.sleep_until("nap", far()).await?,
             "past" => {
                 let past = chrono::Utc::now() - HOUR;
                 ctx.sleep_until("nap", past).await?;
@@ -125,6 +131,10 @@ impl JobHandler for Sleeper {
     }
 }
 
+fn far() -> DateTime<Utc> {
+    "2200-02-28T23:59:59.000001Z".parse().unwrap()
+}
+
 async fn is_over(ctx: &JobContext, wait: &str) -> bool {
     let details = ctx.runtime().jobs().show(ctx.run_id()).await.unwrap();
     let steps = details.unwrap().steps;
@@ -134,7 +144,6 @@ async fn is_over(ctx: &JobContext, wait: &str) -> bool {
 }
 
 async fn make_due(runtime: &runtime_sea::Runtime) {
-    use sea_orm::ConnectionTrait;
     let sql = "UPDATE job_step SET wake_at = started_at WHERE status = 'waiting'";
     runtime.db().execute_unprepared(sql).await.unwrap();
 }
@@ -355,4 +364,38 @@ async fn a_shutdown_leaves_a_waiting_run_waiting(bed: TestBed) {
     })
     .await;
     assert_eq!(notes.all(), ["attempt 1", "before", "attempt 1", "after"]);
+}
+
+// Before and after the one that can be ended, so that its place among them does not matter.
+async fn r64_a_run_whose_wait_cannot_be_ended_does_not_keep_others_waiting(bed: TestBed) {
+    let notes = Notes::default();
+    let mut ids = Vec::new();
+    for number in 0..7 {
+        ids.push(start(&bed, &format!("nap {number}")).await);
+    }
+    drain(&bed, &notes).await;
+    // A number that the database cannot count down from.
+    bed.sql(match bed.runtime.db().get_database_backend() {
+        DbBackend::Sqlite => {
+            "CREATE TRIGGER refuse BEFORE UPDATE ON job_run WHEN OLD.concurrency_key <> 'nap 3' \
+             BEGIN SELECT RAISE(ABORT, 'out of range'); END"
+        }
+        _ => "UPDATE job_run SET attempt = -2147483648 WHERE concurrency_key <> 'nap 3'",
+    })
+    .await;
+    make_due(&bed.runtime).await;
+    let worker = bed.runtime.worker().job(Sleeper(notes));
+    while_working(worker.build().unwrap(), async || {
+        bed.until_status(ids[3], RunStatus::Completed).await;
+    })
+    .await;
+}
+
+async fn a_sleep_until_a_far_moment_keeps_it_to_the_microsecond(bed: TestBed) {
+    let notes = Notes::default();
+    let id = start(&bed, "far").await;
+    drain(&bed, &notes).await;
+    let details = bed.run(id).await;
+    assert_eq!(details.run.status, RunStatus::Waiting, "{details:?}");
+    assert_eq!(details.steps[0].wake_at, Some(far()));
 }
