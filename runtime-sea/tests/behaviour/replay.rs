@@ -21,6 +21,7 @@ crate::on_each_database! {
     a_replay_is_refused_while_its_deduplication_window_is_open_for_another_run,
     a_replayed_run_finds_its_children_again,
     a_retried_run_takes_the_children_back_that_were_cancelled_with_it,
+    a_child_that_a_replay_finds_takes_over_the_deduplication_window,
     children_that_are_still_stopping_when_their_parent_is_retried_go_on,
     a_child_that_somebody_cancelled_stays_cancelled_when_its_parent_is_retried,
     a_replayed_run_has_its_whole_time_again,
@@ -371,6 +372,35 @@ async fn a_retried_run_takes_the_children_back_that_were_cancelled_with_it(bed: 
     for child in children {
         assert!(bed.status(child.id).await.is_final());
     }
+}
+
+struct Spawns;
+
+impl JobHandler for Spawns {
+    const TYPE: &'static str = "spawns";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        ctx.spawn_child::<Keyed<'d'>>("child", 1).await.map(drop)
+    }
+}
+
+async fn a_child_that_a_replay_finds_takes_over_the_deduplication_window(bed: TestBed) {
+    let id = start::<Spawns>(&bed, ()).await;
+    let spawns = async || {
+        let worker = bed.runtime.worker().job(Spawns).job(Keyed::<'d'>);
+        worker.build().unwrap().drain_until_idle().await.unwrap();
+    };
+    spawns().await;
+    let child = bed.run(id).await.children[0].id;
+    bed.sql("UPDATE job_dedupe SET expires_at = '2020-01-01 00:00:00'")
+        .await;
+    assert_eq!(replay(&bed, id, Replay::Scratch).await, Replayed::Pending);
+    spawns().await;
+    assert_eq!(bed.run(id).await.children.len(), 1);
+    // The window that the replay has opened anew is for the child, not for a run that was never stored.
+    assert_eq!(start::<Keyed<'d'>>(&bed, 2).await, child);
 }
 
 /// What the test and its handlers tell one another.
