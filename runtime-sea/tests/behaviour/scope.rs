@@ -1,18 +1,21 @@
 //! Runs about one thing, and moving runs in time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::TestBed;
 use chrono::{DateTime, Utc};
 use runtime_sea::{
-    Collision, JobContext, JobHandler, JobPolicy, JobResult, Replay, Replayed, Rescheduled,
-    Retention, RunId, RunStatus, Runtime, StartOptions,
+    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Replay, Replayed,
+    Rescheduled, Retention, RunId, RunStatus, Runtime, StartOptions,
 };
 
 crate::on_each_database! {
     the_runs_about_one_thing_are_listed_moved_and_cancelled_together,
     a_run_that_waits_is_moved_in_time,
     a_run_that_is_moved_gives_its_key_to_the_next,
+    a_run_that_has_begun_keeps_its_key_when_it_is_moved,
     another_tenants_runs_stay_as_they_are,
     what_operators_do_may_be_awaited_in_spawned_tasks,
 }
@@ -147,6 +150,44 @@ async fn a_run_that_is_moved_gives_its_key_to_the_next(bed: TestBed) {
         bed.until_status(first, RunStatus::Completed).await;
     })
     .await;
+}
+
+/// Puts itself off the first time.
+struct PutsOff(Arc<AtomicBool>);
+
+impl JobHandler for PutsOff {
+    const TYPE: &'static str = "puts_off";
+    type Input = u32;
+    type Output = ();
+
+    fn policy() -> JobPolicy<u32> {
+        JobPolicy::<u32>::new().concurrency(Collision::Queue, |_| "one".to_owned())
+    }
+
+    async fn run(&self, _ctx: &JobContext, _: u32) -> JobResult<()> {
+        if self.0.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err(JobError::snooze(Duration::from_secs(3600), "not yet"))
+    }
+}
+
+async fn a_run_that_has_begun_keeps_its_key_when_it_is_moved(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let put_off = Arc::<AtomicBool>::default();
+    let first = start::<PutsOff>(&bed, 1, StartOptions::new()).await;
+    drain(&bed, PutsOff(put_off.clone())).await;
+    let run = bed.run(first).await.run;
+    assert_eq!((run.status, run.attempt), (RunStatus::Pending, 0));
+    let second = start::<PutsOff>(&bed, 2, StartOptions::new()).await;
+    jobs.reschedule(first, year(2200)).await.unwrap();
+    drain(&bed, PutsOff(put_off.clone())).await;
+    assert_eq!(bed.status(second).await, RunStatus::Pending);
+    jobs.reschedule(first, year(2020)).await.unwrap();
+    drain(&bed, PutsOff(put_off)).await;
+    for id in [first, second] {
+        assert_eq!(bed.status(id).await, RunStatus::Completed);
+    }
 }
 
 async fn another_tenants_runs_stay_as_they_are(bed: TestBed) {
