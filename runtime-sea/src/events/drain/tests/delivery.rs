@@ -1,5 +1,7 @@
 //! What fails, what is hosted elsewhere, and what becomes of them.
 
+use sea_orm::ConnectionTrait;
+
 use super::harness::*;
 use super::on_each_database;
 use crate::events::prune::prune;
@@ -16,6 +18,7 @@ on_each_database!(
     audit_events_reach_subscriptions,
     a_failed_event_can_be_redelivered,
     an_event_has_failed_and_can_be_redelivered_while_another_consumer_waits,
+    an_event_that_was_given_up_for_dead_workers_can_be_redelivered,
     a_retired_subscription_holds_nothing_up,
     an_event_that_nobody_wants_is_processed,
 );
@@ -294,7 +297,11 @@ async fn audit_events_reach_subscriptions(harness: &Harness) {
 async fn a_failed_event_can_be_redelivered(harness: &Harness) {
     let log = Log::default();
     let bad = harness
-        .drainer(vec![log.subscription("good"), log.failing("bad", |_| true)])
+        .drainer(vec![
+            log.subscription("good"),
+            log.failing("late", |it| it.attempt < 2),
+            log.failing("bad", |_| true),
+        ])
         .await;
     let id = harness.change("ada", 1).await;
     assert_eq!(
@@ -305,6 +312,7 @@ async fn a_failed_event_can_be_redelivered(harness: &Harness) {
     let drainer = harness
         .drainer(vec![
             mended.subscription("good"),
+            mended.subscription("late"),
             mended.subscription("bad"),
         ])
         .await;
@@ -363,6 +371,33 @@ async fn an_event_has_failed_and_can_be_redelivered_while_another_consumer_waits
     for id in ids {
         assert_eq!(harness.status(id).await, EventStatus::Processed);
     }
+}
+
+async fn an_event_that_was_given_up_for_dead_workers_can_be_redelivered(harness: &Harness) {
+    let log = Log::default();
+    let bad = harness.drainer(vec![log.failing("s", |_| true)]).await;
+    let id = harness.change("ada", 1).await;
+    drain_to_the_end(harness, &bad, id).await;
+    for table in ["domain_events", "event_delivery"] {
+        let died = format!("UPDATE {table} SET recoveries = 3");
+        harness
+            .runtime
+            .db()
+            .execute_unprepared(&died)
+            .await
+            .unwrap();
+    }
+    let mended = Log::default();
+    let drainer = harness.drainer(vec![mended.subscription("s")]).await;
+    let events = harness.runtime.events();
+    assert!(events.redeliver(id).await.unwrap());
+    let again = events.show(id).await.unwrap().unwrap();
+    assert_eq!((again.event.recoveries, again.event.error), (0, None));
+    assert_eq!(
+        drain_to_the_end(harness, &drainer, id).await,
+        EventStatus::Processed
+    );
+    assert_eq!(mended.lines(), ["s ada 1"]);
 }
 
 async fn a_retired_subscription_holds_nothing_up(harness: &Harness) {
