@@ -21,6 +21,7 @@ crate::on_each_database!(
     a_change_needs_its_aggregate,
     r51_a_nul_character_is_refused_at_publish,
     events_can_be_found,
+    events_that_name_no_aggregate_can_be_found,
     an_event_starts_its_job_exactly_once_with_several_workers,
     a_failing_subscription_is_retried_by_a_running_worker,
     a_published_event_wakes_an_idle_worker,
@@ -206,6 +207,32 @@ async fn r51_a_nul_character_is_refused_at_publish(bed: TestBed) {
             .unwrap()
             .is_empty()
     );
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OrderPaid {}
+
+impl Event for OrderPaid {
+    const TYPE: &'static str = "order_paid";
+    const ROUTE: EventRoute = EventRoute::inbound("stripe").aggregate("order");
+}
+
+async fn events_that_name_no_aggregate_can_be_found(bed: TestBed) {
+    let events = bed.runtime.events();
+    publish(&bed, "ada").await;
+    let publish = async |id: AggregateId| {
+        let published = events.publish_detached(id, OrderPaid {}).await;
+        published.unwrap().id()
+    };
+    let named = publish("7".into()).await;
+    let nameless = publish(NoAggregate.into()).await;
+    let ids = async |id: AggregateId| {
+        let filter = EventFilter::new().aggregate("order", id);
+        let found = events.list(filter).await.unwrap();
+        found.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(NoAggregate.into()).await, [nameless]);
+    assert_eq!(ids("7".into()).await, [named]);
 }
 
 async fn events_can_be_found(bed: TestBed) {
