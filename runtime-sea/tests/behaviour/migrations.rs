@@ -20,7 +20,8 @@ crate::on_each_database!(
     r27_a_program_that_is_older_than_the_schema_does_not_migrate_it,
 );
 
-const TABLES: [&str; 11] = [
+/// The tables of the runtime.
+pub(crate) const TABLES: [&str; 11] = [
     "domain_events",
     "event_subscription",
     "event_delivery",

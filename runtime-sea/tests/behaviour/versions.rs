@@ -3,16 +3,20 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::TestBed;
+use crate::migrations::TABLES;
+use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
-    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StepOptions,
+    Collision, Event, EventEnvelope, EventRoute, JobContext, JobError, JobHandler, JobPolicy,
+    JobResult, Replay, Replayed, Retention, Retry, RunFilter, RunId, RunStatus, StepOptions,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 crate::on_each_database! {
     r59_a_run_whose_steps_changed_fails_and_reuses_nothing,
     r59_a_run_of_a_later_version_is_left_to_newer_workers,
     r59_a_run_of_an_earlier_version_can_go_its_own_way,
+    r61_an_older_program_works_on_tables_that_a_newer_one_has_added_to,
     r60_steps_that_overlap_may_change_places,
     r60_steps_have_their_place_where_they_are_called,
     r47_a_snooze_is_no_attempt,
@@ -183,6 +187,134 @@ async fn r59_a_run_of_an_earlier_version_can_go_its_own_way(bed: TestBed) {
     let id = start::<Old>(&bed, ()).await;
     drain(&bed, New).await;
     assert_eq!(bed.run(id).await.run.output, Some(10.into()));
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Happened {
+    key: String,
+}
+
+impl Event for Happened {
+    const TYPE: &'static str = "happened";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Answered {}
+
+impl Event for Answered {
+    const TYPE: &'static str = "answered";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+/// Does something of everything.
+struct Everything;
+
+impl JobHandler for Everything {
+    const TYPE: &'static str = "everything";
+    type Input = String;
+    type Output = u32;
+
+    fn policy() -> JobPolicy<String> {
+        JobPolicy::<String>::new()
+            .retry(Retry::fixed(2, Duration::ZERO))
+            .concurrency(Collision::Queue, Clone::clone)
+            .dedupe(Duration::from_secs(60), Clone::clone)
+            .on::<Happened>(|event| Some(event.payload.key.clone()))
+    }
+
+    async fn run(&self, ctx: &JobContext, key: String) -> JobResult<u32> {
+        ctx.step("step", || async { Ok::<_, JobError>(()) }).await?;
+        ctx.spawn_child::<Idle>("child", ()).await?;
+        ctx.child_output::<Idle>("child").await?.completed()?;
+        ctx.sleep("nap", Duration::ZERO).await?;
+        let minute = Duration::from_secs(60);
+        ctx.wait_for_event::<Answered>(&key, minute).await?;
+        if ctx.attempt() == 1 {
+            return Err(JobError::retryable("once more"));
+        }
+        Ok(ctx.attempt())
+    }
+}
+
+// The older program runs while the newer one migrates, as in a rolling deployment.
+async fn r61_an_older_program_works_on_tables_that_a_newer_one_has_added_to(bed: TestBed) {
+    let (db, jobs, events) = (bed.runtime.db(), bed.runtime.jobs(), bed.runtime.events());
+    let delivered = Executed::default();
+    let notes = delivered.clone();
+    let worker = bed
+        .runtime
+        .worker()
+        .job(Everything)
+        .job(Idle)
+        .subscribe("s", move |event: EventEnvelope<Happened>| {
+            notes.lock().unwrap().push(event.payload.key);
+            async { Ok(()) }
+        })
+        .lease(Duration::from_secs(2))
+        .build()
+        .unwrap();
+    let round = async |key: &str| {
+        let event = Happened {
+            key: key.to_owned(),
+        };
+        events.publish_detached(key, event).await.unwrap();
+        let mut id = None;
+        until("its run is there", async || {
+            let runs = jobs.list(RunFilter::new().job_type("everything")).await;
+            let runs = runs.unwrap().into_iter();
+            id = runs.filter(|it| it.input == key).map(|it| it.id).next();
+            id.is_some()
+        })
+        .await;
+        let id = id.unwrap();
+        let same = jobs.start::<Everything>(db, key.to_owned()).await.unwrap();
+        assert_eq!(same.run_id, id);
+        events.publish_detached(key, Answered {}).await.unwrap();
+        bed.until_status(id, RunStatus::Completed).await;
+        assert_eq!(bed.run(id).await.run.output, Some(2.into()));
+        until("it is delivered", async || {
+            delivered.lock().unwrap().iter().any(|it| it == key)
+        })
+        .await;
+        id
+    };
+    while_working(worker, async || {
+        round("before").await;
+        for table in TABLES {
+            for column in [
+                "later_note VARCHAR(20)",
+                "later_count INTEGER DEFAULT 7 NOT NULL",
+            ] {
+                bed.sql(&format!("ALTER TABLE {table} ADD COLUMN {column}"))
+                    .await;
+            }
+        }
+        bed.sql("CREATE TABLE later (id INTEGER PRIMARY KEY)").await;
+        let id = round("after").await;
+        assert_eq!(
+            jobs.replay(id, Replay::Scratch).await.unwrap(),
+            Replayed::Pending
+        );
+        bed.until_status(id, RunStatus::Completed).await;
+        // A run of a worker that died.
+        jobs.pause_pool("batch").await.unwrap();
+        let lost = jobs.start::<Idle>(db, ()).await.unwrap().run_id;
+        bed.sql(
+            "UPDATE job_run SET status = 'running', attempt = 1, fence = 1, worker_id = id, \
+             claimed_at = created_at, started_at = created_at WHERE status = 'pending'",
+        )
+        .await;
+        jobs.resume_pool("batch").await.unwrap();
+        bed.until_status(lost, RunStatus::Completed).await;
+        assert_eq!(bed.run(lost).await.run.recoveries, 1);
+    })
+    .await;
+    let kept = "SELECT COUNT(*) FROM job_run WHERE later_note IS NULL AND later_count = 7";
+    assert_eq!(bed.count(kept).await, 5);
+    bed.sql("UPDATE job_run SET finished_at = '2020-01-01 00:00:00'")
+        .await;
+    assert_eq!(jobs.prune(Retention::new()).await.unwrap().runs, 5);
 }
 
 /// Two sequences beside each other; which one is first is up to chance.
