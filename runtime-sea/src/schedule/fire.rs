@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
-use crate::database::{begin_short, dialect, retrying};
+use crate::database::{Outage, begin_short, dialect, retrying};
 use crate::events::{Events, PublishError};
 use crate::jobs::StartError;
 use crate::jobs::entities::job_schedule::{self, Column as C};
@@ -27,9 +27,16 @@ pub(crate) struct Timetable {
     runtime: Runtime,
     hosted: Arc<[Scheduled]>,
     app: Handle,
-    /// At most one call at a time of each closure: one that blocks costs one thread.
-    making: Mutex<HashMap<String, Making>>,
+    state: Mutex<State>,
     done: Arc<Notify>,
+}
+
+/// What is remembered from one look to the next, by schedule.
+#[derive(Default)]
+struct State {
+    /// At most one call at a time of each closure: one that blocks costs one thread.
+    making: HashMap<String, Making>,
+    refused: HashMap<String, Outage>,
 }
 
 /// What a look at the schedules did.
@@ -45,7 +52,6 @@ pub(crate) struct Fired {
 
 #[derive(Debug, FromQueryResult)]
 struct Row {
-    name: String,
     cron: String,
     timezone: String,
     next_slot_at: DateTime<Utc>,
@@ -59,7 +65,7 @@ impl Timetable {
             runtime,
             hosted,
             app: Handle::current(),
-            making: Mutex::default(),
+            state: Mutex::default(),
             done: Arc::default(),
         }
     }
@@ -76,54 +82,83 @@ impl Timetable {
     /// Makes what the slots ask for that have come, each schedule's in a transaction of its own. The closures are called
     /// here, and what they made is written once they have returned, at a later look.
     pub(crate) async fn fire_due(&self, db: &DatabaseConnection) -> Result<Fired, DbErr> {
-        let mut making = self.making.lock().await;
+        let mut state = self.state.lock().await;
+        let state = &mut *state;
+        let dialect = dialect(db)?;
         let mut fired = Fired::default();
-        for row in rows(db, &self.hosted).await? {
-            let Some(scheduled) = self.hosted.iter().find(|it| it.name == row.name) else {
+        for (name, row) in rows(db, &self.hosted).await? {
+            let Some(scheduled) = self.hosted.iter().find(|it| it.name == name) else {
                 continue;
             };
-            let schedule = &scheduled.schedule;
-            // A worker with other code has changed it since: it is that one's now.
-            if row.cron != schedule.cron || row.timezone != schedule.timezone {
-                continue;
-            }
-            let mut next = Some(row.next_slot_at);
-            if let Some(busy) = making.get_mut(&row.name) {
-                let Some(made) = busy.made() else {
-                    busy.complain(&row.name);
-                    fired.making |= busy.is_quick();
-                    continue;
-                };
-                let Some(busy) = making.remove(&row.name) else {
-                    continue;
-                };
-                // Otherwise another worker has made it meanwhile.
-                if busy.slot == row.next_slot_at {
-                    let written =
-                        retrying(db, || self.write(db, scheduled, &busy, made.clone())).await?;
-                    let Some(count) = written else { continue };
-                    fired.made += count;
-                    next = busy.due.next;
+            let next = match row {
+                Ok(row) => {
+                    self.fire(db, &mut state.making, scheduled, &row, &mut fired)
+                        .await
                 }
-            } else if row.next_slot_at <= row.now {
-                match self.begin(scheduled, &row)? {
-                    Some(begun) => {
-                        making.insert(row.name.clone(), begun);
-                        fired.making = true;
-                    }
-                    None => fired.next = Some(Duration::from_secs(1)),
+                Err(error) => Err(error),
+            };
+            match next {
+                Ok(next) => {
+                    state.refused.remove(&name);
+                    fired.next = [fired.next, next].into_iter().flatten().min();
                 }
-                continue;
+                Err(error) if dialect.is_transient(&error) && !dialect.is_beaten(&error) => {
+                    return Err(error);
+                }
+                // What the database has against one schedule must not hold up the others.
+                Err(error) => {
+                    let what = format!("the schedule `{name}` could not make its slot");
+                    state.refused.entry(name).or_default().failed(&error, &what);
+                }
             }
-            if let Some(next) = next {
-                let wait = (next - row.now).to_std().unwrap_or_default();
-                fired.next = Some(fired.next.map_or(wait, |other| other.min(wait)));
-            }
-        }
-        if fired.made > 0 {
-            self.runtime.wake_up().announce();
         }
         Ok(fired)
+    }
+
+    // Returns the time until the next slot, where it is known.
+    async fn fire(
+        &self,
+        db: &DatabaseConnection,
+        making: &mut HashMap<String, Making>,
+        scheduled: &Scheduled,
+        row: &Row,
+        fired: &mut Fired,
+    ) -> Result<Option<Duration>, DbErr> {
+        let schedule = &scheduled.schedule;
+        // A worker with other code has changed it since: it is that one's now.
+        if row.cron != schedule.cron || row.timezone != schedule.timezone {
+            return Ok(None);
+        }
+        let mut next = Some(row.next_slot_at);
+        if let Some(busy) = making.get_mut(&scheduled.name) {
+            let Some(made) = busy.made() else {
+                busy.complain(&scheduled.name);
+                fired.making |= busy.is_quick();
+                return Ok(None);
+            };
+            let Some(busy) = making.remove(&scheduled.name) else {
+                return Ok(None);
+            };
+            // Otherwise another worker has made it meanwhile.
+            if busy.slot == row.next_slot_at {
+                let write = || self.write(db, scheduled, &busy, made.clone());
+                let Some(count) = retrying(db, write).await? else {
+                    return Ok(None);
+                };
+                fired.made += count;
+                if count > 0 {
+                    self.runtime.wake_up().announce();
+                }
+                next = busy.due.next;
+            }
+        } else if row.next_slot_at <= row.now {
+            if let Some(begun) = self.begin(scheduled, row)? {
+                making.insert(scheduled.name.clone(), begun);
+                fired.making = true;
+            }
+            return Ok(None);
+        }
+        Ok(next.map(|next| (next - row.now).to_std().unwrap_or_default()))
     }
 
     fn begin(&self, scheduled: &Scheduled, row: &Row) -> Result<Option<Making>, DbErr> {
@@ -134,7 +169,7 @@ impl Timetable {
         Ok(
             Making::begin(scheduled, row.next_slot_at, due, &self.app, &self.done)
                 .inspect_err(|error| {
-                    tracing::warn!(schedule = row.name, %error, "there is no thread for a schedule's closure; trying again");
+                    tracing::warn!(schedule = scheduled.name, %error, "there is no thread for a schedule's closure; trying again");
                 })
                 .ok(),
         )
@@ -209,7 +244,10 @@ impl Timetable {
     }
 }
 
-async fn rows(db: &DatabaseConnection, hosted: &[Scheduled]) -> Result<Vec<Row>, DbErr> {
+async fn rows(
+    db: &DatabaseConnection,
+    hosted: &[Scheduled],
+) -> Result<Vec<(String, Result<Row, DbErr>)>, DbErr> {
     let dialect = dialect(db)?;
     let mut rows = Vec::new();
     for chunk in hosted.chunks(database::rows_per_statement(dialect, 1) / 2) {
@@ -220,9 +258,11 @@ async fn rows(db: &DatabaseConnection, hosted: &[Scheduled]) -> Result<Vec<Row>,
             .and_where(C::Name.is_in(chunk.iter().map(|it| it.name.as_str())))
             .and_where(C::Paused.eq(false))
             .and_where(C::NextSlotAt.is_not_null())
+            .order_by(C::Name, Order::Asc)
             .to_owned();
         for row in db.query_all(&select).await? {
-            rows.push(Row::from_query_result(&row, "")?);
+            let name = row.try_get("", "name")?;
+            rows.push((name, Row::from_query_result(&row, "")));
         }
     }
     Ok(rows)

@@ -26,6 +26,7 @@ crate::on_each_database! {
     a_worker_with_another_expression_leaves_the_schedule_alone,
     a_running_worker_makes_slots_as_they_come,
     a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule,
+    a_schedule_that_the_database_refuses_holds_up_no_other,
     wrong_schedules_are_refused,
 }
 
@@ -318,6 +319,29 @@ async fn a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule(b
     work(worker.schedule_event(hourly("blocks"), |slot| HourBegan { hour: slot.at })).await;
     assert_eq!(events(&bed).await, 4);
     drop(open);
+}
+
+async fn a_schedule_that_the_database_refuses_holds_up_no_other(bed: TestBed) {
+    at_a_quarter_past(&bed).await;
+    let worker = || {
+        reporting(&bed.runtime).schedule_event(Schedule::cron("0 * * * *"), |slot| HourBegan {
+            hour: slot.at,
+        })
+    };
+    work(worker()).await;
+    bed.clock.advance(HOUR);
+    bed.sql("ALTER TABLE domain_events RENAME TO elsewhere")
+        .await;
+    // By name, the event's schedule is the first.
+    let running = Running::start(worker().build().unwrap());
+    until("the run is there", async || {
+        made(&bed, "job/report").await.len() == 1
+    })
+    .await;
+    bed.sql("ALTER TABLE elsewhere RENAME TO domain_events")
+        .await;
+    until("the event is there too", async || events(&bed).await == 1).await;
+    running.stop().await;
 }
 
 async fn schedules(bed: &TestBed) -> Vec<ScheduleRecord> {
