@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
@@ -19,8 +19,9 @@ use crate::jobs::entities::job_schedule::{self, Column as C};
 use crate::tenancy::TenantScope;
 use crate::{Runtime, database};
 
+use super::adopt::{self, Watched};
 use super::make::Making;
-use super::{Made, Scheduled};
+use super::{Made, Plan, Scheduled};
 
 /// The schedules of a worker, and what their closures are busy with.
 pub(crate) struct Timetable {
@@ -37,6 +38,8 @@ struct State {
     /// At most one call at a time of each closure: one that blocks costs one thread.
     making: HashMap<String, Making>,
     refused: HashMap<String, Outage>,
+    /// Those that another worker's expression rules.
+    watched: HashMap<String, Watched>,
 }
 
 /// What a look at the schedules did.
@@ -54,8 +57,18 @@ pub(crate) struct Fired {
 struct Row {
     cron: String,
     timezone: String,
-    next_slot_at: DateTime<Utc>,
+    paused: bool,
+    next_slot_at: Option<DateTime<Utc>>,
+    seen_at: DateTime<Utc>,
     now: DateTime<Utc>,
+    real_now: DateTime<Utc>,
+}
+
+impl Row {
+    fn goes_by(&self, scheduled: &Scheduled) -> bool {
+        let schedule = &scheduled.schedule;
+        self.cron == schedule.cron && self.timezone == schedule.timezone
+    }
 }
 
 impl Timetable {
@@ -86,13 +99,22 @@ impl Timetable {
         let state = &mut *state;
         let dialect = dialect(db)?;
         let mut fired = Fired::default();
-        for (name, row) in rows(db, &self.hosted).await? {
+        // A watch counts only while every look succeeds.
+        let watched = std::mem::take(&mut state.watched);
+        let rows = rows(db, &self.hosted).await?;
+        self.renew(db, &rows).await?;
+        for (name, row) in rows {
             let Some(scheduled) = self.hosted.iter().find(|it| it.name == name) else {
                 continue;
             };
             let next = match row {
-                Ok(row) => {
+                Ok(row) if row.goes_by(scheduled) => {
                     self.fire(db, &mut state.making, scheduled, &row, &mut fired)
+                        .await
+                }
+                Ok(row) => {
+                    let watched = Watched::go_on(watched.get(&name).copied(), row.seen_at);
+                    self.watch(db, &mut state.watched, scheduled, &row, watched)
                         .await
                 }
                 Err(error) => Err(error),
@@ -103,6 +125,7 @@ impl Timetable {
                     fired.next = [fired.next, next].into_iter().flatten().min();
                 }
                 Err(error) if dialect.is_transient(&error) && !dialect.is_beaten(&error) => {
+                    state.watched.clear();
                     return Err(error);
                 }
                 // What the database has against one schedule must not hold up the others.
@@ -115,6 +138,42 @@ impl Timetable {
         Ok(fired)
     }
 
+    // Says which schedules stand as this worker hosts them.
+    async fn renew(&self, db: &DatabaseConnection, rows: &[Found]) -> Result<(), DbErr> {
+        let is_due = |(name, row): &&Found| {
+            let hosted = self.hosted.iter().find(|it| it.name == *name);
+            row.as_ref().is_ok_and(|row| {
+                hosted.is_some_and(|it| row.goes_by(it))
+                    && adopt::is_to_be_renewed(row.seen_at, row.real_now)
+            })
+        };
+        let due: Vec<_> = rows.iter().filter(is_due).map(|it| it.0.clone()).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        adopt::renew(db, &due).await
+    }
+
+    // A worker with other code has changed the schedule since: it is that one's, for as long as it lives.
+    async fn watch(
+        &self,
+        db: &DatabaseConnection,
+        watching: &mut HashMap<String, Watched>,
+        scheduled: &Scheduled,
+        row: &Row,
+        watched: Watched,
+    ) -> Result<Option<Duration>, DbErr> {
+        if !watched.is_over(row.real_now) {
+            watching.insert(scheduled.name.clone(), watched);
+            return Ok(None);
+        }
+        let plan = read(scheduled)?;
+        let silent_since = row.now - (row.real_now - row.seen_at).max(TimeDelta::zero());
+        let adopt = || adopt::adopt(db, scheduled, &plan, watched, silent_since);
+        let adopted = retrying(db, adopt).await?;
+        Ok(adopted.then_some(Duration::ZERO))
+    }
+
     // Returns the time until the next slot, where it is known.
     async fn fire(
         &self,
@@ -124,12 +183,10 @@ impl Timetable {
         row: &Row,
         fired: &mut Fired,
     ) -> Result<Option<Duration>, DbErr> {
-        let schedule = &scheduled.schedule;
-        // A worker with other code has changed it since: it is that one's now.
-        if row.cron != schedule.cron || row.timezone != schedule.timezone {
+        let Some(slot) = row.next_slot_at.filter(|_| !row.paused) else {
             return Ok(None);
-        }
-        let mut next = Some(row.next_slot_at);
+        };
+        let mut next = Some(slot);
         if let Some(busy) = making.get_mut(&scheduled.name) {
             let Some(made) = busy.made() else {
                 busy.complain(&scheduled.name);
@@ -140,7 +197,7 @@ impl Timetable {
                 return Ok(None);
             };
             // Otherwise another worker has made it meanwhile.
-            if busy.slot == row.next_slot_at {
+            if busy.slot == slot {
                 let write = || self.write(db, scheduled, &busy, made.clone());
                 let Some(count) = retrying(db, write).await? else {
                     return Ok(None);
@@ -151,8 +208,8 @@ impl Timetable {
                 }
                 next = busy.due.next;
             }
-        } else if row.next_slot_at <= row.now {
-            if let Some(begun) = self.begin(scheduled, row)? {
+        } else if slot <= row.now {
+            if let Some(begun) = self.begin(scheduled, slot, row.now)? {
                 making.insert(scheduled.name.clone(), begun);
                 fired.making = true;
             }
@@ -161,18 +218,18 @@ impl Timetable {
         Ok(next.map(|next| (next - row.now).to_std().unwrap_or_default()))
     }
 
-    fn begin(&self, scheduled: &Scheduled, row: &Row) -> Result<Option<Making>, DbErr> {
-        let plan = scheduled
-            .plan()
-            .map_err(|it| DbErr::Custom(it.to_string()))?;
-        let due = plan.due(row.next_slot_at, row.now, scheduled.schedule.misfire);
-        Ok(
-            Making::begin(scheduled, row.next_slot_at, due, &self.app, &self.done)
-                .inspect_err(|error| {
-                    tracing::warn!(schedule = scheduled.name, %error, "there is no thread for a schedule's closure; trying again");
-                })
-                .ok(),
-        )
+    fn begin(
+        &self,
+        scheduled: &Scheduled,
+        slot: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Making>, DbErr> {
+        let due = read(scheduled)?.due(slot, now, scheduled.schedule.misfire);
+        Ok(Making::begin(scheduled, slot, due, &self.app, &self.done)
+            .inspect_err(|error| {
+                tracing::warn!(schedule = scheduled.name, %error, "there is no thread for a schedule's closure; trying again");
+            })
+            .ok())
     }
 
     // Returns how much was made; nothing where another worker was faster.
@@ -244,20 +301,32 @@ impl Timetable {
     }
 }
 
-async fn rows(
-    db: &DatabaseConnection,
-    hosted: &[Scheduled],
-) -> Result<Vec<(String, Result<Row, DbErr>)>, DbErr> {
+/// A schedule's row by its name, where it can be read.
+type Found = (String, Result<Row, DbErr>);
+
+fn read(scheduled: &Scheduled) -> Result<Plan, DbErr> {
+    scheduled
+        .plan()
+        .map_err(|error| DbErr::Custom(error.to_string()))
+}
+
+async fn rows(db: &DatabaseConnection, hosted: &[Scheduled]) -> Result<Vec<Found>, DbErr> {
     let dialect = dialect(db)?;
     let mut rows = Vec::new();
     for chunk in hosted.chunks(database::rows_per_statement(dialect, 1) / 2) {
         let select = Query::select()
-            .columns([C::Name, C::Cron, C::Timezone, C::NextSlotAt])
+            .columns([
+                C::Name,
+                C::Cron,
+                C::Timezone,
+                C::Paused,
+                C::NextSlotAt,
+                C::SeenAt,
+            ])
             .expr_as(dialect.now(), "now")
+            .expr_as(dialect.real_now(), "real_now")
             .from(job_schedule::Entity)
             .and_where(C::Name.is_in(chunk.iter().map(|it| it.name.as_str())))
-            .and_where(C::Paused.eq(false))
-            .and_where(C::NextSlotAt.is_not_null())
             .order_by(C::Name, Order::Asc)
             .to_owned();
         for row in db.query_all(&select).await? {

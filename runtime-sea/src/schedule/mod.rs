@@ -5,6 +5,7 @@
 //! is made once however many workers there are. A run is unique by its schedule and slot, an event by the id that is
 //! derived from them.
 
+mod adopt;
 mod fire;
 mod make;
 mod manage;
@@ -136,7 +137,7 @@ pub struct ScheduleRecord {
     pub next_slot_at: Option<DateTime<Utc>>,
     /// The last slot that something was made for.
     pub last_slot_at: Option<DateTime<Utc>>,
-    /// When a worker that hosts it last started.
+    /// When a live worker last hosted it with this expression, to some seconds.
     pub seen_at: DateTime<Utc>,
 }
 

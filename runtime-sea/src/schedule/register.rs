@@ -1,13 +1,14 @@
 //! Entering schedules into the table.
 
-use sea_orm::sea_query::{Expr, Query};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, Query, UpdateStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait};
 
 use crate::Runtime;
-use crate::database::{begin_short, dialect, insert_if_new, retrying};
+use crate::database::{Dialect, begin_short, dialect, insert_if_new, retrying};
 use crate::jobs::entities::job_schedule::{self, Column as C};
 
-use super::Scheduled;
+use super::{Plan, Scheduled};
 
 /// Enters what a worker hosts. A schedule with another expression or time zone than before goes on from now, and never
 /// before the last slot that was made.
@@ -69,24 +70,46 @@ async fn register_one(
     let Some(known) = known.one(&tx).await? else {
         return Err(DbErr::RecordNotFound(scheduled.name.clone()));
     };
-    let mut update = Query::update();
-    update
-        .table(job_schedule::Entity)
-        .value(C::SeenAt, dialect.real_now())
-        .and_where(C::Name.eq(&scheduled.name));
-    if known.misfire != schedule.misfire.as_str() {
+    let mut update = if known.cron != schedule.cron || known.timezone != schedule.timezone {
+        goes_on(dialect, scheduled, &plan, known.last_slot_at, now)
+    } else {
+        let mut update = Query::update();
         update
-            .value(C::Misfire, schedule.misfire.as_str())
-            .value(C::UpdatedAt, dialect.now());
-    }
-    if known.cron != schedule.cron || known.timezone != schedule.timezone {
-        let since = known.last_slot_at.map_or(now, |last| last.max(now));
+            .table(job_schedule::Entity)
+            .and_where(C::Name.eq(&scheduled.name));
+        if known.misfire != schedule.misfire.as_str() {
+            update
+                .value(C::Misfire, schedule.misfire.as_str())
+                .value(C::UpdatedAt, dialect.now());
+        }
         update
-            .value(C::Cron, schedule.cron.as_str())
-            .value(C::Timezone, schedule.timezone.as_str())
-            .value(C::NextSlotAt, moment(plan.after(since)))
-            .value(C::UpdatedAt, dialect.now());
-    }
+    };
+    update.value(C::SeenAt, dialect.real_now());
     tx.execute(&update).await?;
     tx.commit().await
+}
+
+/// Gives a schedule this worker's expression, by which it goes on from this moment, and never before the last slot that
+/// was made.
+pub(super) fn goes_on(
+    dialect: &dyn Dialect,
+    scheduled: &Scheduled,
+    plan: &Plan,
+    last: Option<DateTime<Utc>>,
+    from: DateTime<Utc>,
+) -> UpdateStatement {
+    let schedule = &scheduled.schedule;
+    let next = plan.after(last.map_or(from, |last| last.max(from)));
+    Query::update()
+        .table(job_schedule::Entity)
+        .value(C::Cron, schedule.cron.as_str())
+        .value(C::Timezone, schedule.timezone.as_str())
+        .value(C::Misfire, schedule.misfire.as_str())
+        .value(
+            C::NextSlotAt,
+            next.map_or_else(Expr::null, |next| dialect.moment(next)),
+        )
+        .value(C::UpdatedAt, dialect.now())
+        .and_where(C::Name.eq(&scheduled.name))
+        .to_owned()
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::support::{Running, TestBed, until};
 use chrono::{DateTime, TimeDelta, Utc};
-use runtime_sea::jobs::entities::job_worker;
+use runtime_sea::jobs::entities::{job_schedule, job_worker};
 use runtime_sea::worker::BuildError;
 use runtime_sea::{
     Event, EventFilter, EventRegistry, EventRoute, JobContext, JobHandler, JobPolicy, JobResult,
     Misfire, RunFilter, RunRecord, Runtime, Schedule, ScheduleRecord, WorkerBuilder,
 };
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, Set};
 use serde::{Deserialize, Serialize};
 
 crate::on_each_database! {
@@ -24,6 +24,7 @@ crate::on_each_database! {
     a_changed_expression_goes_on_from_now,
     a_paused_schedule_makes_nothing_and_makes_up_for_nothing,
     a_worker_with_another_expression_leaves_the_schedule_alone,
+    a_schedule_goes_back_to_the_workers_that_are_left,
     a_running_worker_makes_slots_as_they_come,
     a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule,
     a_schedule_that_the_database_refuses_holds_up_no_other,
@@ -256,6 +257,45 @@ async fn a_worker_with_another_expression_leaves_the_schedule_alone(bed: TestBed
     assert_eq!(events(&bed).await, 1);
     old.stop().await;
     assert_eq!(events(&bed).await, 1);
+}
+
+async fn a_schedule_goes_back_to_the_workers_that_are_left(bed: TestBed) {
+    let silent = async |minutes| {
+        let row = job_schedule::Entity::find().one(bed.runtime.db()).await;
+        let mut row = row.unwrap().unwrap().into_active_model();
+        let seen_at = row.seen_at.take().unwrap() - TimeDelta::minutes(minutes);
+        row.seen_at = Set(seen_at);
+        row.update(bed.runtime.db()).await.unwrap();
+        seen_at
+    };
+    at_a_quarter_past(&bed).await;
+    let old = Running::start(publishing(&bed.runtime, "0 * * * *").build().unwrap());
+    until("it is registered", async || {
+        !schedules(&bed).await.is_empty()
+    })
+    .await;
+    let new = publishing(&bed.other_process().await, "10 * * * *");
+    let new = Running::start(new.build().unwrap());
+    let stands_at = async |cron| schedules(&bed).await[0].cron == cron;
+    until("it is the new one's", async || {
+        stands_at("10 * * * *").await
+    })
+    .await;
+    // Who lives says so.
+    let long_ago = silent(30).await;
+    until("it has been seen", async || {
+        schedules(&bed).await[0].seen_at > long_ago + TimeDelta::minutes(29)
+    })
+    .await;
+    new.stop().await;
+    // In this time came the slot of the full hour.
+    silent(30).await;
+    until("it is the old one's again", async || {
+        stands_at("0 * * * *").await
+    })
+    .await;
+    until("what came since is made", async || events(&bed).await == 1).await;
+    old.stop().await;
 }
 
 async fn a_running_worker_makes_slots_as_they_come(bed: TestBed) {
