@@ -58,6 +58,25 @@ pub(crate) struct CompletedRun {
     pub(crate) concurrency_key: Option<String>,
 }
 
+/// A transaction that somebody has open.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenTransaction {
+    /// The session's process on the server.
+    pub(crate) pid: i32,
+    pub(crate) application: String,
+    pub(crate) state: String,
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) age: Duration,
+    /// The statement that ends its session.
+    pub(crate) ended_by: String,
+}
+
+impl OpenTransaction {
+    pub(crate) fn is_the_same(&self, other: &Self) -> bool {
+        (self.pid, self.since) == (other.pid, other.since)
+    }
+}
+
 /// The seam between the runtime and one database.
 #[async_trait::async_trait]
 pub(crate) trait Dialect: Send + Sync {
@@ -191,6 +210,15 @@ pub(crate) trait Dialect: Send + Sync {
         db: &DatabaseConnection,
         wake_up: &WakeUp,
     ) -> Result<bool, DbErr>;
+
+    /// Of the transactions that keep the database from clearing away dead rows, the one that has been open for longest;
+    /// none where the database does not say, or needs no clearing away.
+    async fn oldest_transaction(
+        &self,
+        _db: &DatabaseConnection,
+    ) -> Result<Option<OpenTransaction>, DbErr> {
+        Ok(None)
+    }
 
     /// The longest pause between two looks at the tables where nothing else wakes a worker.
     fn max_poll_interval(&self) -> Duration;

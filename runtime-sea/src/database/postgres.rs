@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, OpenTransaction, WakeUp};
 
 const CHANNEL: &str = "runtime_sea";
 
@@ -22,6 +22,16 @@ const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 
 /// The server ends the session of a process that falls silent in a transaction.
 const LIMIT_IDLE_TIME: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
+/// Only what has an id or a snapshot holds anything back. An autovacuum does not: a vacuum ignores others.
+const OLDEST_TRANSACTION: &str = "\
+    SELECT pid, COALESCE(application_name, '') AS application, COALESCE(state, '') AS state, xact_start, \
+           EXTRACT(EPOCH FROM clock_timestamp() - xact_start)::double precision AS seconds \
+    FROM pg_stat_activity \
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL \
+      AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL) \
+      AND backend_type <> 'autovacuum worker' \
+    ORDER BY xact_start LIMIT 1";
 
 /// After how long without a notification a subscription is asked whether it still stands, and how long it may take to
 /// answer. A new one may take as long as the first.
@@ -212,6 +222,26 @@ impl Dialect for Postgres {
             }
         }
         Ok(true)
+    }
+
+    async fn oldest_transaction(
+        &self,
+        db: &DatabaseConnection,
+    ) -> Result<Option<OpenTransaction>, DbErr> {
+        let statement = Statement::from_string(DbBackend::Postgres, OLDEST_TRANSACTION);
+        let Some(row) = db.query_one_raw(statement).await? else {
+            return Ok(None);
+        };
+        let pid: i32 = row.try_get("", "pid")?;
+        let seconds: f64 = row.try_get("", "seconds")?;
+        Ok(Some(OpenTransaction {
+            pid,
+            application: row.try_get("", "application")?,
+            state: row.try_get("", "state")?,
+            since: row.try_get("", "xact_start")?,
+            age: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            ended_by: format!("SELECT pg_terminate_backend({pid})"),
+        }))
     }
 
     fn max_poll_interval(&self) -> Duration {

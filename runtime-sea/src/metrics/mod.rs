@@ -19,6 +19,7 @@
 //! | `runtime_sea_event_oldest_seconds` | gauge | `pool` | how old the oldest of these is |
 //! | `runtime_sea_heartbeat_failures_total` | counter | | heartbeats that did not arrive |
 //! | `runtime_sea_lease_losses_total` | counter | | heartbeats that came after the worker's lease had run out |
+//! | `runtime_sea_oldest_transaction_seconds` | gauge | | PostgreSQL: for how long the longest open of the transactions is open that keep the database from clearing away dead rows; 0 elsewhere |
 //! | `runtime_sea_clock_offset_seconds` | gauge | | by how much the database's clock is ahead of this process's |
 //!
 //! Every worker samples the gauges of the pools that it hosts, see
@@ -54,6 +55,7 @@ const EVENT_DEPTH: &str = "runtime_sea_event_queue_depth";
 const EVENT_OLDEST: &str = "runtime_sea_event_oldest_seconds";
 const HEARTBEAT_FAILURES: &str = "runtime_sea_heartbeat_failures_total";
 const LEASE_LOSSES: &str = "runtime_sea_lease_losses_total";
+const OLDEST_TRANSACTION: &str = "runtime_sea_oldest_transaction_seconds";
 const CLOCK_OFFSET: &str = "runtime_sea_clock_offset_seconds";
 
 /// Tells the recorder what the names mean; again for a recorder that was installed later would be in vain anyway.
@@ -77,6 +79,11 @@ pub(crate) fn describe() {
             describe_gauge!(EVENT_OLDEST, Unit::Seconds, "Age of the oldest event");
             describe_counter!(HEARTBEAT_FAILURES, Unit::Count, "Heartbeats that failed");
             describe_counter!(LEASE_LOSSES, Unit::Count, "Leases that ran out");
+            describe_gauge!(
+                OLDEST_TRANSACTION,
+                Unit::Seconds,
+                "Age of the oldest transaction"
+            );
             describe_gauge!(
                 CLOCK_OFFSET,
                 Unit::Seconds,
@@ -102,6 +109,12 @@ pub(crate) fn attempt_ended(job_type: &str, pool: &str, outcome: &'static str, t
         ];
         counter!(ATTEMPTS, &labels).increment(1);
         histogram!(ATTEMPT_DURATION, &labels).record(took);
+    });
+}
+
+pub(crate) fn oldest_transaction(age: Duration) {
+    record(|| {
+        gauge!(OLDEST_TRANSACTION).set(age);
     });
 }
 

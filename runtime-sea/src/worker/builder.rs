@@ -109,6 +109,7 @@ pub(crate) struct Settings {
     pub(crate) events_only: bool,
     pub(crate) retention: Retention,
     pub(crate) sample_every: Option<Duration>,
+    pub(crate) long_transaction: Duration,
 }
 
 impl Settings {
@@ -160,6 +161,7 @@ impl WorkerBuilder {
                 events_only: false,
                 retention: Retention::new(),
                 sample_every: Some(Duration::from_secs(15)),
+                long_transaction: Duration::from_secs(10 * 60),
             },
             jobs: Vec::new(),
             subscriptions: Vec::new(),
@@ -284,6 +286,13 @@ impl WorkerBuilder {
     /// every 15 s unless set, never with `None`.
     pub fn sample_queues(mut self, every: Option<Duration>) -> Self {
         self.settings.sample_every = every;
+        self
+    }
+
+    /// After how long the log warns of a transaction that stays open, whosever it is, where that keeps the database from
+    /// clearing away dead rows: on PostgreSQL. Ten minutes unless set.
+    pub fn long_transaction(mut self, age: Duration) -> Self {
+        self.settings.long_transaction = age;
         self
     }
 

@@ -15,6 +15,7 @@ use crate::retention;
 
 use super::builder::Settings;
 use super::pulse::Pulse;
+use super::transactions::Transactions;
 
 /// How long the row of a dead worker is kept for people to see.
 const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
@@ -42,6 +43,7 @@ pub(super) async fn maintenance(
     let mut heard_since: Option<Instant> = None;
     let mut cleared: Option<Instant> = None;
     let mut seen: Option<Instant> = None;
+    let mut transactions = Transactions::default();
     let mut outage = Outage::default();
     loop {
         sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
@@ -76,7 +78,8 @@ pub(super) async fn maintenance(
                     seen = Some(Instant::now());
                 }
             }
-            forget_dead_workers(db).await
+            forget_dead_workers(db).await?;
+            transactions.look(db, settings.long_transaction).await
         };
         match answered(result).await {
             Ok(()) => outage.is_over(),

@@ -14,6 +14,7 @@ mod sampling;
 mod schedules;
 mod subscriptions;
 mod thread;
+mod transactions;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};

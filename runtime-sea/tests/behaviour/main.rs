@@ -34,6 +34,7 @@ mod steps;
 mod support;
 mod tenancy;
 mod traces;
+mod transactions;
 mod versions;
 mod waits;
 mod workers;

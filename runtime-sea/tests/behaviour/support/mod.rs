@@ -7,6 +7,7 @@ pub(crate) mod dead;
 pub(crate) mod measured;
 pub(crate) mod not_in_memory;
 pub(crate) mod open_telemetry;
+pub(crate) mod warned;
 
 use std::future::Future;
 use std::sync::Once;
@@ -196,6 +197,7 @@ pub(crate) fn observe() {
             .with_filter(tracing_subscriber::EnvFilter::from_default_env());
         tracing_subscriber::registry()
             .with(open_telemetry::layer())
+            .with(warned::layer())
             .with(log)
             .with(open_telemetry::Panicking)
             .init();
