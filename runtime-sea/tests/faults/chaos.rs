@@ -251,7 +251,7 @@ async fn end_sessions(bed: &TestBed, server: &Server) {
             let sessions = db
                 .query_all_raw(sea_orm::Statement::from_string(
                     sea_orm::DbBackend::MySql,
-                    "SELECT ID AS id FROM information_schema.processlist \
+                    "SELECT CAST(ID AS SIGNED) AS id FROM information_schema.processlist \
                      WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND RAND() < 0.5",
                 ))
                 .await
