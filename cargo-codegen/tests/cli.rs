@@ -57,6 +57,7 @@ fn nouns_lists_and_details() {
          behaviors: [timestamps, soft_delete]\n\
          relationships:\n  account: { type: belongs_to, target: account, foreign_key: account_id, on_delete: cascade }\n\
          queries:\n  - { by: [account_id], order: created_at desc }\n\
+         \x20 - { name: search, filters: [status], search: email, sort: [email, created_at], paginate: true }\n\
          emits: [contact_created]\n\
          events:\n  - { type: contact_created, body: { contact_id: uuid } }\n",
     );

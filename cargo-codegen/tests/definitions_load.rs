@@ -101,6 +101,13 @@ fn the_reference_entity_loads_unchanged() {
         .map(|it| it.name.snake.as_str())
         .collect();
     assert_eq!(queries, ["find_by_email", "list_by_account_id"]);
+    let [search] = contact.named_queries.as_slice() else {
+        panic!("{:?}", contact.named_queries);
+    };
+    assert_eq!(search.name.snake, "search");
+    assert_eq!(search.filters, ["email", "account_id"]);
+    assert_eq!(search.search, ["email"]);
+    assert!(search.paginate);
     assert_eq!(
         contact.queries[1].order,
         [("created_at".to_owned(), SortOrder::Descending)]

@@ -39,6 +39,14 @@ queries:
     order: price desc
   - by: [state, count]
     unique: true
+  - name: search
+    filters: [owner_id, state, mood, active, price, big, token, day, wakes, seen, notes, id]
+    search: [notes, sku]
+    sort: [price, seen, ratio]
+    order: seen desc, big
+    paginate: true
+  - name: newest
+    order: created_at desc
 "#;
 
 const PERSON: &str = "
@@ -215,6 +223,58 @@ fn an_entity_without_writes_has_only_reads() {
             assert!(!text.contains(word), "{name} has {word}\n{text}");
         }
     }
+}
+
+#[test]
+fn filters_have_an_index_where_none_begins_with_the_column() {
+    let model = everything();
+    let tables = cargo_codegen::schema::tables(&model);
+    let gadgets = tables.iter().find(|it| it.name == "gadgets").unwrap();
+    let indexes: Vec<&str> = gadgets.indexes.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(
+        indexes,
+        [
+            "idx_gadgets_active",
+            "idx_gadgets_big",
+            "idx_gadgets_day",
+            "idx_gadgets_mood",
+            "idx_gadgets_owner_id_price",
+            "idx_gadgets_price",
+            "idx_gadgets_reviewer_id",
+            "idx_gadgets_seen",
+            "idx_gadgets_token",
+            "idx_gadgets_wakes",
+            "uq_gadgets_sku",
+            "uq_gadgets_state_count",
+        ],
+        "not of `notes`, which is long, and not of the key"
+    );
+}
+
+#[test]
+fn a_query_with_a_name_has_a_route_only_where_the_entity_has_some() {
+    let definition = "
+entity: { name: reading }
+fields:
+  note: { type: string, nullable: true }
+queries:
+  - { name: search, search: note, sort: note }
+";
+    let file = |model: &Model, name: &str| {
+        let path = format!("app/src/readings/generated/{name}.rs");
+        files(model).get(&Utf8PathBuf::from(path)).cloned()
+    };
+    let with = model(&[("reading", definition)]);
+    let routes = file(&with, "routes").unwrap();
+    assert!(routes.contains(r#"path = "/readings/search""#), "{routes}");
+
+    let without = format!("{definition}generate: {{ rest: false, writes: false }}\n");
+    let without = model(&[("reading", &without)]);
+    assert_eq!(file(&without, "routes"), None);
+    let queries = file(&without, "queries").unwrap();
+    assert!(!queries.contains("utoipa"), "{queries}");
+    let repository = file(&without, "repository").unwrap();
+    assert!(repository.contains("fn search("), "{repository}");
 }
 
 #[test]

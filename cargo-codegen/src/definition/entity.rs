@@ -5,7 +5,7 @@ use super::field::{self, FieldDefinition};
 use super::keys::{ENTITY, ENTITY_FILE, GENERATE};
 use super::node::{Kind, Node, shorten};
 use super::problem::Problem;
-use super::query::{self, QueryDefinition};
+use super::query::{self, NamedQueryDefinition, QueryDefinition};
 use super::reader::{Block, Reader, not_yet};
 use super::relation::{self, RelationDefinition};
 use super::source::{SourceId, Spanned};
@@ -31,8 +31,10 @@ pub struct EntityDefinition {
     pub behaviors: Vec<Spanned<Behavior>>,
     /// `relationships`, in the order of the file.
     pub relations: Vec<RelationDefinition>,
-    /// `queries`.
+    /// `queries` by columns.
     pub queries: Vec<QueryDefinition>,
+    /// `queries` with a name.
+    pub named_queries: Vec<NamedQueryDefinition>,
     /// `generate.writes`; default true.
     pub writes: bool,
     /// `generate.rest`; default true.
@@ -112,7 +114,7 @@ pub(crate) fn decode(
     let fields = fields(reader, &file);
     let relations = relation::decode(reader, &file);
     let behaviors = behaviors(reader, &file);
-    let queries = query::decode(reader, &file);
+    let (queries, named_queries) = query::decode(reader, &file);
     let emits = file
         .get("emits")
         .and_then(|it| reader.texts(it, "`emits`"))
@@ -137,6 +139,7 @@ pub(crate) fn decode(
         behaviors,
         relations,
         queries,
+        named_queries,
         writes: writes.unwrap_or(true),
         rest: rest.unwrap_or(true),
         openapi: openapi.unwrap_or(true),

@@ -163,14 +163,16 @@ pub(crate) const RELATION: Keys = Keys {
 };
 
 /// Keys that make of a query something that is not generated yet; each changes what the query means.
-pub(crate) const LATER_IN_QUERY: [&str; 7] = [
-    "name", "filters", "search", "paginate", "via", "select", "limit",
-];
+pub(crate) const LATER_IN_QUERY: [&str; 3] = ["via", "select", "limit"];
+
+/// Keys of queries that have a name.
+pub(crate) const NAMED_QUERY: [&str; 5] = ["name", "filters", "search", "sort", "paginate"];
 
 pub(crate) const QUERY: Keys = Keys {
     of: "a query",
     read: &[
-        "by", "unique", "order", "name", "filters", "search", "paginate", "via", "select", "limit",
+        "by", "unique", "order", "name", "filters", "search", "sort", "paginate", "via", "select",
+        "limit",
     ],
     other: &[],
 };

@@ -30,7 +30,7 @@ pub(crate) use node::shorten;
 pub use node::{Kind, Node, parse};
 pub use payload::{PayloadDefinition, PayloadKind, PayloadWord};
 pub use problem::{Label, Problem, Severity};
-pub use query::QueryDefinition;
+pub use query::{NamedQueryDefinition, QueryDefinition};
 pub use relation::{OnDeleteWord, RelationDefinition, RelationType};
 pub use schedule::{MisfireWord, ScheduleDefinition};
 pub use source::{Source, SourceId, Sources, Span, Spanned};

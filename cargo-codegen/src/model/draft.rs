@@ -222,6 +222,7 @@ fn draft<'d>(
             behaviors: Behaviors::default(),
             relations: Vec::new(),
             queries: Vec::new(),
+            named_queries: Vec::new(),
             writes: definition.writes,
             rest: definition.rest,
             openapi: definition.openapi,

@@ -23,6 +23,8 @@ pub struct Entity {
     pub relations: Vec<Relation>,
     /// Declared finders, in the order of the file.
     pub queries: Vec<Query>,
+    /// Lists that clients filter, search and sort, in the order of the file.
+    pub named_queries: Vec<NamedQuery>,
     /// `false`: only reads are generated.
     pub writes: bool,
     /// Routes are generated.
@@ -234,6 +236,23 @@ pub struct Query {
     pub unique: bool,
     /// Sort columns.
     pub order: Vec<(String, SortOrder)>,
+}
+
+/// A list that clients filter, search and sort.
+#[derive(Debug, Clone)]
+pub struct NamedQuery {
+    /// Method name, and what its URL ends with.
+    pub name: Name,
+    /// Columns that clients may give a value for.
+    pub filters: Vec<String>,
+    /// Columns in which clients may search for a text.
+    pub search: Vec<String>,
+    /// Columns that clients may sort by.
+    pub sort: Vec<String>,
+    /// Sort columns where a client chooses none.
+    pub order: Vec<(String, SortOrder)>,
+    /// Comes in pages, with the number of rows in all.
+    pub paginate: bool,
 }
 
 /// When a generated use case publishes an event.

@@ -12,6 +12,7 @@ mod inverse;
 mod key;
 pub(crate) mod mysql;
 pub(crate) mod name;
+mod named_query;
 mod query;
 mod reference;
 mod relation;
@@ -22,7 +23,7 @@ mod value;
 pub use config::{Config, CrateLocation, Database, RuntimeSource, Subsystem};
 pub use entity::{
     Behaviors, Constraints, DefaultValue, Emission, EmitOn, Entity, Field, FieldOrigin, FieldType,
-    OnDelete, Query, Relation, RelationKind, SortOrder,
+    NamedQuery, OnDelete, Query, Relation, RelationKind, SortOrder,
 };
 pub use event::{
     Backoff, Direction, Event, EventTier, Misfire, Ordering, PayloadField, PayloadType, Retry,

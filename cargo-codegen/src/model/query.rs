@@ -44,57 +44,10 @@ fn query(
     definition: &QueryDefinition,
     problems: &mut Vec<Problem>,
 ) -> Option<Query> {
-    let mut columns: Vec<&str> = Vec::new();
-    let mut complete = true;
-    for name in &definition.by {
-        let Some(field) = draft.column(name, problems) else {
-            complete = false;
-            continue;
-        };
-        if columns.contains(&field.name.snake.as_str()) {
-            problems.push(twice(name));
-            complete = false;
-        } else if matches!(
-            field.ty,
-            FieldType::Json | FieldType::Bytes | FieldType::Float
-        ) {
-            problems.push(
-                Problem::error(
-                    "wrong-query",
-                    format!("`{}` cannot be searched by equality", name.value),
-                    name.span.clone(),
-                )
-                .help("columns of type `json`, `bytes` and `float` have no useful equality"),
-            );
-            complete = false;
-        }
-        columns.push(&field.name.snake);
-    }
-    let mut order: Vec<(String, SortOrder)> = Vec::new();
-    for (name, descending) in &definition.order {
-        let Some(field) = draft.column(name, problems) else {
-            complete = false;
-            continue;
-        };
-        if order.iter().any(|it| it.0 == field.name.snake) {
-            problems.push(twice(name));
-        } else if matches!(field.ty, FieldType::Json | FieldType::Bytes) {
-            problems.push(Problem::error(
-                "wrong-query",
-                format!("`{}` cannot be sorted by", name.value),
-                name.span.clone(),
-            ));
-        }
-        let direction = if *descending {
-            SortOrder::Descending
-        } else {
-            SortOrder::Ascending
-        };
-        order.push((field.name.snake.clone(), direction));
-    }
-    if !complete {
-        return None;
-    }
+    // Both are looked at before either ends it, so that every problem is reported.
+    let columns = compared(draft, &definition.by, problems);
+    let order = order(draft, &definition.order, problems);
+    let (columns, order) = (columns?, order?);
     if columns == ["id"] {
         problems.push(
             Problem::error(
@@ -131,7 +84,74 @@ fn query(
     })
 }
 
-fn twice(name: &Spanned<String>) -> Problem {
+/// The columns that values are compared with; `None` if one of them cannot be, which was reported.
+pub(super) fn compared<'a>(
+    draft: &'a Draft<'_>,
+    names: &[Spanned<String>],
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<&'a str>> {
+    let mut columns: Vec<&str> = Vec::new();
+    let mut complete = true;
+    for name in names {
+        let Some(field) = draft.column(name, problems) else {
+            complete = false;
+            continue;
+        };
+        if columns.contains(&field.name.snake.as_str()) {
+            problems.push(twice(name));
+            complete = false;
+        } else if matches!(
+            field.ty,
+            FieldType::Json | FieldType::Bytes | FieldType::Float
+        ) {
+            problems.push(
+                Problem::error(
+                    "wrong-query",
+                    format!("`{}` cannot be searched by equality", name.value),
+                    name.span.clone(),
+                )
+                .help("columns of type `json`, `bytes` and `float` have no useful equality"),
+            );
+            complete = false;
+        }
+        columns.push(&field.name.snake);
+    }
+    complete.then_some(columns)
+}
+
+/// The sort columns; `None` if one of them is not known, which was reported.
+pub(super) fn order(
+    draft: &Draft<'_>,
+    columns: &[(Spanned<String>, bool)],
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<(String, SortOrder)>> {
+    let mut order: Vec<(String, SortOrder)> = Vec::new();
+    let mut complete = true;
+    for (name, descending) in columns {
+        let Some(field) = draft.column(name, problems) else {
+            complete = false;
+            continue;
+        };
+        if order.iter().any(|it| it.0 == field.name.snake) {
+            problems.push(twice(name));
+        } else if matches!(field.ty, FieldType::Json | FieldType::Bytes) {
+            problems.push(Problem::error(
+                "wrong-query",
+                format!("`{}` cannot be sorted by", name.value),
+                name.span.clone(),
+            ));
+        }
+        let direction = if *descending {
+            SortOrder::Descending
+        } else {
+            SortOrder::Ascending
+        };
+        order.push((field.name.snake.clone(), direction));
+    }
+    complete.then_some(order)
+}
+
+pub(super) fn twice(name: &Spanned<String>) -> Problem {
     Problem::error(
         "duplicate",
         format!("`{}` is listed twice", shorten(&name.value)),

@@ -1,7 +1,7 @@
 //! Definitions in, model out, and everything that is wrong at once.
 
 use super::draft::{add_behaviors, drafts};
-use super::{Config, Model, emit, event_draft, inverse, mysql, query, relation};
+use super::{Config, Model, emit, event_draft, inverse, mysql, named_query, query, relation};
 use crate::definition::{Definitions, Problem, Severity, Sources};
 
 /// Resolves every definition.
@@ -22,7 +22,9 @@ pub fn resolve(
     inverse::inverses(&mut drafts, definitions, &mut problems);
     for draft in &mut drafts {
         query::resolve(draft, &mut problems);
+        named_query::resolve(draft, &mut problems);
     }
+    named_query::check(&drafts, &mut problems);
     mysql::check(&config, &drafts, &mut problems);
     let mut events = event_draft::resolve(&drafts, definitions, sources, &mut problems);
     for draft in &mut drafts {

@@ -41,6 +41,10 @@ struct MomentView;
 struct SchemaView;
 
 #[derive(Template)]
+#[template(path = "app/src/generated/search.rs.jinja")]
+struct SearchView;
+
+#[derive(Template)]
 #[template(path = "app/src/generated/base64.rs.jinja")]
 struct Base64View;
 
@@ -96,6 +100,9 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
     if has_enums(model) {
         modules.push(module("pub mod schema", &[]));
     }
+    if searches(model) {
+        modules.push(module("mod search", &["contains"]));
+    }
     modules
 }
 
@@ -126,6 +133,9 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
     }
     if has_enums(model) {
         files.push(("schema.rs", SchemaView.render()?));
+    }
+    if searches(model) {
+        files.push(("search.rs", SearchView.render()?));
     }
     if has_bytes(model) {
         files.push(("base64.rs", Base64View.render()?));
@@ -185,6 +195,11 @@ fn has_bytes(model: &Model) -> bool {
 
 fn has_enums(model: &Model) -> bool {
     exposed_fields(model).any(|it| matches!(it.ty, FieldType::Enum { .. }))
+}
+
+fn searches(model: &Model) -> bool {
+    let mut queries = model.entities.iter().flat_map(|it| &it.named_queries);
+    queries.any(|it| !it.search.is_empty())
 }
 
 fn exposed_fields(model: &Model) -> impl Iterator<Item = &Field> {

@@ -6,7 +6,7 @@ use super::entity::file_stem;
 use super::field::{capitalized, is_input, string_literal, with_article};
 use super::{Rendered, Result, sample, scaffold};
 use crate::changeset::{Output, OutputKind};
-use crate::model::{Database, Entity, FieldOrigin, FieldType, Model, RelationKind};
+use crate::model::{Database, Entity, FieldOrigin, FieldType, Model, NamedQuery, RelationKind};
 use crate::schema;
 
 #[derive(Template)]
@@ -35,6 +35,7 @@ struct SliceTestView<'a> {
     kept: Option<String>,
     unique: bool,
     refused: String,
+    queries: &'a [NamedQuery],
     absent: &'static str,
 }
 
@@ -134,6 +135,7 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
         kept,
         unique: has_unique_input(model, entity),
         refused: refused(entity),
+        queries: &entity.named_queries,
         absent: match key.map(|it| &it.ty) {
             Some(FieldType::Integer | FieldType::BigInt) => "1",
             _ => "018f0000-0000-7000-8000-000000000001",

@@ -213,6 +213,20 @@ fn render_entity(entity: &EntityDetails) -> String {
         });
         text += &list("", &["query", "by", "", "order"], &rows.collect::<Vec<_>>());
     }
+    if !entity.named_queries.is_empty() {
+        text.push('\n');
+        let rows = entity.named_queries.iter().map(|it| {
+            vec![
+                it.name.clone(),
+                it.filters.join(", "),
+                it.search.join(", "),
+                it.sort.join(", "),
+                it.order.join(", "),
+            ]
+        });
+        let titles = ["query", "filters", "search", "sort", "order"];
+        text += &list("", &titles, &rows.collect::<Vec<_>>());
+    }
     if !entity.emits.is_empty() {
         text.push('\n');
         let rows = entity

@@ -4,6 +4,7 @@ use super::name::constraint;
 use super::table::{
     Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table,
 };
+use crate::model::mysql::MAX_INDEXED_LENGTH;
 use crate::model::{
     DefaultValue, Entity, Field, FieldOrigin, FieldType, Model, OnDelete, Query, RelationKind,
     SortOrder,
@@ -106,6 +107,11 @@ fn indexes(entity: &Entity) -> Vec<Index> {
     for query in &entity.queries {
         wanted.push((query_columns(query), query.unique));
     }
+    for name in entity.named_queries.iter().flat_map(|it| &it.filters) {
+        if entity.field(name).is_some_and(is_worth_an_index) {
+            wanted.push((vec![ascending(name)], false));
+        }
+    }
     for field in entity.fields.iter().filter(|it| it.index) {
         wanted.push((vec![ascending(&field.name.snake)], false));
     }
@@ -143,6 +149,17 @@ fn indexes(entity: &Entity) -> Vec<Index> {
     indexes.sort_by(|a, b| a.name.cmp(&b.name));
     indexes.dedup_by(|a, b| a.name == b.name);
     indexes
+}
+
+/// Whether an index of the column alone helps to filter, and every database can have it: the key has one, and long
+/// texts have no place in one.
+fn is_worth_an_index(field: &Field) -> bool {
+    field.origin != FieldOrigin::Key
+        && match ColumnType::of(&field.ty, field.constraints.max_length) {
+            ColumnType::String(length) => length <= MAX_INDEXED_LENGTH,
+            ColumnType::Text => false,
+            _ => true,
+        }
 }
 
 fn query_columns(query: &Query) -> Vec<IndexColumn> {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    DefaultValue, EmitOn, Entity, Field, FieldOrigin, FieldType, OnDelete, Query, Relation,
-    RelationKind, SortOrder,
+    DefaultValue, EmitOn, Entity, Field, FieldOrigin, FieldType, NamedQuery, OnDelete, Query,
+    Relation, RelationKind, SortOrder,
 };
 
 /// One line of `entity list`.
@@ -57,6 +57,8 @@ pub struct EntityDetails {
     pub relations: Vec<RelationRow>,
     /// In the order of the definition.
     pub queries: Vec<QueryRow>,
+    /// In the order of the definition.
+    pub named_queries: Vec<NamedQueryRow>,
     /// Event types, and what publishes them: `create`, `update`, `delete` or `by hand`.
     pub emits: Vec<(String, &'static str)>,
     /// HTTP routes; empty if none are generated.
@@ -114,6 +116,23 @@ pub struct QueryRow {
     pub order: Vec<String>,
 }
 
+/// One list that clients filter, search and sort.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedQueryRow {
+    /// The method's name.
+    pub name: String,
+    /// Columns that clients may give a value for.
+    pub filters: Vec<String>,
+    /// Columns in which clients may search for a text.
+    pub search: Vec<String>,
+    /// Columns that clients may sort by.
+    pub sort: Vec<String>,
+    /// The order where a client chooses none: `created_at desc`.
+    pub order: Vec<String>,
+    /// Comes in pages.
+    pub paginate: bool,
+}
+
 impl EntityDetails {
     /// Everything about an entity.
     pub fn new(entity: &Entity) -> Self {
@@ -134,6 +153,11 @@ impl EntityDetails {
             fields: entity.fields.iter().map(FieldRow::new).collect(),
             relations: entity.relations.iter().map(RelationRow::new).collect(),
             queries: entity.queries.iter().map(QueryRow::new).collect(),
+            named_queries: entity
+                .named_queries
+                .iter()
+                .map(NamedQueryRow::new)
+                .collect(),
             emits: entity
                 .emits
                 .iter()
@@ -156,6 +180,8 @@ fn routes(entity: &Entity) -> Vec<String> {
         routes.push(format!("PATCH /{path}/{{id}}"));
         routes.push(format!("DELETE /{path}/{{id}}"));
     }
+    let queries = entity.named_queries.iter();
+    routes.extend(queries.map(|it| format!("GET /{path}/{}", it.name.kebab)));
     routes
 }
 
@@ -271,14 +297,30 @@ impl QueryRow {
             name: query.name.snake.clone(),
             by: query.by.clone(),
             unique: query.unique,
-            order: query
-                .order
-                .iter()
-                .map(|(column, order)| match order {
-                    SortOrder::Ascending => format!("{column} asc"),
-                    SortOrder::Descending => format!("{column} desc"),
-                })
-                .collect(),
+            order: order_text(&query.order),
         }
     }
+}
+
+impl NamedQueryRow {
+    fn new(query: &NamedQuery) -> Self {
+        Self {
+            name: query.name.snake.clone(),
+            filters: query.filters.clone(),
+            search: query.search.clone(),
+            sort: query.sort.clone(),
+            order: order_text(&query.order),
+            paginate: query.paginate,
+        }
+    }
+}
+
+fn order_text(order: &[(String, SortOrder)]) -> Vec<String> {
+    order
+        .iter()
+        .map(|(column, order)| match order {
+            SortOrder::Ascending => format!("{column} asc"),
+            SortOrder::Descending => format!("{column} desc"),
+        })
+        .collect()
 }

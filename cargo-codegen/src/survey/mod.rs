@@ -12,8 +12,8 @@ use serde::Serialize;
 
 pub use consumers::{ConsumerRow, Consumers, PlaceRow, UnknownRow};
 pub use entity::{
-    EntityDetails, EntityRow, FieldRow, QueryRow, RelationRow, default_text, on_delete_name,
-    relation_name, type_name,
+    EntityDetails, EntityRow, FieldRow, NamedQueryRow, QueryRow, RelationRow, default_text,
+    on_delete_name, relation_name, type_name,
 };
 pub use event::{
     EventDetails, EventRow, PayloadRow, ScheduleRow, direction_name, payload_type_name, tier_name,

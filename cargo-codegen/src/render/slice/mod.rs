@@ -2,6 +2,7 @@
 
 mod dto;
 mod key;
+mod named_query;
 mod query;
 mod repository;
 mod routes;
@@ -77,6 +78,7 @@ struct ModuleView<'a> {
     has_dto: bool,
     rest: bool,
     writes: bool,
+    queries: Vec<String>,
 }
 
 /// Everything about one entity in the app crate.
@@ -102,12 +104,16 @@ pub fn slice(model: &Model, entity: &Entity) -> Result<Rendered> {
                 has_dto,
                 rest: entity.rest,
                 writes: entity.writes,
+                queries: named_query::types(entity),
             }
             .render()?,
         ),
         ("repository.rs", repository::view(slice).render()?),
         ("service.rs", service::view(slice).render()?),
     ];
+    if !entity.named_queries.is_empty() {
+        files.push(("queries.rs", named_query::view(slice).render()?));
+    }
     if has_dto {
         files.push(("dto.rs", dto::view(slice).render()?));
     }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::Slice;
 use super::key::{KeyView, key};
+use super::named_query::{SelectionView, selections};
 use super::query::{QueryView, queries};
 use crate::render::imports::Imports;
 
@@ -18,6 +19,7 @@ pub(super) struct RepositoryView<'a> {
     module: String,
     key: KeyView,
     queries: Vec<QueryView>,
+    selections: Vec<SelectionView>,
     writes: bool,
     soft_delete: bool,
     stamps_delete: bool,
@@ -59,6 +61,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RepositoryView<'a> {
         ident: &entity.name.ident,
         key: key(entity, &mut imports),
         queries: queries(slice, &module, &mut imports),
+        selections: selections(slice, &mut imports),
         module,
         writes,
         soft_delete,

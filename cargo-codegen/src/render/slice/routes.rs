@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::key::{KeyView, key};
+use super::named_query::{NamedQueryView, named_queries};
 use super::{Slice, title};
 use crate::model::EmitOn;
 use crate::render::field::with_article;
@@ -24,6 +25,7 @@ pub(super) struct RoutesView<'a> {
     url: &'a str,
     ident: &'a str,
     key: KeyView,
+    named: Vec<NamedQueryView>,
     state: &'a str,
     writes: bool,
     soft_delete: bool,
@@ -89,6 +91,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         url: &entity.plural.kebab,
         ident: &entity.name.ident,
         key: key(entity, &mut imports),
+        named: named_queries(slice, &mut imports),
         state: scaffold::state_type(&model.config),
         writes,
         soft_delete: entity.behaviors.soft_delete,

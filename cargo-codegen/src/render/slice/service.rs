@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::key::{KeyView, key};
+use super::named_query::{NamedQueryView, named_queries};
 use super::query::{QueryView, queries};
 use super::{Slice, title};
 use crate::model::{FieldType, RelationKind};
@@ -25,6 +26,7 @@ pub(super) struct ServiceView<'a> {
     module: String,
     key: KeyView,
     queries: Vec<QueryView>,
+    named: Vec<NamedQueryView>,
     unique: Vec<UniqueView>,
     writes: bool,
     soft_delete: bool,
@@ -86,6 +88,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> ServiceView<'a> {
         ident: &entity.name.ident,
         key: key(entity, &mut imports),
         queries: queries(slice, &module, &mut imports),
+        named: named_queries(slice, &mut imports),
         unique: unique(slice),
         module,
         references,
