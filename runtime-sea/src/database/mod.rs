@@ -7,6 +7,7 @@ mod outage;
 mod postgres;
 mod retry;
 mod sqlite;
+mod unreadable;
 mod wake_up;
 mod without_returning;
 mod write;
@@ -30,6 +31,7 @@ pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
 pub(crate) use outage::{Outage, answered};
 pub(crate) use retry::{repeating, retrying};
+pub(crate) use unreadable::{is_unreadable, read_row};
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
     insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,
@@ -116,7 +118,8 @@ pub(crate) trait Dialect: Send + Sync {
         at.into()
     }
 
-    /// A JSON array column with one element more; of more than [`MAX_ELEMENTS`] the first is dropped.
+    /// A JSON array column with one element more; of more than [`MAX_ELEMENTS`] the first is dropped. What is no array
+    /// any more must not keep a run from ending.
     fn append_json(&self, column: Expr, element: Value) -> Expr;
 
     /// The type of a column that holds a moment in UTC, to the microsecond.
@@ -285,6 +288,7 @@ fn error_code(error: &DbErr) -> Option<String> {
 /// Whether the database could not be reached, or the connection broke.
 fn is_unreachable(error: &DbErr) -> bool {
     match error {
+        _ if is_unreadable(error) => false,
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
             error.as_database_error().is_none()

@@ -63,7 +63,8 @@ impl Dialect for Postgres {
 
     fn append_json(&self, column: Expr, element: Value) -> Expr {
         let sql = format!(
-            "(CASE WHEN jsonb_array_length($1) >= {MAX_ELEMENTS} THEN $1 - 0 ELSE $1 END || jsonb_build_array($2::jsonb))"
+            "(CASE WHEN jsonb_typeof($1) <> 'array' THEN '[]' WHEN jsonb_array_length($1) >= {MAX_ELEMENTS} THEN $1 - 0 \
+             ELSE $1 END || jsonb_build_array($2::jsonb))"
         );
         Expr::cust_with_exprs(sql, [column, element.into()])
     }

@@ -55,12 +55,19 @@ impl Dialect for Sqlite {
 
     fn append_json(&self, column: Expr, element: Value) -> Expr {
         let sql = format!(
-            "json_insert(CASE WHEN json_array_length(?) >= {MAX_ELEMENTS} THEN json_remove(?, '$[0]') ELSE ? END, \
-             '$[#]', json(?))"
+            "json_insert(CASE WHEN NOT json_valid(?) THEN '[]' WHEN json_type(?) <> 'array' THEN '[]' \
+             WHEN json_array_length(?) >= {MAX_ELEMENTS} THEN json_remove(?, '$[0]') ELSE ? END, '$[#]', json(?))"
         );
         Expr::cust_with_exprs(
             sql,
-            [column.clone(), column.clone(), column, element.into()],
+            [
+                column.clone(),
+                column.clone(),
+                column.clone(),
+                column.clone(),
+                column,
+                element.into(),
+            ],
         )
     }
 

@@ -17,7 +17,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, LockName, begin_short, dialect, literal, retrying, update_picked};
+use crate::database::{
+    Dialect, LockName, begin_short, dialect, literal, read_row, retrying, update_picked,
+};
 use crate::failpoint;
 
 use super::Collision;
@@ -25,6 +27,7 @@ use super::cancel::request_cancellation;
 use super::close::close_children;
 use super::complete::cancel_waiting;
 use super::entities::job_run;
+use super::unreadable::end_unreadable;
 
 /// How many runs are looked at in one transaction.
 const BATCH: u64 = 500;
@@ -63,6 +66,11 @@ pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
             Ok(Some(batch)) => {
                 admitted.any |= batch.admitted;
                 admitted.cancelled |= batch.cancelled;
+                for (id, why) in &batch.unreadable {
+                    let pending = Condition::all()
+                        .add(Expr::col(job_run::Column::Status).eq(literal("pending")));
+                    admitted.any |= end_unreadable(db, *id, 0, pending, why).await?;
+                }
                 if !batch.more {
                     break;
                 }
@@ -140,6 +148,7 @@ struct Batch {
     admitted: bool,
     cancelled: bool,
     more: bool,
+    unreadable: Vec<(Uuid, DbErr)>,
 }
 
 async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
@@ -155,21 +164,26 @@ async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
         .query_all(
             due_keyed(dialect).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked),
         )
-        .await?
-        .iter()
-        .map(|row| Candidate::from_query_result(row, ""))
-        .collect::<Result<Vec<_>, _>>()?;
+        .await?;
     let more = u64::try_from(candidates.len()).unwrap_or(0) >= BATCH;
+    let mut unreadable = Vec::new();
     let mut by_key: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-    for candidate in candidates {
-        by_key
-            .entry(candidate.concurrency_key.clone())
-            .or_default()
-            .push(candidate);
+    for row in &candidates {
+        match read_row::<Candidate>(row) {
+            Ok(candidate) => by_key
+                .entry(candidate.concurrency_key.clone())
+                .or_default()
+                .push(candidate),
+            Err(error) => match row.try_get("", "id") {
+                Ok(id) => unreadable.push((id, error)),
+                Err(_) => tracing::error!(%error, "a run cannot be read, not even its id"),
+            },
+        }
     }
     let holders = lock_holders(&tx, &mut by_key).await?;
     let mut batch = Batch {
-        more: more && !by_key.is_empty(),
+        more: more && !(by_key.is_empty() && unreadable.is_empty()),
+        unreadable,
         ..Batch::default()
     };
     let mut ready = Vec::new();
@@ -323,12 +337,20 @@ async fn set_readiness(
     tx.execute(&update).await.map(drop)
 }
 
+#[derive(Debug, FromQueryResult)]
+struct Next {
+    run_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
 async fn next_due(db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
     use job_run::Column as C;
 
+    let dialect = dialect(db)?;
     let select = waiting("scheduled")
         .column(C::RunAt)
-        .expr_as(dialect(db)?.now(), "now")
+        .expr_as(dialect.now(), "now")
+        .expr_as(Expr::col(C::RunAt).lte(dialect.now()), "is_due")
         .order_by(C::RunAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
         .limit(1)
@@ -336,9 +358,15 @@ async fn next_due(db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
     let Some(row) = db.query_one(&select).await? else {
         return Ok(None);
     };
-    let run_at: DateTime<Utc> = row.try_get("", "run_at")?;
-    let now: DateTime<Utc> = row.try_get("", "now")?;
-    Ok(Some(
-        (run_at - now).to_std().unwrap_or_default().max(CONTENDED),
-    ))
+    if row.try_get("", "is_due")? {
+        return Ok(Some(CONTENDED));
+    }
+    // What the database takes for later than now, and nobody can read, is not due.
+    let next = read_row::<Next>(&row).ok();
+    Ok(next.map(|next| {
+        (next.run_at - next.now)
+            .to_std()
+            .unwrap_or_default()
+            .max(CONTENDED)
+    }))
 }

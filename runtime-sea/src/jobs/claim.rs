@@ -3,18 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, Iterable};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult,
+    QueryResult,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{Dialect, dialect, literal, update_picked};
+use crate::database::{Dialect, dialect, literal, read_row, update_picked};
 use crate::failpoint;
 
 use super::RunId;
 use super::context::Claim;
 use super::entities::{job_pool, job_run, job_worker};
 use super::hosted::Hosted;
+use super::unreadable::{attempt_of, end_unreadable};
 
 /// A run that this worker has to execute now.
 #[derive(Debug)]
@@ -62,10 +67,9 @@ pub(crate) async fn claim(
     let picked = ready_runs(dialect, worker_id, pool, hosted, Pools::Unlimited);
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let update = take(dialect, worker_id);
-    let columns = job_run::Column::iter();
     failpoint::before("jobs.claim");
     let mut rows =
-        update_picked::<job_run::Entity>(db, &picked, limit, update.clone(), columns).await?;
+        update_picked::<job_run::Entity>(db, &picked, limit, update.clone(), COLUMNS).await?;
     let mut limited = false;
     if rows.is_empty() {
         let picked = ready_runs(dialect, worker_id, pool, hosted, Pools::Limited);
@@ -78,22 +82,38 @@ pub(crate) async fn claim(
         failpoint::after("jobs.claim");
     }
     let arrived = Instant::now();
-    let mut runs = rows
-        .iter()
-        .map(|row| {
-            let row = job_run::Model::from_query_result(row, "")?;
-            Ok((
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match read_row::<Taken>(row) {
+            Ok(row) => runs.push((
                 row.priority,
                 row.run_at,
-                ClaimedRun::new(row, worker_id, arrived)?,
-            ))
-        })
-        .collect::<Result<Vec<_>, DbErr>>()?;
+                ClaimedRun::new(row, worker_id, arrived),
+            )),
+            Err(error) => give_up(db, worker_id, row, &error).await,
+        }
+    }
     runs.sort_by_key(|(priority, run_at, run)| (-i32::from(*priority), *run_at, run.claim.run_id));
     Ok(Claimed {
         runs: runs.into_iter().map(|(_, _, run)| run).collect(),
         limited,
     })
+}
+
+// What the others of its claim must not wait for: where it cannot be ended, it is handed back and claimed again.
+async fn give_up(db: &DatabaseConnection, worker_id: Uuid, row: &QueryResult, why: &DbErr) {
+    use job_run::Column as C;
+
+    let ended = async {
+        let held = Condition::all()
+            .add(C::WorkerId.eq(worker_id))
+            .add(C::Fence.eq(row.try_get::<i64>("", "fence")?))
+            .add(Expr::col(C::Status).eq(literal("running")));
+        end_unreadable(db, row.try_get("", "id")?, attempt_of(row), held, why).await
+    };
+    if let Err(error) = ended.await {
+        tracing::error!(%error, %why, "a claimed run cannot be read, nor ended");
+    }
 }
 
 /// Which pools a claim is for.
@@ -123,7 +143,10 @@ pub(crate) async fn hand_back_unknown(
         .to_owned();
     let mut handed_back = 0;
     for row in db.query_all(&claimed).await? {
-        let (id, fence) = (row.try_get("", "id")?, row.try_get("", "fence")?);
+        // A row without them is nobody's to hand back; the others are.
+        let (Ok(id), Ok(fence)) = (row.try_get("", "id"), row.try_get("", "fence")) else {
+            continue;
+        };
         if is_known(id, fence) {
             continue;
         }
@@ -205,12 +228,62 @@ fn take(dialect: &dyn Dialect, worker_id: Uuid) -> UpdateStatement {
         .to_owned()
 }
 
+/// What a claim reads of a run: no more than it needs, so that nothing else can keep the run from being executed.
+#[derive(Debug, FromQueryResult)]
+struct Taken {
+    id: Uuid,
+    job_type: String,
+    version: i32,
+    priority: i16,
+    run_at: DateTime<Utc>,
+    input: Value,
+    attempt: i32,
+    max_attempts: i32,
+    recoveries: i32,
+    snoozes: i32,
+    fence: i64,
+    deadline_at: Option<DateTime<Utc>>,
+    dedupe_key: Option<String>,
+    parent_run_id: Option<Uuid>,
+    root_run_id: Uuid,
+    event_id: Option<Uuid>,
+    traceparent: Option<String>,
+    tenant_id: Option<String>,
+    claimed_at: DateTime<Utc>,
+    cancel_requested_at: Option<DateTime<Utc>>,
+}
+
+/// The columns of [`Taken`].
+const COLUMNS: [job_run::Column; 20] = {
+    use job_run::Column as C;
+    [
+        C::Id,
+        C::JobType,
+        C::Version,
+        C::Priority,
+        C::RunAt,
+        C::Input,
+        C::Attempt,
+        C::MaxAttempts,
+        C::Recoveries,
+        C::Snoozes,
+        C::Fence,
+        C::DeadlineAt,
+        C::DedupeKey,
+        C::ParentRunId,
+        C::RootRunId,
+        C::EventId,
+        C::Traceparent,
+        C::TenantId,
+        C::ClaimedAt,
+        C::CancelRequestedAt,
+    ]
+};
+
 impl ClaimedRun {
-    fn new(row: job_run::Model, worker_id: Uuid, arrived: Instant) -> Result<Self, DbErr> {
-        let claimed_at = row
-            .claimed_at
-            .ok_or_else(|| DbErr::Custom(format!("run {} was claimed without a time", row.id)))?;
-        Ok(Self {
+    fn new(row: Taken, worker_id: Uuid, arrived: Instant) -> Self {
+        let claimed_at = row.claimed_at;
+        Self {
             claim: Claim {
                 run_id: RunId(row.id),
                 root_run_id: RunId(row.root_run_id),
@@ -235,7 +308,7 @@ impl ClaimedRun {
                 .deadline_at
                 .map(|deadline| (deadline - claimed_at).to_std().unwrap_or_default()),
             cancel_requested: row.cancel_requested_at.is_some(),
-        })
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod step;
 mod step_options;
 mod trigger;
 pub(crate) mod types;
+mod unreadable;
 pub(crate) mod wait;
 
 pub use cancel::Cancelled;

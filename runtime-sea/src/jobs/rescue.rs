@@ -8,13 +8,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin_short, dialect, literal};
+use crate::database::{Dialect, begin_short, dialect, literal, read_row};
 use crate::failpoint;
 
 use super::close::close_children;
 use super::complete::{end, over, stored};
 use super::entities::{job_run, job_worker};
 use super::record::AttemptError;
+use super::unreadable::{attempt_of, end_unreadable};
 use super::{RunStatus, release};
 
 const BATCH: u64 = 500;
@@ -51,14 +52,29 @@ pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Resu
         let select = lost_runs(dialect)
             .and_where(job_run::Column::Id.gt(after))
             .to_owned();
-        let ids = read(&db.query_all(&select).await?)?
-            .into_iter()
-            .map(|run| run.id)
-            .collect::<Vec<_>>();
-        let Some(last) = ids.last() else {
+        let rows = db.query_all(&select).await?;
+        let mut ids = Vec::with_capacity(rows.len());
+        let mut last = None;
+        for row in &rows {
+            let Ok(id) = row.try_get("", "id") else {
+                continue;
+            };
+            last = Some(id);
+            match read_row::<Lost>(row) {
+                Ok(_) => ids.push(id),
+                Err(error) => match give_up(db, id, row, &error).await {
+                    Ok(()) => rescued.given_up += 1,
+                    Err(error) if dialect.is_transient(&error) => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(run = %id, %error, "a lost run cannot be read, nor ended");
+                    }
+                },
+            }
+        }
+        let Some(last) = last else {
             return Ok(rescued);
         };
-        after = *last;
+        after = last;
         match take_over_all(db, &ids, max_recoveries).await {
             Ok(done) => rescued.add(done),
             Err(error) if dialect.is_transient(&error) => return Err(error),
@@ -85,6 +101,18 @@ impl Rescued {
     }
 }
 
+async fn give_up(
+    db: &DatabaseConnection,
+    id: Uuid,
+    row: &QueryResult,
+    why: &DbErr,
+) -> Result<(), DbErr> {
+    let lost = is_lost(dialect(db)?);
+    end_unreadable(db, id, attempt_of(row), lost, why)
+        .await
+        .map(drop)
+}
+
 // In one transaction; those that another worker is just taking over are left to it.
 async fn take_over_all(
     db: &DatabaseConnection,
@@ -98,7 +126,8 @@ async fn take_over_all(
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .to_owned();
     let mut rescued = Rescued::default();
-    for run in read(&tx.query_all(&select).await?)? {
+    for row in tx.query_all(&select).await? {
+        let run = read_row(&row)?;
         if take_over(&tx, dialect, &run, max_recoveries).await? {
             rescued.taken_over += 1;
         } else {
@@ -111,13 +140,7 @@ async fn take_over_all(
     Ok(rescued)
 }
 
-fn read(rows: &[QueryResult]) -> Result<Vec<Lost>, DbErr> {
-    rows.iter()
-        .map(|row| Lost::from_query_result(row, ""))
-        .collect()
-}
-
-fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {
+fn is_lost(dialect: &dyn Dialect) -> Condition {
     use job_run::Column as C;
     use job_worker::Column as W;
 
@@ -127,6 +150,14 @@ fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {
         .and_where(Expr::col((job_worker::Entity, W::Id)).equals((job_run::Entity, C::WorkerId)))
         .and_where(Expr::col((job_worker::Entity, W::ExpiresAt)).gt(dialect.real_now()))
         .to_owned();
+    Condition::all()
+        .add(Expr::col(C::Status).eq(literal("running")))
+        .add(Expr::exists(alive).not())
+}
+
+fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {
+    use job_run::Column as C;
+
     Query::select()
         .columns([
             C::Id,
@@ -139,8 +170,7 @@ fn lost_runs(dialect: &dyn Dialect) -> sea_orm::sea_query::SelectStatement {
         ])
         .expr_as(dialect.now(), "now")
         .from(job_run::Entity)
-        .and_where(Expr::col(C::Status).eq(literal("running")))
-        .and_where(Expr::exists(alive).not())
+        .cond_where(is_lost(dialect))
         .order_by(C::Id, sea_orm::sea_query::Order::Asc)
         .limit(BATCH)
         .to_owned()

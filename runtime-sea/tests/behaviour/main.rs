@@ -35,6 +35,7 @@ mod support;
 mod tenancy;
 mod traces;
 mod transactions;
+mod unreadable;
 mod versions;
 mod waits;
 mod workers;

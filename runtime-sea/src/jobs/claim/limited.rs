@@ -1,12 +1,13 @@
 //! Claims from a pool whose limit holds over all workers.
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, Iterable, QueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
 
 use crate::database::{begin_short, literal, retrying, update_picked_in};
 use crate::failpoint;
 
 use super::super::entities::{job_pool, job_run};
+use super::COLUMNS;
 
 /// Takes what the pool's limit leaves of `limit`; `None` if the pool has none. The claims of a limited pool follow one
 /// another: each sees what the ones before it took.
@@ -58,8 +59,7 @@ async fn take(
         return Ok(Vec::new());
     }
     let limit = Ord::min(limit, free);
-    let columns = job_run::Column::iter();
-    let rows = update_picked_in::<job_run::Entity>(&tx, picked, limit, update, columns).await?;
+    let rows = update_picked_in::<job_run::Entity>(&tx, picked, limit, update, COLUMNS).await?;
     failpoint::before("jobs.claim_limited");
     tx.commit().await?;
     failpoint::after("jobs.claim_limited");

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, LockType, Query, SelectStatement};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult,
+};
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin_short, dialect, literal, retrying};
+use crate::database::{Dialect, begin_short, dialect, is_unreadable, literal, read_row, retrying};
 use crate::failpoint;
 use crate::jobs::close::close_children;
 use crate::jobs::complete::{end, over};
 use crate::jobs::entities::{job_run, job_step};
+use crate::jobs::unreadable::end_unreadable;
 use crate::jobs::{AttemptError, RunStatus, release};
 
 use super::event::arrivals;
@@ -42,24 +45,35 @@ pub(crate) async fn sweep(db: &DatabaseConnection) -> Result<Swept, DbErr> {
     for row in db.query_all(&overdue(dialect)).await? {
         let run_id = row.try_get("", "run_id")?;
         let ended = retrying(db, || end_overdue(db, run_id)).await;
-        swept.woken |= passed_over(dialect, run_id, ended)?;
+        swept.woken |= passed_over(db, dialect, run_id, ended).await?;
     }
     for select in [due(dialect), childless(), arrivals(BATCH)] {
         for row in db.query_all(&select).await? {
             let run_id = row.try_get("", "run_id")?;
-            swept.woken |= passed_over(dialect, run_id, wake(db, run_id).await)?;
+            let woken = wake(db, run_id).await;
+            swept.woken |= passed_over(db, dialect, run_id, woken).await?;
         }
     }
     swept.next = next(db, dialect).await?;
     Ok(swept)
 }
 
-// A run that cannot be changed, such as one whose row was edited by hand, must not hold up the others.
-fn passed_over(
+// A run that cannot be changed, such as one whose row was edited by hand, must not hold up the others. One whose row or
+// wait cannot be read would wait for ever.
+async fn passed_over(
+    db: &DatabaseConnection,
     dialect: &dyn Dialect,
     run_id: Uuid,
     result: Result<bool, DbErr>,
 ) -> Result<bool, DbErr> {
+    let result = match result {
+        Err(error) if is_unreadable(&error) => {
+            let waiting =
+                Condition::all().add(Expr::col(job_run::Column::Status).eq(literal("waiting")));
+            end_unreadable(db, run_id, 0, waiting, &error).await
+        }
+        result => result,
+    };
     result.or_else(|error| {
         if dialect.is_transient(&error) {
             return Err(error);
@@ -144,6 +158,13 @@ fn overdue(dialect: &dyn Dialect) -> SelectStatement {
         .to_owned()
 }
 
+#[derive(Debug, FromQueryResult)]
+struct Overdue {
+    attempt: i32,
+    claimed_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+}
+
 // A suspended run whose time is up ends although no worker has it.
 async fn end_overdue(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbErr> {
     use job_run::Column as R;
@@ -166,14 +187,15 @@ async fn end_overdue(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbEr
     let Some(run) = tx.query_one(&select).await? else {
         return Ok(false);
     };
+    let run: Overdue = read_row(&run)?;
     let error = AttemptError {
-        attempt: run.try_get("", "attempt")?,
+        attempt: run.attempt,
         outcome: "timed_out".to_owned(),
         error: "its time was up while it waited".to_owned(),
         backtrace: None,
         worker_id: None,
-        started_at: run.try_get("", "claimed_at")?,
-        ended_at: run.try_get("", "now")?,
+        started_at: run.claimed_at,
+        ended_at: Some(run.now),
     };
     let ended = end(
         &tx,
@@ -189,6 +211,12 @@ async fn end_overdue(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbEr
     tx.commit().await?;
     failpoint::after("jobs.end_overdue");
     Ok(released | wake_parents(db, &[run_id]).await?)
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Earliest {
+    next: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 }
 
 async fn next(db: &DatabaseConnection, dialect: &dyn Dialect) -> Result<Option<Duration>, DbErr> {
@@ -214,11 +242,16 @@ async fn next(db: &DatabaseConnection, dialect: &dyn Dialect) -> Result<Option<D
         let Some(row) = db.query_one(&select).await? else {
             continue;
         };
-        let now: DateTime<Utc> = row.try_get("", "now")?;
-        if let Some(at) = row.try_get::<Option<DateTime<Utc>>>("", "next")? {
-            let left = (at - now).to_std().unwrap_or_default().max(SOON);
-            next = Some(next.map_or(left, |next| next.min(left)));
-        }
+        // One that nobody can read is due for the database by now, or never.
+        let Ok(Earliest {
+            next: Some(at),
+            now,
+        }) = read_row(&row)
+        else {
+            continue;
+        };
+        let left = (at - now).to_std().unwrap_or_default().max(SOON);
+        next = Some(next.map_or(left, |next| next.min(left)));
     }
     Ok(next)
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryTrait,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, literal, retrying, rows_per_statement};
+use crate::database::{begin_short, dialect, literal, read_row, retrying, rows_per_statement};
 use crate::failpoint;
 use crate::jobs::complete::hand_back;
 use crate::jobs::entities::{job_run, job_step};
@@ -51,9 +51,13 @@ async fn wake_once(db: &DatabaseConnection, run_id: Uuid) -> Result<bool, DbErr>
         .filter(job_step::Column::RunId.eq(run_id))
         .filter(Expr::col(job_step::Column::Status).eq(literal("waiting")))
         .order_by_asc(job_step::Column::Position)
-        .order_by_asc(job_step::Column::Name)
-        .all(&tx)
-        .await?;
+        .order_by_asc(job_step::Column::Name);
+    let waits = tx
+        .query_all(QueryTrait::as_query(&waits))
+        .await?
+        .iter()
+        .map(read_row::<job_step::Model>)
+        .collect::<Result<Vec<_>, _>>()?;
     let is_over = RunStatus::from_name(&run.status).is_some_and(RunStatus::is_final);
     let mut ended = false;
     for wait in waits {
@@ -92,8 +96,7 @@ async fn lock(tx: &DatabaseTransaction, run_id: Uuid) -> Result<Option<Waiting>,
         .lock(LockType::Update)
         .to_owned();
     let row = tx.query_one(&select).await?;
-    row.map(|row| Waiting::from_query_result(&row, ""))
-        .transpose()
+    row.as_ref().map(read_row).transpose()
 }
 
 /// What the wait gives, if it is over.
