@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::TestBed;
+use crate::support::{TestBed, while_working};
 use futures::future::join_all;
 use runtime_sea::jobs::entities::job_run;
 use runtime_sea::{
@@ -27,6 +27,7 @@ crate::on_each_database! {
     r39_starts_that_race_for_a_rejecting_key_give_one_run,
     replace_cancels_what_runs_and_what_waits,
     a_key_that_nobody_holds_is_released,
+    a_key_that_nobody_holds_is_released_after_a_thousand_others,
     keys_differ_by_case_and_by_a_space_at_the_end,
 }
 
@@ -443,6 +444,22 @@ async fn a_key_that_nobody_holds_is_released(bed: TestBed) {
     bed.until_status(run.run_id, RunStatus::Completed).await;
     shutdown.cancel();
     running.await.unwrap().unwrap();
+}
+
+async fn a_key_that_nobody_holds_is_released_after_a_thousand_others(bed: TestBed) {
+    let inputs = (0..1500).map(|number| input(&format!("{number:04}"), number));
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start_many::<Serial>(bed.runtime.db(), inputs).await;
+    let last = started.unwrap().last().unwrap().run_id;
+    bed.sql("UPDATE job_run SET readiness = 'blocked'").await;
+    bed.sql("UPDATE job_run SET active_key = concurrency_key WHERE concurrency_key <> '1499'")
+        .await;
+    let worker = bed.runtime.worker().job(Serial::new(1));
+    let worker = worker.lease(Duration::from_secs(1)).build().unwrap();
+    while_working(worker, async || {
+        bed.until_status(last, RunStatus::Completed).await;
+    })
+    .await;
 }
 
 async fn keys_differ_by_case_and_by_a_space_at_the_end(bed: TestBed) {
