@@ -1,5 +1,6 @@
 //! What differs per database. Nothing outside of this folder names a dialect.
 
+mod chunks;
 mod connect;
 mod migration_lock;
 mod mysql;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 use crate::clock;
 
+pub(crate) use chunks::in_statements;
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
 pub(crate) use outage::{Outage, answered};

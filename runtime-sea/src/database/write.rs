@@ -12,7 +12,7 @@ use sea_orm::{
     EntityTrait, Iterable, PrimaryKeyToColumn, QueryResult, SqlErr, TryGetableMany,
 };
 
-use super::{dialect, rows_per_statement, without_returning};
+use super::{dialect, in_statements, without_returning};
 
 /// Inserts a row, or nothing where a unique key of it is taken or the select that it comes from finds none. Returns
 /// whether it was inserted. The statement says nothing about conflicts itself.
@@ -77,13 +77,9 @@ where
         }
         insert
     };
-    let columns = rows.first().map_or(1, |(_, values)| values.len());
     let names: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
     let mut inserted = HashSet::new();
-    let mut left = rows;
-    while !left.is_empty() {
-        let rest = left.split_off(left.len().min(rows_per_statement(dialect, columns)));
-        let chunk = std::mem::replace(&mut left, rest);
+    for chunk in in_statements(dialect, rows, 0, |(_, values)| values) {
         if dialect.has_returning() {
             let mut insert = ignoring_conflicts(&with(&chunk));
             insert.returning(Query::returning().columns(key.iter().copied()));

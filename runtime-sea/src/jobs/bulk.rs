@@ -3,7 +3,7 @@
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, DbErr, TransactionSession, TransactionTrait};
 
-use crate::database::{dialect, rows_per_statement};
+use crate::database::{dialect, in_statements};
 use crate::failpoint;
 
 use super::entities::job_run;
@@ -15,7 +15,7 @@ const SPARE: usize = 8;
 
 impl Jobs {
     /// Starts a run for each input, in their order: in one statement for as many as the database takes, which is some
-    /// hundreds. Runs of a job that deduplicates or rejects are inserted one by one, because each may be refused on its
+    /// hundreds, or fewer where their inputs are large. Runs of a job that deduplicates or rejects are inserted one by one, because each may be refused on its
     /// own; those of other jobs never are.
     ///
     /// # Errors
@@ -71,16 +71,22 @@ where
     C: ConnectionTrait + TransactionTrait,
 {
     let dialect = dialect(tx)?;
-    let plain: Vec<_> = runs.iter().filter(|run| run.is_never_refused()).collect();
-    let columns = plain.first().map_or(1, |run| run.row(dialect).len());
-    for chunk in plain.chunks(rows_per_statement(dialect, columns + SPARE)) {
+    let mut columns = Vec::new();
+    let rows = runs
+        .iter()
+        .filter(|run| run.is_never_refused())
+        .map(|run| {
+            let (names, values): (Vec<_>, Vec<_>) = run.row(dialect).into_iter().unzip();
+            columns = names;
+            values
+        })
+        .collect();
+    for chunk in in_statements(dialect, rows, SPARE, Vec::as_slice) {
         let mut insert = Query::insert();
-        insert.into_table(job_run::Entity);
-        for (index, run) in chunk.iter().enumerate() {
-            let (columns, values): (Vec<_>, Vec<_>) = run.row(dialect).into_iter().unzip();
-            if index == 0 {
-                insert.columns(columns);
-            }
+        insert
+            .into_table(job_run::Entity)
+            .columns(columns.iter().copied());
+        for values in chunk {
             insert.values_panic(values);
         }
         tx.execute(&insert).await?;

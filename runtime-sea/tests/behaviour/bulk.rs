@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use crate::support::TestBed;
 use runtime_sea::{
-    Collision, JobContext, JobHandler, JobPolicy, JobResult, RawRun, RunFilter, RunStatus,
-    StartError, StartOptions, begin,
+    Collision, Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, RawRun, RunFilter,
+    RunStatus, StartError, StartOptions, begin,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 crate::on_each_database! {
     many_runs_are_started_in_the_order_of_their_inputs,
     many_runs_commit_or_vanish_with_their_transaction,
+    many_large_runs_and_events_are_stored_all_or_none,
     many_runs_of_a_job_that_deduplicates_are_each_decided,
     of_many_runs_of_a_job_that_rejects_none_is_started_where_one_is_refused,
     many_runs_of_one_key_wait_for_each_other,
@@ -120,6 +122,51 @@ async fn many_runs_commit_or_vanish_with_their_transaction(bed: TestBed) {
     jobs.start_many::<Plain>(&tx, 0..10).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(count(&bed).await, 10);
+}
+
+struct Large;
+
+impl JobHandler for Large {
+    const TYPE: &'static str = "large";
+    type Input = String;
+    type Output = ();
+
+    async fn run(&self, _ctx: &JobContext, _: String) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Filed {
+    text: String,
+}
+
+impl Event for Filed {
+    const TYPE: &'static str = "filed";
+    const ROUTE: EventRoute = EventRoute::audit();
+}
+
+async fn many_large_runs_and_events_are_stored_all_or_none(bed: TestBed) {
+    let text = || "x".repeat(1_000_000);
+    for commits in [false, true] {
+        let tx = begin(bed.runtime.db()).await.unwrap();
+        let inputs = std::iter::repeat_with(text).take(20);
+        let jobs = bed.runtime.jobs();
+        jobs.start_many::<Large>(&tx, inputs).await.unwrap();
+        let events = (0..20).map(|_| ("file", Filed { text: text() }));
+        let published = bed.runtime.events().publish_many(&tx, events).await;
+        assert_eq!(published.unwrap().len(), 20);
+        if commits {
+            tx.commit().await.unwrap();
+        } else {
+            tx.rollback().await.unwrap();
+        }
+        let stored = if commits { 20 } else { 0 };
+        for table in ["job_run", "domain_events"] {
+            let sql = format!("SELECT COUNT(*) FROM {table}");
+            assert_eq!(bed.count(&sql).await, stored);
+        }
+    }
 }
 
 async fn many_runs_of_a_job_that_deduplicates_are_each_decided(bed: TestBed) {
