@@ -169,10 +169,6 @@ async fn children(
 
     let mut select = Query::select();
     select
-        .column((job_step::Entity, S::Name))
-        .expr_as(Expr::col((job_run::Entity, R::Id)), "run_id")
-        .column((job_run::Entity, R::Status))
-        .column((job_run::Entity, R::Error))
         .from(job_step::Entity)
         .join(
             JoinType::InnerJoin,
@@ -185,6 +181,25 @@ async fn children(
     if let Some(step) = &wait.event_key {
         select.and_where(Expr::col((job_step::Entity, S::Name)).eq(step));
     }
+    let over = RunStatus::ALL.into_iter().filter(|it| it.is_final());
+    let unfinished = select
+        .clone()
+        .column((job_run::Entity, R::Id))
+        .and_where(Expr::col((job_run::Entity, R::Status)).is_not_in(over.map(RunStatus::as_str)))
+        .limit(1)
+        .to_owned();
+    // Each child's end looks here: what all of them have left behind is read once, after the last one's.
+    if tx.query_one(&unfinished).await?.is_some() {
+        return Ok(None);
+    }
+    if wait.event_key.is_some() {
+        return Ok(Some(Value::Null));
+    }
+    select
+        .column((job_step::Entity, S::Name))
+        .expr_as(Expr::col((job_run::Entity, R::Id)), "run_id")
+        .column((job_run::Entity, R::Status))
+        .column((job_run::Entity, R::Error));
     let mut ended = Vec::new();
     for row in tx.query_all(&select).await? {
         let child = Child::from_query_result(&row, "")?;
@@ -203,9 +218,6 @@ async fn children(
             }),
             _ => return Ok(None),
         }
-    }
-    if wait.event_key.is_some() {
-        return Ok(Some(Value::Null));
     }
     ended.sort_by(|a, b| a.name.cmp(&b.name));
     output(ended).map(Some)
