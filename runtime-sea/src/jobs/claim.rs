@@ -16,6 +16,7 @@ use crate::database::{Dialect, dialect, literal, read_row, update_picked};
 use crate::failpoint;
 
 use super::RunId;
+use super::complete::end_canceled;
 use super::context::Claim;
 use super::entities::{job_pool, job_run, job_worker};
 use super::hosted::Hosted;
@@ -135,7 +136,7 @@ pub(crate) async fn hand_back_unknown(
     use job_run::Column as C;
 
     let claimed = Query::select()
-        .columns([C::Id, C::Fence])
+        .columns([C::Id, C::Fence, C::Attempt])
         .from(job_run::Entity)
         .and_where(Expr::col(C::Status).eq(literal("running")))
         .and_where(C::WorkerId.eq(worker_id))
@@ -150,13 +151,21 @@ pub(crate) async fn hand_back_unknown(
         if is_known(id, fence) {
             continue;
         }
+        let held = Condition::all()
+            .add(C::Id.eq(id))
+            .add(C::Fence.eq(fence))
+            .add(C::WorkerId.eq(worker_id))
+            .add(Expr::col(C::Status).eq(literal("running")));
         let mut update = super::complete::hand_back();
         update
-            .and_where(C::Id.eq(id))
-            .and_where(C::Fence.eq(fence))
-            .and_where(C::WorkerId.eq(worker_id))
-            .and_where(Expr::col(C::Status).eq(literal("running")));
-        handed_back += db.execute(&update).await?.rows_affected();
+            .cond_where(held.clone())
+            .and_where(C::CancelRequestedAt.is_null());
+        let changed = db.execute(&update).await?.rows_affected();
+        // A paused pool would keep it.
+        if changed == 0 && end_canceled(db, id, attempt_of(&row), held).await? {
+            handed_back += 1;
+        }
+        handed_back += changed;
     }
     Ok(handed_back)
 }

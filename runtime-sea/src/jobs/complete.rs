@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::database::{
-    Completion, Dialect, begin_short, dialect, literal, now_plus, rows_per_statement,
+    Completion, Dialect, begin_short, dialect, literal, now_plus, retrying, rows_per_statement,
     update_returning,
 };
 use crate::failpoint;
@@ -49,9 +49,9 @@ pub(crate) enum EndingKind {
         status: super::RunStatus,
         error: AttemptError,
     },
-    /// The run goes back as if this attempt had not been.
+    /// The run goes back as if this attempt had not been, unless its cancellation was asked for.
     HandedBack,
-    /// The run waits without a worker until one of these waits is over.
+    /// The run waits without a worker until one of these waits is over, unless its cancellation was asked for.
     Suspended { waits: Vec<String> },
 }
 
@@ -128,14 +128,17 @@ pub(crate) async fn write(
     for key in free_keys {
         written.released |= release::release(&tx, &key).await?;
     }
-    let closed = close_children(&tx, unsuccessful).await?;
+    let closed = close_children(&tx, unsuccessful.iter().copied()).await?;
     written.released |= closed.released || closed.stopping;
     failpoint::before("jobs.end");
     tx.commit().await?;
     failpoint::after("jobs.end");
     written.awaited = endings
         .iter()
-        .filter(|ending| ending.claim.is_awaited && ending.kind.is_final())
+        .filter(|ending| {
+            let is_over = ending.kind.is_final() || unsuccessful.contains(&ending.claim.run_id.0);
+            ending.claim.is_awaited && is_over
+        })
         .map(|ending| ending.claim.run_id.0)
         .collect();
     Ok(written)
@@ -162,6 +165,9 @@ async fn write_one(
     match &ending.kind {
         EndingKind::Completed(_) => return Ok(OneWritten::Stale),
         EndingKind::HandedBack => {
+            if let Some(key) = cancel_handed_back(tx, dialect, ending).await? {
+                return Ok(OneWritten::Over(key));
+            }
             update = hand_back();
             update.cond_where(ending.claim.condition());
         }
@@ -169,9 +175,10 @@ async fn write_one(
             if let Some(written) = suspend(tx, &ending.claim, waits).await? {
                 return Ok(written);
             }
-            // Its cancellation was asked for: the next claim sees to that.
-            update = hand_back();
-            update.cond_where(ending.claim.condition());
+            return Ok(match cancel_handed_back(tx, dialect, ending).await? {
+                Some(key) => OneWritten::Over(key),
+                None => OneWritten::Stale,
+            });
         }
         EndingKind::Snoozed { after, error } => {
             if let Some(key) = cancel_instead(tx, dialect, ending, error).await? {
@@ -258,6 +265,59 @@ async fn cancel_instead(
         .add(job_run::Column::CancelRequestedAt.is_not_null());
     let cancel = over(dialect, super::RunStatus::Canceled, &canceled)?;
     end(tx, cancel, asked_for).await
+}
+
+// A run that went back with its cancellation asked for would wait for a claim to see to that, which never comes while
+// its pool is paused.
+async fn cancel_handed_back(
+    tx: &DatabaseTransaction,
+    dialect: &dyn Dialect,
+    ending: &Ending,
+) -> Result<Option<Option<String>>, DbErr> {
+    let claim = &ending.claim;
+    let error = AttemptError {
+        worker_id: Some(claim.worker_id),
+        started_at: Some(claim.claimed_at),
+        ended_at: Some(Ord::max(claim.now(), claim.claimed_at)),
+        ..canceled(claim.attempt)
+    };
+    cancel_instead(tx, dialect, ending, &error).await
+}
+
+fn canceled(attempt: i32) -> AttemptError {
+    AttemptError {
+        attempt,
+        outcome: "canceled".to_owned(),
+        error: "cancelled before it went on".to_owned(),
+        backtrace: None,
+        worker_id: None,
+        started_at: None,
+        ended_at: None,
+    }
+}
+
+/// Ends a run whose cancellation was asked for, where `held` holds. Returns whether it did.
+pub(crate) async fn end_canceled(
+    db: &DatabaseConnection,
+    id: Uuid,
+    attempt: i32,
+    held: Condition,
+) -> Result<bool, DbErr> {
+    let asked_for = held.add(job_run::Column::CancelRequestedAt.is_not_null());
+    retrying(db, || async {
+        let tx = begin_short(db).await?;
+        let cancel = over(dialect(db)?, super::RunStatus::Canceled, &canceled(attempt))?;
+        let ended = end(&tx, cancel, asked_for.clone()).await?;
+        if let Some(key) = &ended {
+            if let Some(key) = key {
+                release::release(&tx, key).await?;
+            }
+            close_children(&tx, [id]).await?;
+        }
+        tx.commit().await?;
+        Ok(ended.is_some())
+    })
+    .await
 }
 
 // The attempt goes on later under the same number. A wait that is over by now has found the run running, and woke

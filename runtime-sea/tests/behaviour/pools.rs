@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
-    JobContext, JobHandler, JobPolicy, JobResult, Pool, RunFilter, RunStatus, Runtime, Worker,
+    JobContext, JobHandler, JobPolicy, JobResult, Pool, RunFilter, RunId, RunStatus, Runtime,
+    Worker,
 };
+use sea_orm::ConnectionTrait;
 
 crate::on_each_database! {
     a_limit_holds_over_all_workers,
     a_limit_is_raised_and_taken_away_while_workers_run,
     a_pool_with_the_limit_zero_runs_nothing,
     pools_show_what_is_set_for_them,
+    a_cancelled_run_that_comes_to_wait_ends_though_its_pool_is_paused,
+    a_cancelled_run_whose_claim_had_no_answer_ends_though_its_pool_is_paused,
 }
 
 const NARROW: Pool = Pool::new("narrow");
@@ -125,6 +129,55 @@ async fn a_pool_with_the_limit_zero_runs_nothing(bed: TestBed) {
         .await
         .unwrap();
     assert_eq!(completed(&bed).await, 1);
+}
+
+/// Finds its cancellation asked for and its pool paused when it comes to wait.
+struct Stopped;
+
+impl JobHandler for Stopped {
+    const TYPE: &'static str = "stopped";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let db = ctx.runtime().db();
+        ctx.runtime().jobs().pause_pool("batch").await?;
+        db.execute_unprepared("UPDATE job_run SET cancel_requested_at = run_at")
+            .await?;
+        ctx.sleep("long", Duration::from_secs(3600)).await
+    }
+}
+
+async fn start_stopped(bed: &TestBed) -> RunId {
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Stopped>(bed.runtime.db(), ()).await;
+    started.unwrap().run_id
+}
+
+async fn a_cancelled_run_that_comes_to_wait_ends_though_its_pool_is_paused(bed: TestBed) {
+    let id = start_stopped(&bed).await;
+    let worker = bed.runtime.worker().job(Stopped).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(bed.status(id).await, RunStatus::Canceled);
+}
+
+async fn a_cancelled_run_whose_claim_had_no_answer_ends_though_its_pool_is_paused(bed: TestBed) {
+    let id = start_stopped(&bed).await;
+    bed.runtime.jobs().pause_pool("batch").await.unwrap();
+    let worker = bed.runtime.worker().job(Stopped).build().unwrap();
+    while_working(worker, async || {
+        until("the worker is known", async || {
+            bed.count("SELECT COUNT(*) FROM job_worker").await == 1
+        })
+        .await;
+        bed.sql(
+            "UPDATE job_run SET status = 'running', attempt = 1, fence = 1, claimed_at = run_at, \
+             cancel_requested_at = run_at, worker_id = (SELECT id FROM job_worker)",
+        )
+        .await;
+        bed.until_status(id, RunStatus::Canceled).await;
+    })
+    .await;
 }
 
 async fn pools_show_what_is_set_for_them(bed: TestBed) {
