@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 
-use crate::database::{dialect, rows_per_statement};
+use uuid::Uuid;
+
+use crate::database::{dialect, literal, rows_per_statement};
 
 use super::Registration;
 use super::entities::{job, job_run};
+
+/// How many runs are moved to another pool by one statement.
+const MOVED: u64 = 1000;
 
 /// Writes down the types that a worker hosts, with their policies.
 pub(crate) async fn register_types<'a>(
@@ -71,14 +76,48 @@ async fn move_to_new_pools(db: &DatabaseConnection, jobs: &[&Registration]) -> R
         if known.get(job.job_type) == Some(&job.pool) {
             continue;
         }
+        for status in ["pending", "waiting"] {
+            move_to_pool(db, job, status).await?;
+        }
+    }
+    Ok(())
+}
+
+// In batches: a statement over all that waits would keep claims out for as long as it takes.
+async fn move_to_pool(
+    db: &DatabaseConnection,
+    job: &Registration,
+    status: &'static str,
+) -> Result<(), DbErr> {
+    use job_run::Column as C;
+
+    let mut after = Uuid::nil();
+    loop {
+        let select = Query::select()
+            .column(C::Id)
+            .from(job_run::Entity)
+            .and_where(Expr::col(C::Status).eq(literal(status)))
+            .and_where(C::JobType.eq(job.job_type))
+            .and_where(C::Pool.ne(job.pool.as_str()))
+            .and_where(C::Id.gt(after))
+            .order_by(C::Id, Order::Asc)
+            .limit(MOVED)
+            .to_owned();
+        let rows = db.query_all(&select).await?;
+        let ids = rows
+            .iter()
+            .map(|row| row.try_get("", "id"))
+            .collect::<Result<Vec<Uuid>, _>>()?;
+        let Some(last) = ids.last() else {
+            return Ok(());
+        };
+        after = *last;
         let update = Query::update()
             .table(job_run::Entity)
-            .value(job_run::Column::Pool, job.pool.as_str())
-            .and_where(job_run::Column::JobType.eq(job.job_type))
-            .and_where(job_run::Column::Pool.ne(job.pool.as_str()))
-            .and_where(job_run::Column::Status.is_in(["pending", "waiting"]))
+            .value(C::Pool, job.pool.as_str())
+            .and_where(C::Id.is_in(ids))
+            .and_where(C::Status.is_in(["pending", "waiting"]))
             .to_owned();
         db.execute(&update).await?;
     }
-    Ok(())
 }

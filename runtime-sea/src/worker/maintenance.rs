@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::time::sleep;
 
 use crate::Runtime;
@@ -22,6 +22,9 @@ const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// How often closed deduplication windows are cleared away.
 const CLEARING: Duration = Duration::from_secs(10 * 60);
+
+/// How many of them are cleared away by one statement.
+const WINDOWS: usize = 1000;
 
 /// How often tables are tidied.
 const TIDYING: Duration = Duration::from_secs(10 * 60);
@@ -90,11 +93,31 @@ pub(super) async fn maintenance(
 
 // A closed window means the same as none, and there may be as many as there were keys.
 async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
-    let delete = Query::delete()
-        .from_table(job_dedupe::Entity)
-        .and_where(Expr::col(job_dedupe::Column::ExpiresAt).lt(dialect(db)?.now()))
+    use job_dedupe::Column as D;
+
+    let now = dialect(db)?.now();
+    let closed = Query::select()
+        .column(D::Key)
+        .from(job_dedupe::Entity)
+        .and_where(Expr::col(D::ExpiresAt).lt(now.clone()))
+        .limit(WINDOWS as u64)
         .to_owned();
-    db.execute(&delete).await.map(drop)
+    loop {
+        let rows = db.query_all(&closed).await?;
+        let keys = rows
+            .iter()
+            .map(|row| row.try_get("", "key"))
+            .collect::<Result<Vec<String>, _>>()?;
+        let delete = Query::delete()
+            .from_table(job_dedupe::Entity)
+            .and_where(D::Key.is_in(keys))
+            .and_where(Expr::col(D::ExpiresAt).lt(now.clone()))
+            .to_owned();
+        db.execute(&delete).await?;
+        if rows.len() < WINDOWS {
+            return Ok(());
+        }
+    }
 }
 
 async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
