@@ -109,6 +109,8 @@ pub(crate) async fn write(
     if !completions.is_empty() {
         let completed = dialect.complete_runs(&tx, worker_id, &completions).await?;
         written.stale += completions.len().saturating_sub(completed.len());
+        let ids: Vec<_> = completed.iter().map(|run| run.run_id).collect();
+        abandon_waits(&tx, &ids).await?;
         free_keys.extend(completed.into_iter().filter_map(|run| run.concurrency_key));
     }
     for ending in endings {
@@ -376,11 +378,40 @@ pub(crate) async fn end(
     over: UpdateStatement,
     condition: Condition,
 ) -> Result<Option<Option<String>>, DbErr> {
-    let columns = [job_run::Column::ConcurrencyKey];
+    let columns = [job_run::Column::Id, job_run::Column::ConcurrencyKey];
     let rows = update_returning::<job_run::Entity>(tx, over, condition, columns).await?;
-    rows.first()
-        .map(|row| row.try_get("", "concurrency_key"))
-        .transpose()
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    abandon_waits(tx, &[row.try_get("", "id")?]).await?;
+    row.try_get("", "concurrency_key").map(Some)
+}
+
+// Nothing comes of the waits of runs that this transaction has ended, and whoever looks for waits would find them again
+// and again. Found first, and then changed by their keys: an update by status may lock the waits of others.
+async fn abandon_waits(tx: &DatabaseTransaction, ended: &[Uuid]) -> Result<(), DbErr> {
+    use job_step::Column as S;
+
+    let dialect = dialect(tx)?;
+    for ids in ended.chunks(rows_per_statement(dialect, 1)) {
+        let waits = Query::select()
+            .columns([S::RunId, S::Name])
+            .from(job_step::Entity)
+            .and_where(S::RunId.is_in(ids.iter().copied()))
+            .and_where(Expr::col(S::Status).eq(literal("waiting")))
+            .to_owned();
+        for wait in tx.query_all(&waits).await? {
+            let abandon = Query::update()
+                .table(job_step::Entity)
+                .value(S::Status, "abandoned")
+                .value(S::FinishedAt, dialect.now())
+                .and_where(S::RunId.eq(wait.try_get::<Uuid>("", "run_id")?))
+                .and_where(S::Name.eq(wait.try_get::<String>("", "name")?))
+                .to_owned();
+            tx.execute(&abandon).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The update that ends a run, for [`end`].
@@ -437,10 +468,13 @@ pub(crate) async fn cancel_waiting(
         let waiting = Condition::all()
             .add(C::Id.is_in(chunk.iter().copied()))
             .add(C::Status.is_in(["pending", "waiting"]));
-        let columns = [C::ConcurrencyKey];
+        let columns = [C::Id, C::ConcurrencyKey];
+        let mut ended = Vec::new();
         for row in update_returning::<job_run::Entity>(tx, update, waiting, columns).await? {
+            ended.push(row.try_get("", "id")?);
             keys.extend(row.try_get::<Option<String>>("", "concurrency_key")?);
         }
+        abandon_waits(tx, &ended).await?;
     }
     Ok(keys)
 }

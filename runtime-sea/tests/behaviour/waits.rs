@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
-    Collision, JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId,
-    RunStatus, WorkerBuilder,
+    Collision, Event, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry,
+    RunFilter, RunId, RunStatus, WorkerBuilder,
 };
 use sea_orm::{ConnectionTrait, DbBackend};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 crate::on_each_database! {
@@ -25,6 +26,7 @@ crate::on_each_database! {
     a_waiting_run_is_cancelled_at_once,
     the_timeout_ends_a_waiting_run_although_no_worker_has_it,
     a_waiting_run_keeps_its_concurrency_key,
+    the_waits_of_a_tree_end_with_its_runs,
     a_shutdown_leaves_a_waiting_run_waiting,
     r64_a_run_whose_wait_cannot_be_ended_does_not_keep_others_waiting,
     a_sleep_until_a_far_moment_keeps_it_to_the_microsecond,
@@ -133,6 +135,43 @@ impl JobHandler for Sleeper {
 
 fn far() -> DateTime<Utc> {
     "2200-02-28T23:59:59.000001Z".parse().unwrap()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Never {}
+
+impl Event for Never {
+    const TYPE: &'static str = "never";
+    const ROUTE: EventRoute = EventRoute::change("never");
+}
+
+/// Waits for what never comes, as the child that it spawns does.
+struct Patient;
+
+impl JobHandler for Patient {
+    const TYPE: &'static str = "patient";
+    type Input = bool;
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, is_parent: bool) -> JobResult<()> {
+        if is_parent {
+            ctx.spawn_child::<Patient>("child", false).await?;
+        }
+        ctx.wait_for_event::<Never>("key", 24 * HOUR).await?;
+        Ok(())
+    }
+}
+
+async fn the_waits_of_a_tree_end_with_its_runs(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Patient>(bed.runtime.db(), true).await;
+    let worker = bed.runtime.worker().job(Patient).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    let waits = "SELECT COUNT(*) FROM job_step WHERE status = ";
+    assert_eq!(bed.count(&format!("{waits}'waiting'")).await, 2);
+    jobs.cancel(started.unwrap().run_id).await.unwrap();
+    assert_eq!(bed.count(&format!("{waits}'waiting'")).await, 0);
+    assert_eq!(bed.count(&format!("{waits}'abandoned'")).await, 2);
 }
 
 async fn is_over(ctx: &JobContext, wait: &str) -> bool {
