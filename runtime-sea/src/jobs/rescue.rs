@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin_short, dialect, literal, read_row};
+use crate::database::{Dialect, begin_short, dialect, literal, read_row, retrying};
 use crate::failpoint;
 
 use super::close::close_children;
@@ -113,8 +113,16 @@ async fn give_up(
         .map(drop)
 }
 
-// In one transaction; those that another worker is just taking over are left to it.
 async fn take_over_all(
+    db: &DatabaseConnection,
+    ids: &[Uuid],
+    max_recoveries: i32,
+) -> Result<Rescued, DbErr> {
+    retrying(db, || try_take_over_all(db, ids, max_recoveries)).await
+}
+
+// In one transaction; those that another worker is just taking over are left to it.
+async fn try_take_over_all(
     db: &DatabaseConnection,
     ids: &[Uuid],
     max_recoveries: i32,
