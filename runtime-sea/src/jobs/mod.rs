@@ -33,6 +33,7 @@ pub(crate) mod rescue;
 mod scope;
 mod spawn;
 mod start;
+mod start_options;
 mod stats;
 mod step;
 mod step_options;
@@ -59,7 +60,8 @@ pub use record::{
 };
 pub use replay::{Replay, Replayed};
 pub use scope::{Rescheduled, ScopeCancelled};
-pub use start::{StartOptions, Started};
+pub use start::Started;
+pub use start_options::StartOptions;
 pub use stats::{JobStats, Stats};
 pub use step_options::StepOptions;
 pub use trigger::TriggerError;
