@@ -126,7 +126,9 @@ async fn a_retried_run_has_all_its_attempts_again_and_keeps_its_history(bed: Tes
     drain(&bed, Steps(effects.clone())).await;
     assert_eq!(bed.status(id).await, RunStatus::Failed);
     assert_eq!(effects.take(), ["one", "two", "between", "between"]);
+    bed.sql("UPDATE job_run SET recoveries = 4").await;
     assert_eq!(jobs.retry(id).await.unwrap(), Replayed::Pending);
+    assert_eq!(bed.run(id).await.run.recoveries, 0);
     drain(&bed, Steps(effects.clone())).await;
     assert_eq!(bed.status(id).await, RunStatus::Failed);
     assert_eq!(effects.take(), ["between", "between"]);

@@ -21,6 +21,7 @@ crate::on_each_database! {
     of_retries_and_a_clearing_that_race_none_leaves_half_a_tree,
     r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away,
     events_are_cleared_away_with_their_deliveries_and_ledger,
+    more_events_than_one_batch_has_are_cleared_away,
     a_worker_clears_away_by_itself,
     a_worker_for_events_alone_clears_the_ledger_of_its_events_too,
     jobs_that_nobody_hosts_are_marked_and_never_deleted,
@@ -132,6 +133,11 @@ async fn runs_are_cleared_away_by_their_age_and_outcome(bed: TestBed) {
     let good_only = Retention::forever().completed(DAY);
     assert_eq!(jobs.prune(good_only).await.unwrap().runs, 1);
     assert_eq!(jobs.show(good).await.unwrap(), None);
+    for status in ["canceled", "timed_out", "failed"] {
+        let ended = format!("status = '{status}' WHERE {}", id_is(&bed, bad));
+        bed.sql(&format!("UPDATE job_run SET {ended}")).await;
+        assert_eq!(jobs.prune(good_only).await.unwrap().runs, 0, "{status}");
+    }
     assert!(jobs.show(bad).await.unwrap().is_some());
     assert_eq!(count(&bed, "job_step").await, 1);
     assert_eq!(jobs.prune(Retention::new()).await.unwrap().runs, 1);
@@ -368,12 +374,35 @@ async fn events_are_cleared_away_with_their_deliveries_and_ledger(bed: TestBed) 
     ))
     .await;
     assert_eq!(jobs.prune(Retention::forever()).await.unwrap().events, 0);
+    let are_now = async |status: &str| {
+        let sql = format!("SET status = '{status}' WHERE processed_at IS NOT NULL");
+        bed.sql(&format!("UPDATE domain_events {sql}")).await;
+    };
+    are_now("failed").await;
+    let processed_only = Retention::forever().events(DAY);
+    assert_eq!(jobs.prune(processed_only).await.unwrap().events, 0);
+    are_now("processed").await;
     assert_eq!(jobs.prune(a_day()).await.unwrap().events, 2);
     assert_eq!(count(&bed, "bridge_delivery").await, 0);
     let left = events.list(EventFilter::new()).await.unwrap();
     assert_eq!(left.len(), 1);
     drain(&bed).await;
     assert_eq!(count(&bed, "bridge_delivery").await, 1);
+}
+
+async fn more_events_than_one_batch_has_are_cleared_away(bed: TestBed) {
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    let many = std::iter::repeat_with(|| ("thing", Happened { work: false })).take(1500);
+    let events = bed.runtime.events();
+    events.publish_many(&tx, many).await.unwrap();
+    tx.commit().await.unwrap();
+    let old = long_ago(&bed, 1);
+    bed.sql(&format!(
+        "UPDATE domain_events SET status = 'processed', created_at = '{old}', processed_at = '{old}'"
+    ))
+    .await;
+    let pruned = bed.runtime.jobs().prune(a_day()).await.unwrap();
+    assert_eq!(pruned.events, 1500);
 }
 
 async fn a_worker_clears_away_by_itself(bed: TestBed) {

@@ -381,6 +381,9 @@ async fn a_waiting_run_keeps_its_concurrency_key(bed: TestBed) {
         (waits.status, waits.readiness.as_str()),
         (RunStatus::Pending, "blocked")
     );
+    // One that comes later neither.
+    start(&bed, "sleep").await;
+    drain(&bed, &notes).await;
     assert_eq!(notes.all(), ["attempt 1", "before"]);
 }
 
