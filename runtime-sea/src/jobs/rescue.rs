@@ -42,8 +42,12 @@ struct Lost {
 }
 
 /// Takes over the runs of every worker whose lease has run out, or whose row is gone. A run that the database refuses to
-/// change, because somebody has edited its row, is passed over.
-pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Result<Rescued, DbErr> {
+/// change, because somebody has edited its row, is passed over; so are those of workers that may be alive after all.
+pub(crate) async fn rescue(
+    db: &DatabaseConnection,
+    max_recoveries: i32,
+    doubted: &[Uuid],
+) -> Result<Rescued, DbErr> {
     let dialect = dialect(db)?;
     let mut rescued = Rescued::default();
     let mut after = Uuid::nil();
@@ -51,6 +55,7 @@ pub(crate) async fn rescue(db: &DatabaseConnection, max_recoveries: i32) -> Resu
         // A cheap look first: on SQLite the transaction takes the write lock.
         let select = lost_runs(dialect)
             .and_where(job_run::Column::Id.gt(after))
+            .cond_where(not_of(doubted))
             .to_owned();
         let rows = db.query_all(&select).await?;
         let mut ids = Vec::with_capacity(rows.len());
@@ -146,6 +151,13 @@ async fn try_take_over_all(
     tx.commit().await?;
     failpoint::after("jobs.take_over");
     Ok(rescued)
+}
+
+fn not_of(doubted: &[Uuid]) -> Condition {
+    let worker = job_run::Column::WorkerId;
+    Condition::any()
+        .add(worker.is_null())
+        .add(worker.is_not_in(doubted.iter().copied()))
 }
 
 fn is_lost(dialect: &dyn Dialect) -> Condition {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::Runtime;
 use crate::database::{Outage, answered, dialect};
@@ -14,6 +15,7 @@ use crate::metrics;
 use crate::retention;
 
 use super::builder::Settings;
+use super::neighbours::Neighbours;
 use super::pulse::Pulse;
 use super::transactions::Transactions;
 
@@ -46,7 +48,7 @@ pub(super) async fn maintenance(
     let mut heard_since: Option<Instant> = None;
     let mut cleared: Option<Instant> = None;
     let mut seen: Option<Instant> = None;
-    let mut transactions = Transactions::default();
+    let (mut neighbours, mut transactions) = (Neighbours::default(), Transactions::default());
     let mut outage = Outage::default();
     loop {
         sleep(longest.mul_f64(rand::random_range(0.7..1.0))).await;
@@ -58,8 +60,9 @@ pub(super) async fn maintenance(
             continue;
         }
         let result = async {
+            let doubted = neighbours.doubted(db, settings.lease).await?;
             if !settings.events_only {
-                let rescued = rescue::rescue(db, settings.max_recoveries).await?;
+                let rescued = rescue::rescue(db, settings.max_recoveries, &doubted).await?;
                 let released = release::release_orphaned_keys(db).await?;
                 metrics::runs_taken_over(rescued.taken_over, rescued.given_up);
                 if rescued != rescue::Rescued::default() {
@@ -81,7 +84,7 @@ pub(super) async fn maintenance(
                     seen = Some(Instant::now());
                 }
             }
-            forget_dead_workers(db).await?;
+            forget_dead_workers(db, &doubted).await?;
             transactions.look(db, settings.long_transaction).await
         };
         match answered(result).await {
@@ -120,12 +123,13 @@ async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
     }
 }
 
-async fn forget_dead_workers(db: &DatabaseConnection) -> Result<(), DbErr> {
+async fn forget_dead_workers(db: &DatabaseConnection, doubted: &[Uuid]) -> Result<(), DbErr> {
     let dialect = dialect(db)?;
     let long_ago = dialect.real_now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
     let delete = Query::delete()
         .from_table(job_worker::Entity)
         .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))
+        .and_where(job_worker::Column::Id.is_not_in(doubted.iter().copied()))
         .to_owned();
     db.execute(&delete).await.map(drop)
 }

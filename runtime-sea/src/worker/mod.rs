@@ -7,6 +7,7 @@ mod endings;
 mod executor;
 mod idle;
 mod maintenance;
+mod neighbours;
 pub(crate) mod panics;
 mod pulse;
 mod running;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::support::dead::until_the_dead_are_looked_for;
 use crate::support::{Running, TestBed, until};
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
+use runtime_sea::jobs::entities::job_worker;
 use runtime_sea::{
     JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StartOptions,
 };
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, Set};
 
 crate::on_each_database! {
     a_day_is_over_when_the_clock_says_so,
@@ -18,6 +20,8 @@ crate::on_each_database! {
     a_handlers_time_is_up_when_the_clock_says_so,
     a_deduplication_window_closes_by_the_clock,
     no_worker_dies_of_a_moved_clock,
+    r56_clocks_that_differ_by_minutes_change_nothing,
+    r57_when_the_clock_jumps_ahead_nobody_takes_over_from_the_living,
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -156,6 +160,80 @@ async fn no_worker_dies_of_a_moved_clock(bed: TestBed) {
     let run = bed.run(id).await.run;
     assert_eq!((run.status, run.attempt), (RunStatus::Running, 1));
     assert_eq!(errand.begun.load(Ordering::SeqCst), 1);
+    one.stop().await;
+    other.stop().await;
+}
+
+// The database's clock ahead of this process's, then behind it.
+async fn r56_clocks_that_differ_by_minutes_change_nothing(bed: TestBed) {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let errand = Errand::default();
+    errand.begun.store(1, Ordering::SeqCst);
+    let worker = || bed.runtime.worker().job(errand.clone()).build().unwrap();
+    for ahead in [true, false] {
+        if ahead {
+            bed.clock.advance(MINUTE * 10);
+        } else {
+            bed.clock.turn_back(MINUTE * 20);
+        }
+        let running = Running::start(worker());
+        let key = |name: &str| format!("{name} {ahead}");
+        let now = start(&bed, &key("now"), StartOptions::new()).await;
+        bed.until_status(now, RunStatus::Completed).await;
+        let options = || StartOptions::new().delay(MINUTE * 5);
+        let later = start(&bed, &key("later"), options()).await;
+        running.stop().await;
+        worker().drain_until_idle().await.unwrap();
+        assert_eq!(bed.status(later).await, RunStatus::Pending);
+        // The window is open by the same clock.
+        assert_eq!(start(&bed, &key("later"), options()).await, later);
+        bed.clock.advance(MINUTE * 5);
+        worker().drain_until_idle().await.unwrap();
+        assert_eq!(bed.status(later).await, RunStatus::Completed);
+        bed.clock.turn_back(MINUTE * 5);
+    }
+}
+
+async fn r57_when_the_clock_jumps_ahead_nobody_takes_over_from_the_living(bed: TestBed) {
+    let errand = Errand {
+        hangs: true,
+        ..Errand::default()
+    };
+    let worker = || {
+        let worker = bed.runtime.worker().job(errand.clone());
+        let worker = worker.lease(Duration::from_secs(4));
+        worker.shutdown_grace(Duration::ZERO).build().unwrap()
+    };
+    let (one, other) = (Running::start(worker()), Running::start(worker()));
+    let leases = async || {
+        let all = job_worker::Entity::find().all(bed.runtime.db()).await;
+        all.unwrap()
+    };
+    until("both are there", async || leases().await.len() == 2).await;
+    let id = start(&bed, "a", StartOptions::new()).await;
+    until("it runs", async || errand.begun.load(Ordering::SeqCst) == 1).await;
+    for jump in 1..=5 {
+        // Seen from the leases, it is the clock that moves.
+        for lease in leases().await {
+            let before = TimeDelta::minutes(10);
+            let (heartbeat_at, expires_at) = (lease.heartbeat_at, lease.expires_at);
+            let mut lease = lease.into_active_model();
+            lease.heartbeat_at = Set(heartbeat_at - before);
+            lease.expires_at = Set(expires_at - before);
+            lease.update(bed.runtime.db()).await.unwrap();
+        }
+        until("the leases hold again", async || {
+            leases().await.iter().all(|it| it.expires_at > Utc::now())
+        })
+        .await;
+        // Its worker cannot know how long it has slept: it hands it back.
+        until("it runs again", async || {
+            errand.begun.load(Ordering::SeqCst) > jump
+        })
+        .await;
+    }
+    let run = bed.run(id).await.run;
+    assert_eq!((run.recoveries, run.errors), (0, Vec::new()));
     one.stop().await;
     other.stop().await;
 }
