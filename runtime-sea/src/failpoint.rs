@@ -20,7 +20,7 @@ mod armed {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Everything that is committed. The fault tests stop a process before and after each of them.
-    pub const COMMITS: [&str; 20] = [
+    pub const COMMITS: [&str; 21] = [
         "events.publish_detached",
         "events.claim",
         "events.settle",
@@ -41,6 +41,7 @@ mod armed {
         "jobs.admit",
         "jobs.admit_keyed",
         "jobs.take_over",
+        "schedules.fire",
     ];
 
     /// The environment variable that arms one of them: `<abort|stop> <before|after> <commit> <hit>`, such as

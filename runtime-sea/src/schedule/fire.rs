@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::database::{Outage, begin_short, dialect, retrying};
 use crate::events::{Events, PublishError};
+use crate::failpoint;
 use crate::jobs::StartError;
 use crate::jobs::entities::job_schedule::{self, Column as C};
 use crate::tenancy::TenantScope;
@@ -273,7 +274,9 @@ impl Timetable {
                 count += 1;
             }
         }
+        failpoint::before("schedules.fire");
         tx.commit().await?;
+        failpoint::after("schedules.fire");
         Ok(Some(count))
     }
 

@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, 
 use uuid::Uuid;
 
 use crate::witness::{effect, request};
+use crate::workload::Tick;
 
 /// Everything that is in the tables.
 struct State {
@@ -100,6 +101,7 @@ pub(crate) async fn check(db: &DatabaseConnection) -> Verdict {
     every_trigger_fired_once(&state, &mut verdict.broken);
     every_child_is_there_once(&state, &mut verdict.broken);
     no_pool_exceeds_its_limit(&state, &mut verdict.broken);
+    every_slot_has_one_run(&state, &mut verdict.broken);
     verdict
 }
 
@@ -144,7 +146,9 @@ fn nothing_is_lost(state: &State, broken: &mut Vec<String>) {
         }
     }
     for run in &state.runs {
-        if !["completed", "canceled", "timed_out"].contains(&run.status.as_str()) {
+        // Slots still come when everything else is done.
+        let is_new = run.slot.is_some() && run.started_at.is_none();
+        if !is_new && !["completed", "canceled", "timed_out"].contains(&run.status.as_str()) {
             broken.push(format!(
                 "run {} of {} is {}: {:?}",
                 run.id, run.job_type, run.status, run.errors
@@ -300,6 +304,17 @@ fn every_child_is_there_once(state: &State, broken: &mut Vec<String>) {
         children.sort_unstable();
         if children != super::workload::children_of(&run.job_type) {
             broken.push(format!("run {} has the children {children:?}", run.id));
+        }
+    }
+}
+
+// Of a schedule that makes up for what it missed.
+fn every_slot_has_one_run(state: &State, broken: &mut Vec<String>) {
+    let mut slots: Vec<_> = state.runs.iter().filter_map(|it| it.slot).collect();
+    slots.sort_unstable();
+    for pair in slots.windows(2) {
+        if (pair[1] - pair[0]).num_seconds() != Tick::EVERY {
+            broken.push(format!("slots were lost or made twice: {pair:?}"));
         }
     }
 }

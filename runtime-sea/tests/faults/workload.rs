@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime_sea::{
     Collision, Event, EventEnvelope, EventId, EventRoute, JobContext, JobError, JobHandler,
-    JobPolicy, JobResult, Retry, Runtime, SubscriptionError, WorkerBuilder,
+    JobPolicy, JobResult, Misfire, Retry, Runtime, Schedule, SubscriptionError, WorkerBuilder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ pub(crate) fn effects_of(job_type: &str) -> &'static [&'static str] {
     match job_type {
         Import::TYPE => &["run", "fetch", "convert", "store"],
         Patient::TYPE => &["run", "store"],
-        Report::TYPE | Once::TYPE => &["run"],
+        Report::TYPE | Once::TYPE | Tick::TYPE => &["run"],
         _ => &[],
     }
 }
@@ -228,6 +228,32 @@ impl JobHandler for Once {
     }
 }
 
+/// Started by a schedule.
+pub(crate) struct Tick(Witness);
+
+impl Tick {
+    /// The seconds between two slots.
+    pub(crate) const EVERY: i64 = 2;
+}
+
+impl JobHandler for Tick {
+    const TYPE: &'static str = "tick";
+    type Input = i64;
+    type Output = ();
+
+    fn policy() -> JobPolicy<i64> {
+        let cron = format!("*/{} * * * * *", Self::EVERY);
+        patient().schedule(Schedule::cron(cron).misfire(Misfire::All), |slot| {
+            slot.at.timestamp()
+        })
+    }
+
+    async fn run(&self, ctx: &JobContext, _slot: i64) -> JobResult<()> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        Ok(self.0.ends(effect).await?)
+    }
+}
+
 /// Works until it is told to stop.
 pub(crate) struct Endless;
 
@@ -275,6 +301,7 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
         .job(Once(witness.clone()))
         .job(Patient(witness.clone()))
         .job(Overdue)
+        .job(Tick(witness.clone()))
         .job(Endless)
         .subscribe("ledger", move |event: EventEnvelope<Moved>| {
             let noted = ledger(event.id);
