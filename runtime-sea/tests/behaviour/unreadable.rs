@@ -89,10 +89,15 @@ async fn r37_a_row_that_cannot_be_read_fails_and_spares_the_others_of_its_claim(
         start::<Plain>(&bed, false, priority).await;
     }
     break_moment(&bed, "job_run", "run_at", "priority = 1").await;
-    bed.sql(r#"UPDATE job_run SET input = '{"n": 1e400}' WHERE priority = 2"#)
-        .await;
+    // MySQL itself takes no such number.
+    if bed.runtime.db().get_database_backend() == DbBackend::MySql {
+        break_moment(&bed, "job_run", "run_at", "priority = 2").await;
+    } else {
+        bed.sql(r#"UPDATE job_run SET input = '{"n": 1e400}' WHERE priority = 2"#)
+            .await;
+    }
     // Nor does it take an unbroken history of errors.
-    bed.sql(r#"UPDATE job_run SET errors = '{"n": 1e400}' WHERE priority IN (2, 3)"#)
+    bed.sql("UPDATE job_run SET errors = '7' WHERE priority IN (2, 3)")
         .await;
     drain(&bed).await;
     assert_eq!(unreadable(&bed).await, 2);
