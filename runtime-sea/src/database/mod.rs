@@ -318,6 +318,11 @@ pub(crate) fn literal(text: &'static str) -> Expr {
     Expr::Constant(text.into())
 }
 
+/// A zero that stands in the statement itself, as a [`literal`] does.
+pub(crate) fn literal_zero() -> Expr {
+    Expr::Constant(0.into())
+}
+
 /// How many rows of so many columns fit into one statement.
 pub(crate) fn rows_per_statement(dialect: &dyn Dialect, columns: usize) -> usize {
     (dialect.max_parameters() / columns.max(1)).max(1)

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::database::{dialect, insert_if_new};
+use crate::database::{dialect, insert_if_new, literal_zero};
 use crate::storable::MAX_NAME_LENGTH;
 
 /// A short text that names something. A key over two of them still fits into an index of MySQL.
@@ -75,6 +75,8 @@ pub(super) enum Only {
     Null(&'static str),
     /// Those in which the column is not null.
     NotNull(&'static str),
+    /// Those few in which the column is more than zero.
+    Positive(&'static str),
 }
 
 /// The beginning of an index over some of the rows. Where a database has no such indexes it is over all of them, with
@@ -91,6 +93,8 @@ pub(super) fn partial_index(
             Only::Null(column) => (Some(column), Expr::col(column).is_null()),
             // It would be a range, behind which no other column is of use.
             Only::NotNull(column) => (None, Expr::col(column).is_not_null()),
+            // A range too, but of so few rows that it need not be narrowed further.
+            Only::Positive(column) => (Some(column), Expr::col(column).gt(literal_zero())),
         };
         if is_partial {
             index.and_where(condition);

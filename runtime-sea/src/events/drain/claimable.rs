@@ -10,7 +10,7 @@ use sea_orm::sea_query::{
 use super::claim::Claimant;
 use super::dispatch::Consumers;
 use super::lane::Lane;
-use crate::database::{Dialect, literal};
+use crate::database::{Dialect, literal, literal_zero};
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
 use crate::events::{EVERY_TYPE, EventOrdering};
 
@@ -102,7 +102,7 @@ pub(super) fn claimable_deliveries(
         let recoveries = || Expr::col((row.clone(), D::Recoveries));
         Condition::all()
             .add_option(suspects.map(|suspects| match suspects {
-                true => recoveries().gt(0),
+                true => recoveries().gt(literal_zero()),
                 false => recoveries().eq(0),
             }))
             .add(Expr::col((row.clone(), D::ClaimedBy)).is_null())

@@ -315,6 +315,21 @@ async fn create_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     create_index(
         manager,
         "event_delivery",
+        "event_delivery_suspect_idx",
+        partial_index(
+            manager,
+            &[
+                Only::Equal("status", "pending"),
+                Only::Positive("recoveries"),
+            ],
+        )?
+        .col("pool")
+        .col("event_seq"),
+    )
+    .await?;
+    create_index(
+        manager,
+        "event_delivery",
         "event_delivery_claimed_idx",
         claimed()?.col("claimed_by"),
     )

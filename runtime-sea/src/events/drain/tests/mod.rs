@@ -4,6 +4,7 @@ mod delivery;
 mod firing;
 mod harness;
 mod ordering;
+mod plans;
 mod recovery;
 
 /// Makes one test per database of each function.
