@@ -1,8 +1,5 @@
 //! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr, UpdateStatement,
 };
@@ -15,6 +12,7 @@ use uuid::Uuid;
 use super::claimable::{claimable_deliveries, claimable_events};
 use super::dispatch::Consumers;
 use super::lane::Lane;
+use super::turns::SuspectTurns;
 use crate::database::{self, Dialect, retrying, update_chosen};
 use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{ConsumerKind, EventOrdering, EventRecord};
@@ -48,27 +46,6 @@ pub(crate) struct Claimant<'a> {
     /// What it hosts.
     pub(crate) consumers: &'a Consumers,
     pub(crate) turns: &'a SuspectTurns,
-}
-
-/// The lanes in which a delivery that a worker died over is next, so that neither these nor the others wait for as long
-/// as there are some of the other sort.
-#[derive(Debug, Default)]
-pub(crate) struct SuspectTurns(Mutex<BTreeSet<Lane>>);
-
-impl SuspectTurns {
-    fn is_next(&self, lane: Lane) -> bool {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.contains(&lane)
-    }
-
-    fn set_next(&self, lane: Lane, is_next: bool) {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_next {
-            lanes.insert(lane);
-        } else {
-            lanes.remove(&lane);
-        }
-    }
 }
 
 /// An event in hand.
@@ -168,15 +145,19 @@ pub(crate) async fn claim_deliveries(
         let probe = claimable(Some(suspects), 1);
         db.query_one(&probe).await.map(|it| it.is_some())
     };
-    let takes_suspect =
-        waits(true).await? && (claimant.turns.is_next(lane) || !waits(false).await?);
+    let suspects_wait = waits(true).await?;
+    let others_wait = !suspects_wait || waits(false).await?;
+    let mut takes_suspect =
+        suspects_wait && (!others_wait || claimant.turns.is_suspects_turn(lane));
     // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
     if takes_suspect && !has_nothing_in_hand {
-        return Ok(Vec::new());
+        if !others_wait || claimant.turns.holds_back(lane) {
+            return Ok(Vec::new());
+        }
+        takes_suspect = false;
     }
     let limit = if takes_suspect { 1 } else { limit };
     let chosen = claimable(Some(takes_suspect), limit);
-    claimant.turns.set_next(lane, !takes_suspect);
     let token = Uuid::now_v7();
     let mut update = Query::update();
     update
@@ -186,6 +167,11 @@ pub(crate) async fn claim_deliveries(
         .value(D::Attempts, Expr::col(D::Attempts).add(1));
     let rows =
         claim::<event_delivery::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
+    if !rows.is_empty() {
+        claimant
+            .turns
+            .set_suspects_turn(lane, suspects_wait && !takes_suspect);
+    }
     let seqs: Vec<i64> = rows.iter().map(|it| it.event_seq).collect();
     let mut events = std::collections::HashMap::new();
     for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {

@@ -20,6 +20,7 @@ mod retired;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::Runtime;
 use crate::database::{Outage, answered};
 use crate::metrics;
 use crate::worker::Lease;
-use claim::{Claimant, Source, SuspectTurns};
+use claim::{Claimant, Source};
 pub(crate) use dispatch::Consumers;
 pub(crate) use hosted::Hosted;
 pub(crate) use lane::Lane;
@@ -44,6 +45,7 @@ use pump::Mode;
 use retired::Unhosted;
 pub(super) use retired::{retire, skip_waiting};
 pub(super) use settle::deliveries_wait;
+use turns::SuspectTurns;
 
 /// How often claims of dead workers are looked for.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);

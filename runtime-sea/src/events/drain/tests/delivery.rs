@@ -214,9 +214,10 @@ async fn what_another_process_hosts_is_left_for_it_in_order(harness: &Harness) {
 
 async fn two_processes_that_deliver_the_last_two_at_once_end_the_event(harness: &Harness) {
     use crate::events::drain::Consumers;
-    use crate::events::drain::claim::{Claimant, SuspectTurns, claim_deliveries};
+    use crate::events::drain::claim::{Claimant, claim_deliveries};
     use crate::events::drain::dispatch::{DeliveryOutcome, DispatchedDelivery};
     use crate::events::drain::settle::settle_deliveries;
+    use crate::events::drain::turns::SuspectTurns;
 
     let log = Log::default();
     harness

@@ -207,9 +207,10 @@ async fn r34_a_trigger_that_fired_already_starts_nothing(harness: &Harness) {
 }
 
 async fn r03_a_stale_drainer_starts_no_run(harness: &Harness) {
-    use crate::events::drain::claim::{Claimant, SuspectTurns, claim_events, release_dead_claims};
+    use crate::events::drain::claim::{Claimant, claim_events, release_dead_claims};
     use crate::events::drain::dispatch::{Consumers, Held, dispatch_event};
     use crate::events::drain::settle::settle_events;
+    use crate::events::drain::turns::SuspectTurns;
 
     let db = harness.runtime.db();
     let worker_id = harness.worker().await;

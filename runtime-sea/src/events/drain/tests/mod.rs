@@ -6,6 +6,7 @@ mod harness;
 mod ordering;
 mod plans;
 mod recovery;
+mod suspects;
 
 /// Makes one test per database of each function.
 macro_rules! on_each_database {

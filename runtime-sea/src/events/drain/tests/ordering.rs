@@ -138,8 +138,9 @@ async fn a_lower_position_that_commits_later_is_not_passed_over(harness: &Harnes
 #[tokio::test]
 async fn r24_a_claim_reads_what_is_undispatched_alone() {
     use crate::events::drain::Consumers;
-    use crate::events::drain::claim::{Claimant, SuspectTurns};
+    use crate::events::drain::claim::Claimant;
     use crate::events::drain::claimable::claimable_events;
+    use crate::events::drain::turns::SuspectTurns;
 
     let harness = Harness::sqlite().await;
     let db = harness.runtime.db();
