@@ -28,6 +28,7 @@ mod publish;
 mod replay;
 mod retention;
 mod retire;
+mod retries;
 mod schedules;
 mod scope;
 mod steps;
