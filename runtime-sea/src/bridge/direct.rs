@@ -4,6 +4,7 @@ use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, TransactionTrait,
 };
+use uuid::Uuid;
 
 use super::fire::{Firing, correct, insert};
 use super::{BridgeStatus, ledger};
@@ -63,8 +64,11 @@ impl Events {
     ///
     /// The run stands for the trigger that `J` has on `E`, which does not start another one; of several it is the one
     /// without a name of its own, or the first, as the program has them that delivers the event. It is on record as
-    /// `<job>/direct`. Other jobs' triggers fire as ever. An event that was published before gives the run that was
-    /// started for it then.
+    /// `<job>/direct`. Other jobs' triggers fire as ever.
+    ///
+    /// An event that was published before gives the run that was started for it then. Until the transaction ends, what
+    /// became of that event is not recorded, and its lane waits in the worker that has it in hand; on MySQL and MariaDB
+    /// no worker claims events meanwhile. So keep it short.
     ///
     /// ```no_run
     /// # use runtime_sea::{Event, EventRoute, JobContext, JobHandler, JobResult, Runtime, begin};
@@ -178,18 +182,15 @@ impl Events {
 }
 
 /// Keeps deliveries of the event from recording what its triggers make of it until the transaction ends, or waits for one
-/// that does. For reading, as a refused insert has locked it already where that locks: two that want more than they
-/// share would wait for each other.
+/// that does. For reading: two that want more than they share would wait for each other.
 async fn lock(tx: &DatabaseTransaction, event_id: EventId) -> Result<(), DbErr> {
-    domain_event::Entity::find()
+    // The claim's token is in no index with the id, so that the row itself is read, and locked.
+    let mut select = domain_event::Entity::find()
         .select_only()
-        .column(domain_event::Column::Seq)
-        .filter(domain_event::Column::Id.eq(event_id.as_uuid()))
-        .lock_shared()
-        .into_tuple::<i64>()
-        .one(tx)
-        .await
-        .map(drop)
+        .column(domain_event::Column::ClaimToken)
+        .filter(domain_event::Column::Id.eq(event_id.as_uuid()));
+    database::dialect(tx)?.hold(QueryTrait::query(&mut select));
+    select.into_tuple::<Option<Uuid>>().one(tx).await.map(drop)
 }
 
 /// The run that was started when the ledger's row was written.

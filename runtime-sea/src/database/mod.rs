@@ -170,6 +170,10 @@ pub(crate) trait Dialect: Send + Sync {
     /// transaction may be older than it.
     fn see_committed(&self, select: &mut SelectStatement);
 
+    /// Makes a look at rows keep others from locking them for writing until the transaction ends. Where the database can
+    /// tell the two apart, others may still change what is not a key in them.
+    fn hold(&self, select: &mut SelectStatement);
+
     /// Completes the runs that are still under their claim's fence, in as few statements as the database allows, and
     /// returns which they were.
     async fn complete_runs(

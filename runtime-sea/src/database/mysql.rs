@@ -158,6 +158,10 @@ impl Dialect for MySql {
         select.lock(LockType::Share);
     }
 
+    fn hold(&self, select: &mut SelectStatement) {
+        select.lock(LockType::Share);
+    }
+
     async fn complete_runs(
         &self,
         tx: &DatabaseTransaction,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{ArrayType, Expr, SelectStatement};
+use sea_orm::sea_query::{ArrayType, Expr, LockType, SelectStatement};
 use sea_orm::sqlx::Executor;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
 use sea_orm::{
@@ -96,6 +96,10 @@ impl Dialect for Postgres {
     }
 
     fn see_committed(&self, _select: &mut SelectStatement) {}
+
+    fn hold(&self, select: &mut SelectStatement) {
+        select.lock(LockType::KeyShare);
+    }
 
     async fn complete_runs(
         &self,

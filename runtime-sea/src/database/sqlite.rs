@@ -90,6 +90,9 @@ impl Dialect for Sqlite {
 
     fn see_committed(&self, _select: &mut SelectStatement) {}
 
+    // Who writes is alone.
+    fn hold(&self, _select: &mut SelectStatement) {}
+
     // There is no wire in between, so that a statement per run costs little.
     async fn complete_runs(
         &self,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::sea_query::{Expr, InsertStatement, Query};
+use sea_orm::sea_query::{Expr, InsertStatement, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
     TransactionTrait,
@@ -279,19 +279,36 @@ async fn store_rows(
     Ok(new)
 }
 
-/// The events of these ids that are stored already: their types and tenants.
-async fn stored(
+/// What is stored of an event: its type and its tenant.
+type Stored = HashMap<Uuid, (String, Option<String>)>;
+
+/// The events of these ids that are stored already. They stay unlocked, as claims would wait for the caller's
+/// transaction, but for those that the transaction's snapshot does not show.
+async fn stored(tx: &DatabaseTransaction, ids: &[EventId]) -> Result<Stored, DbErr> {
+    let dialect = database::dialect(tx)?;
+    let mut stored = Stored::new();
+    read_stored(tx, ids, &mut stored, |_| ()).await?;
+    let unseen: Vec<_> = ids
+        .iter()
+        .copied()
+        .filter(|it| !stored.contains_key(&it.as_uuid()))
+        .collect();
+    read_stored(tx, &unseen, &mut stored, |it| dialect.see_committed(it)).await?;
+    Ok(stored)
+}
+
+async fn read_stored(
     tx: &DatabaseTransaction,
     ids: &[EventId],
-) -> Result<HashMap<Uuid, (String, Option<String>)>, DbErr> {
-    let dialect = database::dialect(tx)?;
-    let mut stored = HashMap::new();
-    for chunk in ids.chunks(rows_per_statement(dialect, 1)) {
+    stored: &mut Stored,
+    adapt: impl Fn(&mut SelectStatement),
+) -> Result<(), DbErr> {
+    for chunk in ids.chunks(rows_per_statement(database::dialect(tx)?, 1)) {
         let mut select = domain_event::Entity::find()
             .select_only()
             .columns([E::Id, E::EventType, E::TenantId])
             .filter(E::Id.is_in(chunk.iter().map(|it| it.as_uuid())));
-        dialect.see_committed(QueryTrait::query(&mut select));
+        adapt(QueryTrait::query(&mut select));
         let rows = select.into_tuple::<(Uuid, String, Option<String>)>();
         stored.extend(
             rows.all(tx)
@@ -300,14 +317,11 @@ async fn stored(
                 .map(|it| (it.0, (it.1, it.2))),
         );
     }
-    Ok(stored)
+    Ok(())
 }
 
 /// Refuses an event whose id another event has, one that was pruned meanwhile excepted.
-fn check_stored(
-    stored: &HashMap<Uuid, (String, Option<String>)>,
-    identity: &Identity,
-) -> Result<(), PublishError> {
+fn check_stored(stored: &Stored, identity: &Identity) -> Result<(), PublishError> {
     match stored.get(&identity.id.as_uuid()) {
         Some((event_type, tenant_id))
             if *event_type != identity.event_type || *tenant_id != identity.tenant_id =>

@@ -230,3 +230,41 @@ async fn the_key_to_wait_for_is_the_aggregates_id_unless_it_is_said(bed: TestBed
         [Some("one".to_owned()), Some("order-7".to_owned()), None]
     );
 }
+
+// SQLite has one writer: there everybody waits for an open transaction that writes.
+#[test]
+fn a_duplicate_in_an_open_transaction_stops_no_claim_on_postgres() {
+    crate::support::on_postgres(a_duplicate_in_an_open_transaction_stops_no_claim);
+}
+
+#[test]
+fn a_duplicate_in_an_open_transaction_stops_no_claim_on_mysql() {
+    crate::support::on_mysql(a_duplicate_in_an_open_transaction_stops_no_claim);
+}
+
+async fn a_duplicate_in_an_open_transaction_stops_no_claim(bed: TestBed) {
+    let events = bed.runtime.events();
+    let options = || PublishOptions::new().id(EventId::from_source("shop", "order 1"));
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    let first = events.publish_with(&tx, "one", Moved { n: 1 }, options());
+    assert!(first.await.unwrap().is_new());
+    tx.commit().await.unwrap();
+
+    let open = begin(bed.runtime.db()).await.unwrap();
+    let again = events.publish_with(&open, "one", Moved { n: 1 }, options());
+    assert!(!again.await.unwrap().is_new());
+    let many = [("one", Moved { n: 1 }, options())];
+    let again = events.publish_many_with(&open, many).await.unwrap();
+    assert!(!again[0].is_new());
+
+    let seen: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let subscription = move |event: EventEnvelope<Moved>| {
+        log.lock().unwrap().push(event.payload.n);
+        async { Ok(()) }
+    };
+    let worker = bed.runtime.worker().subscribe("log", subscription);
+    worker.build().unwrap().drain_until_idle().await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [1]);
+    open.commit().await.unwrap();
+}
