@@ -76,7 +76,8 @@ async fn move_to_new_pools(db: &DatabaseConnection, jobs: &[&Registration]) -> R
         if known.get(job.job_type) == Some(&job.pool) {
             continue;
         }
-        for status in ["pending", "waiting"] {
+        // In the order in which runs go from one to the other: one that is woken meanwhile is not missed.
+        for status in ["waiting", "pending"] {
             move_to_pool(db, job, status).await?;
         }
     }

@@ -42,11 +42,12 @@ struct Lost {
 }
 
 /// Takes over the runs of every worker whose lease has run out, or whose row is gone. A run that the database refuses to
-/// change, because somebody has edited its row, is passed over; so are those of workers that may be alive after all.
+/// change, because somebody has edited its row, is passed over; so are those of workers
+/// that are known to be holding their lease.
 pub(crate) async fn rescue(
     db: &DatabaseConnection,
     max_recoveries: i32,
-    doubted: &[Uuid],
+    holding: &[Uuid],
 ) -> Result<Rescued, DbErr> {
     let dialect = dialect(db)?;
     let mut rescued = Rescued::default();
@@ -55,7 +56,7 @@ pub(crate) async fn rescue(
         // A cheap look first: on SQLite the transaction takes the write lock.
         let select = lost_runs(dialect)
             .and_where(job_run::Column::Id.gt(after))
-            .cond_where(not_of(doubted))
+            .cond_where(not_of(holding))
             .to_owned();
         let rows = db.query_all(&select).await?;
         let mut ids = Vec::with_capacity(rows.len());
@@ -80,13 +81,13 @@ pub(crate) async fn rescue(
             return Ok(rescued);
         };
         after = last;
-        match take_over_all(db, &ids, max_recoveries).await {
+        match take_over_all(db, &ids, max_recoveries, holding).await {
             Ok(done) => rescued.add(done),
             Err(error) if dialect.is_transient(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "lost runs could not be taken over together; trying one by one");
                 for id in ids {
-                    match take_over_all(db, &[id], max_recoveries).await {
+                    match take_over_all(db, &[id], max_recoveries, holding).await {
                         Ok(done) => rescued.add(done),
                         Err(error) if dialect.is_transient(&error) => return Err(error),
                         Err(error) => {
@@ -122,8 +123,9 @@ async fn take_over_all(
     db: &DatabaseConnection,
     ids: &[Uuid],
     max_recoveries: i32,
+    holding: &[Uuid],
 ) -> Result<Rescued, DbErr> {
-    retrying(db, || try_take_over_all(db, ids, max_recoveries)).await
+    retrying(db, || try_take_over_all(db, ids, max_recoveries, holding)).await
 }
 
 // In one transaction; those that another worker is just taking over are left to it.
@@ -131,11 +133,13 @@ async fn try_take_over_all(
     db: &DatabaseConnection,
     ids: &[Uuid],
     max_recoveries: i32,
+    holding: &[Uuid],
 ) -> Result<Rescued, DbErr> {
     let dialect = dialect(db)?;
     let tx = begin_short(db).await?;
     let select = lost_runs(dialect)
         .and_where(job_run::Column::Id.is_in(ids.iter().copied()))
+        .cond_where(not_of(holding))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .to_owned();
     let mut rescued = Rescued::default();
@@ -153,11 +157,11 @@ async fn try_take_over_all(
     Ok(rescued)
 }
 
-fn not_of(doubted: &[Uuid]) -> Condition {
+fn not_of(holding: &[Uuid]) -> Condition {
     let worker = job_run::Column::WorkerId;
     Condition::any()
         .add(worker.is_null())
-        .add(worker.is_not_in(doubted.iter().copied()))
+        .add(worker.is_not_in(holding.iter().copied()))
 }
 
 fn is_lost(dialect: &dyn Dialect) -> Condition {

@@ -25,7 +25,7 @@ const DEAD_WORKERS_KEPT: Duration = Duration::from_secs(60 * 60);
 /// How often closed deduplication windows are cleared away.
 const CLEARING: Duration = Duration::from_secs(10 * 60);
 
-/// How many of them are cleared away by one statement.
+/// How many of them are cleared away at a time.
 const WINDOWS: usize = 1000;
 
 /// How often tables are tidied.
@@ -60,9 +60,9 @@ pub(super) async fn maintenance(
             continue;
         }
         let result = async {
-            let doubted = neighbours.doubted(db, settings.lease).await?;
+            let holding = neighbours.holding(db).await?;
             if !settings.events_only {
-                let rescued = rescue::rescue(db, settings.max_recoveries, &doubted).await?;
+                let rescued = rescue::rescue(db, settings.max_recoveries, &holding).await?;
                 let released = release::release_orphaned_keys(db).await?;
                 metrics::runs_taken_over(rescued.taken_over, rescued.given_up);
                 if rescued != rescue::Rescued::default() {
@@ -75,8 +75,9 @@ pub(super) async fn maintenance(
                 if rescued.taken_over > 0 || released {
                     runtime.wake_up().wake_here();
                 }
-                if cleared.is_none_or(|at| at.elapsed() > CLEARING) {
-                    forget_closed_windows(db).await?;
+                if cleared.is_none_or(|at| at.elapsed() > CLEARING)
+                    && forget_closed_windows(db).await?
+                {
                     cleared = Some(Instant::now());
                 }
                 if seen.is_none_or(|at| at.elapsed() > types::SEEN_EVERY) {
@@ -84,7 +85,7 @@ pub(super) async fn maintenance(
                     seen = Some(Instant::now());
                 }
             }
-            forget_dead_workers(db, &doubted).await?;
+            forget_dead_workers(db, &holding).await?;
             transactions.look(db, settings.long_transaction).await
         };
         match answered(result).await {
@@ -94,8 +95,9 @@ pub(super) async fn maintenance(
     }
 }
 
-// A closed window means the same as none, and there may be as many as there were keys.
-async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
+// A closed window means the same as none, and there may be as many as there were keys: a part of them at a time, so that
+// nothing else has to wait. Returns whether that was all.
+async fn forget_closed_windows(db: &DatabaseConnection) -> Result<bool, DbErr> {
     use job_dedupe::Column as D;
 
     let now = dialect(db)?.now();
@@ -105,31 +107,27 @@ async fn forget_closed_windows(db: &DatabaseConnection) -> Result<(), DbErr> {
         .and_where(Expr::col(D::ExpiresAt).lt(now.clone()))
         .limit(WINDOWS as u64)
         .to_owned();
-    loop {
-        let rows = db.query_all(&closed).await?;
-        let keys = rows
-            .iter()
-            .map(|row| row.try_get("", "key"))
-            .collect::<Result<Vec<String>, _>>()?;
-        let delete = Query::delete()
-            .from_table(job_dedupe::Entity)
-            .and_where(D::Key.is_in(keys))
-            .and_where(Expr::col(D::ExpiresAt).lt(now.clone()))
-            .to_owned();
-        db.execute(&delete).await?;
-        if rows.len() < WINDOWS {
-            return Ok(());
-        }
-    }
+    let rows = db.query_all(&closed).await?;
+    let keys = rows
+        .iter()
+        .map(|row| row.try_get("", "key"))
+        .collect::<Result<Vec<String>, _>>()?;
+    let delete = Query::delete()
+        .from_table(job_dedupe::Entity)
+        .and_where(D::Key.is_in(keys))
+        .and_where(Expr::col(D::ExpiresAt).lt(now))
+        .to_owned();
+    db.execute(&delete).await?;
+    Ok(rows.len() < WINDOWS)
 }
 
-async fn forget_dead_workers(db: &DatabaseConnection, doubted: &[Uuid]) -> Result<(), DbErr> {
+async fn forget_dead_workers(db: &DatabaseConnection, holding: &[Uuid]) -> Result<(), DbErr> {
     let dialect = dialect(db)?;
     let long_ago = dialect.real_now_plus_seconds(-DEAD_WORKERS_KEPT.as_secs_f64());
     let delete = Query::delete()
         .from_table(job_worker::Entity)
         .and_where(Expr::col(job_worker::Column::ExpiresAt).lt(long_ago))
-        .and_where(job_worker::Column::Id.is_not_in(doubted.iter().copied()))
+        .and_where(job_worker::Column::Id.is_not_in(holding.iter().copied()))
         .to_owned();
     db.execute(&delete).await.map(drop)
 }
