@@ -6,7 +6,9 @@ use std::fmt;
 use runtime_sea::bridge::ledger;
 use runtime_sea::events::entities::{domain_event, event_delivery};
 use runtime_sea::jobs::entities::{job_run, job_step};
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+};
 use uuid::Uuid;
 
 use crate::witness::{effect, request};
@@ -44,7 +46,7 @@ impl State {
     }
 }
 
-/// Whether nothing is left to do.
+/// Whether nothing is left to do, but for runs that schedules go on starting.
 pub(crate) async fn is_settled(db: &DatabaseConnection) -> Result<bool, DbErr> {
     let event = domain_event::Entity::find()
         .filter(domain_event::Column::Status.eq("pending"))
@@ -52,6 +54,11 @@ pub(crate) async fn is_settled(db: &DatabaseConnection) -> Result<bool, DbErr> {
         .await?;
     let run = job_run::Entity::find()
         .filter(job_run::Column::FinishedAt.is_null())
+        .filter(
+            Condition::any()
+                .add(job_run::Column::Slot.is_null())
+                .add(job_run::Column::Status.ne("pending")),
+        )
         .one(db)
         .await?;
     Ok(event.is_none() && run.is_none())
@@ -146,8 +153,8 @@ fn nothing_is_lost(state: &State, broken: &mut Vec<String>) {
         }
     }
     for run in &state.runs {
-        // Slots still come when everything else is done.
-        let is_new = run.slot.is_some() && run.started_at.is_none();
+        // Slots still come when everything else is done, and a worker that is stopped hands their runs back.
+        let is_new = run.slot.is_some() && run.status == "pending";
         if !is_new && !["completed", "canceled", "timed_out"].contains(&run.status.as_str()) {
             broken.push(format!(
                 "run {} of {} is {}: {:?}",

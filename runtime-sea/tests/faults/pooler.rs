@@ -1,10 +1,7 @@
 //! PostgreSQL behind a real pooler.
 
 use codegen_tests::servers::{PgBouncer, PostgresServer};
-use runtime_sea::{
-    JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunStatus, Runtime, Schedule,
-    migration,
-};
+use runtime_sea::{JobHandler, RunFilter, RunStatus, Runtime, migration};
 use sea_orm::DbErr;
 use sea_orm_migration::SchemaManager;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +12,7 @@ use crate::oracle;
 use crate::process::LEASE;
 use crate::support::{TestBed, until};
 use crate::witness;
-use crate::workload::host;
+use crate::workload::{Tick, host};
 
 /// Fewer sessions than one pool has connections, and the least recently used one for each transaction: what a
 /// connection left in its session is never found again.
@@ -31,23 +28,6 @@ const BY_SESSION: &str = "pool_mode = session\ndefault_pool_size = 100\n\
 
 /// What `max_prepared_statements` came with.
 const KEEPS_STATEMENTS: (u32, u32) = (1, 21);
-
-/// Starts by itself.
-struct Tick;
-
-impl JobHandler for Tick {
-    const TYPE: &'static str = "tick";
-    type Input = ();
-    type Output = ();
-
-    fn policy() -> JobPolicy<()> {
-        JobPolicy::new().schedule(Schedule::cron("* * * * * *"), |_| ())
-    }
-
-    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
-        Ok(())
-    }
-}
 
 #[test]
 fn r21_everything_works_behind_a_pooler_that_hands_out_a_session_per_transaction() {
@@ -103,11 +83,7 @@ fn behind(settings: &str, notifications: bool, look: impl AsyncFnOnce(&TestBed))
         let shutdown = CancellationToken::new();
         let mut workers = Vec::new();
         for name in ["one", "other"] {
-            let worker = host(&process().await, name)
-                .job(Tick)
-                .lease(LEASE)
-                .build()
-                .unwrap();
+            let worker = host(&process().await, name).lease(LEASE).build().unwrap();
             let shutdown = shutdown.clone();
             workers.push(tokio::spawn(async move { worker.run(shutdown).await }));
         }
