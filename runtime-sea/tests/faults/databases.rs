@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use codegen_tests::databases::{self, TestDatabase};
-use codegen_tests::servers::PostgresServer;
+use codegen_tests::servers::{MySqlServer, PostgresServer};
 
 use crate::support::TestBed;
 
@@ -12,7 +12,8 @@ pub(crate) enum Databases {
     Sqlite,
     /// A server of this process: the machine's own may not take so many connections.
     Postgres(&'static PostgresServer),
-    MySql,
+    /// The same.
+    MySql(&'static MySqlServer),
 }
 
 impl Databases {
@@ -31,7 +32,11 @@ impl Databases {
 
     /// `None` where there is neither MySQL nor MariaDB.
     pub(crate) fn mysql() -> Option<Self> {
-        databases::mysql_server().unwrap().map(|_| Self::MySql)
+        static SERVER: OnceLock<Option<MySqlServer>> = OnceLock::new();
+        SERVER
+            .get_or_init(|| MySqlServer::start().unwrap())
+            .as_ref()
+            .map(Self::MySql)
     }
 
     /// A fresh database, which may be gone when the second value is dropped.
@@ -46,9 +51,10 @@ impl Databases {
                 let url = tokio::task::spawn_blocking(|| server.fresh_database().unwrap());
                 (TestBed::on(url.await.unwrap()).await, None)
             }
-            Self::MySql => {
-                let database = databases::mysql().unwrap().unwrap();
-                (TestBed::on(database.url.clone()).await, Some(database))
+            Self::MySql(server) => {
+                let server: &'static MySqlServer = server;
+                let url = tokio::task::spawn_blocking(|| server.fresh_database().unwrap());
+                (TestBed::on(url.await.unwrap()).await, None)
             }
         }
     }

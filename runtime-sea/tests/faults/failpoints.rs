@@ -58,7 +58,7 @@ mod mysql {
 }
 
 /// How many failpoints are tried at a time, whatever the database: mostly they wait for a lease to run out.
-static AT_A_TIME: Semaphore = Semaphore::const_new(6);
+static AT_A_TIME: Semaphore = Semaphore::const_new(8);
 
 /// How long the work of one round may take.
 const PATIENCE: Duration = Duration::from_secs(120);
