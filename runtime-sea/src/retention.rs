@@ -13,9 +13,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// time, beside its work.
 ///
 /// A run is kept longer: for as long as its parent is there, whose replay comes back to it; while one of its children is
-/// not over; and while a run is kept that found it by its deduplication key. Its steps go with it; an event's deliveries and the ledger of what its triggers did go with the event, and with them the
-/// memory of its id: an event of the same id is a new one then. A deduplication window stays open to its end, although
-/// the run that it stands for may be gone.
+/// not over; and while a run is kept that found it by its deduplication key. Its steps go with it; an event's
+/// deliveries and the ledger of what its triggers did go with the event, and with them the memory of its id: an event
+/// of the same id is a new one then. A deduplication window stays open to its end, although the run that it stands for
+/// may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Retention {

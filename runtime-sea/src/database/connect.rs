@@ -23,7 +23,8 @@ pub enum ConnectError {
 }
 
 /// Opens a pool with the settings that suit the database: on SQLite WAL, a busy timeout, `synchronous = NORMAL` and
-/// foreign keys; on MySQL and MariaDB the isolation level `READ COMMITTED`; everywhere without statements in tracing spans, where they would leak data.
+/// foreign keys; on MySQL and MariaDB the isolation level `READ COMMITTED`; everywhere without statements in tracing
+/// spans, where they would leak data.
 ///
 /// # Errors
 /// [`ConnectError::UnsupportedDatabase`] for another kind of URL, [`ConnectError::Database`] if the connection fails.

@@ -225,8 +225,8 @@ impl Events {
     }
 
     /// Takes a subscription or trigger that no program is to host any more out of the registry, whatever types it is
-    /// registered for: it gets no further events, and what waits for it is skipped, so that no event waits because of it. Workers that still host it stop
-    /// within a few seconds; one that is started with it later registers it anew.
+    /// registered for: it gets no further events, and what waits for it is skipped, so that no event waits because of
+    /// it. Workers that still host it stop within a few seconds; one that is started with it later registers it anew.
     ///
     /// Returns how many deliveries were skipped, or `None` where there is no such subscription or trigger.
     ///

@@ -73,9 +73,9 @@ impl Events {
         Ok(true)
     }
 
-    /// Delivers an event of which nothing waits any more to everybody again who gets its type now, whether or not they had it
-    /// before. A job's trigger that has started a run for it starts no other; one that has not is asked again. Returns
-    /// whether there was such an event.
+    /// Delivers an event of which nothing waits any more to everybody again who gets its type now, whether or not they
+    /// had it before. A job's trigger that has started a run for it starts no other; one that has not is asked again.
+    /// Returns whether there was such an event.
     ///
     /// Events of its aggregate that are not delivered yet wait for it; those that are have been before it then.
     ///

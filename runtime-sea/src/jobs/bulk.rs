@@ -15,8 +15,8 @@ const SPARE: usize = 8;
 
 impl Jobs {
     /// Starts a run for each input, in their order: in one statement for as many as the database takes, which is some
-    /// hundreds, or fewer where their inputs are large. Runs of a job that deduplicates or rejects are inserted one by one, because each may be refused on its
-    /// own; those of other jobs never are.
+    /// hundreds, or fewer where their inputs are large. Runs of a job that deduplicates or rejects are inserted one by
+    /// one, because each may be refused on its own; those of other jobs never are.
     ///
     /// # Errors
     /// As [`start`](Self::start), for the first input that is refused; then none is started.

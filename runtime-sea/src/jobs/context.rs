@@ -185,9 +185,9 @@ impl JobContext {
     /// steps overlap their order is up to chance, and only names are compared.
     ///
     /// # Errors
-    /// What `work` fails with; a name that this attempt has used already, or that is too long; an output that cannot be stored; a stored
-    /// output that does not fit `T` any more; steps that changed while the run was under way; the loss of the run to
-    /// another worker.
+    /// What `work` fails with; a name that this attempt has used already, or that is too long; an output that cannot be
+    /// stored; a stored output that does not fit `T` any more; steps that changed while the run was under way; the loss
+    /// of the run to another worker.
     pub fn step<'a, T, E, F, Fut>(
         &'a self,
         name: &str,

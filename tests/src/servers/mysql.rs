@@ -30,7 +30,8 @@ pub(crate) enum MySqlBinaries {
     MySql { program: Utf8PathBuf },
 }
 
-/// A MariaDB with throw-away data, or a MySQL where `CODEGEN_TEST_MYSQLD` names its `mysqld`. It stops when this is dropped, or when this process ends, however it ends.
+/// A MariaDB with throw-away data, or a MySQL where `CODEGEN_TEST_MYSQLD` names its `mysqld`. It stops when this is
+/// dropped, or when this process ends, however it ends.
 #[derive(Debug)]
 pub struct MySqlServer {
     binaries: MySqlBinaries,

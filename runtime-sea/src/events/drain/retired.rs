@@ -25,7 +25,8 @@ const BATCH: u64 = 500;
 /// A consumer's kind and name.
 pub(crate) type Consumer<'a> = (ConsumerKind, &'a str);
 
-/// Takes a consumer out of the registry, for whichever types it is in: it gets no further events. Returns whether it was in.
+/// Takes a consumer out of the registry, for whichever types it is in: it gets no further events. Returns whether it
+/// was in.
 pub(crate) async fn retire(
     db: &DatabaseConnection,
     (kind, name): Consumer<'_>,
