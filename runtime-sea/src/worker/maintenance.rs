@@ -56,11 +56,11 @@ pub(super) async fn maintenance(
             heard_since = Some(Instant::now());
             continue;
         }
-        if heard_since.is_some_and(|since| since.elapsed() < settings.lease) {
-            continue;
-        }
         let result = async {
             let holding = neighbours.holding(db).await?;
+            if heard_since.is_some_and(|since| since.elapsed() < settings.lease) {
+                return Ok(());
+            }
             if !settings.events_only {
                 let rescued = rescue::rescue(db, settings.max_recoveries, &holding).await?;
                 let released = release::release_orphaned_keys(db).await?;
