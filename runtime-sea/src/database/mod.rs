@@ -33,7 +33,7 @@ pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
 pub(crate) use outage::{Outage, answered};
 pub(crate) use retry::{repeating, retrying};
-pub(crate) use unreadable::{is_unreadable, read_row};
+pub(crate) use unreadable::{is_unreadable, read_all, read_one, read_row};
 pub(crate) use wake_up::WakeUp;
 pub(crate) use write::{
     insert_if_new, insert_new, insert_or_replace, update_chosen, update_picked, update_picked_in,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::entities::{domain_event, event_delivery};
 use super::{AggregateId, ConsumerKind, EventId, EventRecord, EventStatus, Events};
 use crate::bridge::{self, BridgeRecord};
-use crate::database::literal;
+use crate::database::{literal, read_all, read_one};
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -173,7 +173,7 @@ impl Events {
     ///
     /// The database's own.
     pub async fn list(&self, filter: EventFilter) -> Result<Vec<EventRecord>, DbErr> {
-        let rows = self.select(filter)?.all(self.runtime.db()).await?;
+        let rows = read_all(self.runtime.db(), &self.select(filter)?).await?;
         Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 
@@ -224,9 +224,8 @@ impl Events {
         let deliveries = event_delivery::Entity::find()
             .filter(D::EventSeq.eq(row.seq))
             .order_by_asc(D::Kind)
-            .order_by_asc(D::Subscription)
-            .all(db)
-            .await?;
+            .order_by_asc(D::Subscription);
+        let deliveries = read_all(db, &deliveries).await?;
         // An app may use events without the bridge.
         let has_bridge = SchemaManager::new(db).has_table("bridge_delivery").await?;
         let bridge = if has_bridge {
@@ -246,6 +245,6 @@ impl Events {
         if let Some(seen) = self.scope.condition(E::TenantId)? {
             select = select.filter(seen);
         }
-        select.one(self.runtime.db()).await
+        read_one(self.runtime.db(), select).await
     }
 }

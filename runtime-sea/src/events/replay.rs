@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use sea_orm_migration::SchemaManager;
 use uuid::Uuid;
@@ -30,45 +30,11 @@ impl Events {
     /// The database's own.
     pub async fn redeliver(&self, id: EventId) -> Result<bool, DbErr> {
         let seen = self.scope.condition(E::TenantId)?;
-        let tx = database::begin_short(self.runtime.db()).await?;
-        let dialect = database::dialect(&tx)?;
-        let failed = domain_event::Entity::find()
-            .filter(E::Id.eq(id.as_uuid()))
-            .filter(E::Status.eq(EventStatus::Failed.as_str()))
-            .filter(Condition::all().add_option(seen))
-            .lock_exclusive()
-            .one(&tx)
-            .await?;
-        let Some(event) = failed else {
+        let seen = Condition::all().add_option(seen);
+        let db = self.runtime.db();
+        if !retrying(db, || redeliver(db, id, seen.clone())).await? {
             return Ok(false);
-        };
-        let deliveries = Query::update()
-            .table(event_delivery::Entity)
-            .value(D::Status, EventStatus::Pending.as_str())
-            .value(D::Attempts, 0)
-            .value(D::Recoveries, 0)
-            .value(D::AvailableAt, dialect.now())
-            .value(D::ProcessedAt, Option::<DateTime<Utc>>::None)
-            .and_where(Expr::col(D::EventSeq).eq(event.seq))
-            .and_where(Expr::col(D::Status).eq(EventStatus::Failed.as_str()))
-            .to_owned();
-        let revived = tx.execute(&deliveries).await?.rows_affected();
-        let mut update = Query::update();
-        update
-            .table(domain_event::Entity)
-            .value(E::Status, EventStatus::Pending.as_str())
-            .value(E::Attempts, 0)
-            .value(E::Recoveries, 0)
-            .value(E::Error, Option::<String>::None)
-            .value(E::AvailableAt, dialect.now())
-            .value(E::ProcessedAt, Option::<DateTime<Utc>>::None)
-            .and_where(Expr::col(E::Seq).eq(event.seq));
-        if revived == 0 {
-            // It failed before anything was called.
-            update.value(E::DispatchedAt, Option::<DateTime<Utc>>::None);
         }
-        tx.execute(&update).await?;
-        tx.commit().await?;
         self.runtime.wake_up().announce();
         Ok(true)
     }
@@ -177,3 +143,49 @@ const OVER: [&str; 2] = [
     EventStatus::Processed.as_str(),
     EventStatus::Failed.as_str(),
 ];
+
+async fn redeliver(db: &DatabaseConnection, id: EventId, seen: Condition) -> Result<bool, DbErr> {
+    let tx = database::begin_short(db).await?;
+    let dialect = database::dialect(&tx)?;
+    let failed = domain_event::Entity::find()
+        .filter(E::Id.eq(id.as_uuid()))
+        .filter(E::Status.eq(EventStatus::Failed.as_str()))
+        .filter(seen)
+        .lock_exclusive()
+        .select_only()
+        .column(E::Seq)
+        .into_tuple::<i64>()
+        .one(&tx)
+        .await?;
+    let Some(seq) = failed else {
+        return Ok(false);
+    };
+    let deliveries = Query::update()
+        .table(event_delivery::Entity)
+        .value(D::Status, EventStatus::Pending.as_str())
+        .value(D::Attempts, 0)
+        .value(D::Recoveries, 0)
+        .value(D::AvailableAt, dialect.now())
+        .value(D::ProcessedAt, Option::<DateTime<Utc>>::None)
+        .and_where(Expr::col(D::EventSeq).eq(seq))
+        .and_where(Expr::col(D::Status).eq(EventStatus::Failed.as_str()))
+        .to_owned();
+    let revived = tx.execute(&deliveries).await?.rows_affected();
+    let mut update = Query::update();
+    update
+        .table(domain_event::Entity)
+        .value(E::Status, EventStatus::Pending.as_str())
+        .value(E::Attempts, 0)
+        .value(E::Recoveries, 0)
+        .value(E::Error, Option::<String>::None)
+        .value(E::AvailableAt, dialect.now())
+        .value(E::ProcessedAt, Option::<DateTime<Utc>>::None)
+        .and_where(Expr::col(E::Seq).eq(seq));
+    if revived == 0 {
+        // It failed before anything was called.
+        update.value(E::DispatchedAt, Option::<DateTime<Utc>>::None);
+    }
+    tx.execute(&update).await?;
+    tx.commit().await?;
+    Ok(true)
+}

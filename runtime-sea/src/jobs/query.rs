@@ -5,6 +5,7 @@ use sea_orm::{
 };
 
 use super::entities::{job_run, job_step};
+use crate::database::{read_all, read_one};
 use crate::events::entities::domain_event;
 use crate::tenancy::TenantScope;
 
@@ -42,12 +43,11 @@ pub(crate) async fn list(
     if let Some(seen) = scope.condition_with(C::TenantId, filter.tenant_id.as_deref())? {
         select = select.filter(seen);
     }
-    let rows = select
+    let select = select
         .order_by_desc(C::CreatedAt)
         .order_by_desc(C::Id)
-        .limit(filter.limit)
-        .all(db)
-        .await?;
+        .limit(filter.limit);
+    let rows = read_all(db, &select).await?;
     Ok(rows.into_iter().map(RunRecord::from).collect())
 }
 
@@ -66,33 +66,30 @@ pub(crate) async fn tenant_of(
 
 /// A run with its steps, children and cause.
 pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<RunDetails>, DbErr> {
-    let Some(run) = job_run::Entity::find_by_id(id.0).one(db).await? else {
+    let Some(run) = read_one(db, job_run::Entity::find_by_id(id.0)).await? else {
         return Ok(None);
     };
     let steps = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(id.0))
         .order_by_asc(job_step::Column::Position)
-        .order_by_asc(job_step::Column::Name)
-        .all(db)
-        .await?;
+        .order_by_asc(job_step::Column::Name);
+    let steps = read_all(db, &steps).await?;
     let children = job_run::Entity::find()
         .filter(job_run::Column::ParentRunId.eq(id.0))
         .order_by_asc(job_run::Column::CreatedAt)
-        .order_by_asc(job_run::Column::Id)
-        .all(db)
-        .await?;
+        .order_by_asc(job_run::Column::Id);
+    let children = read_all(db, &children).await?;
     let caused_by_event = match run.event_id {
         None => None,
-        Some(event_id) => domain_event::Entity::find()
-            .filter(domain_event::Column::Id.eq(event_id))
-            .one(db)
-            .await?
-            .map(|event| CausingEvent {
+        Some(event_id) => {
+            let event = domain_event::Entity::find().filter(domain_event::Column::Id.eq(event_id));
+            read_one(db, event).await?.map(|event| CausingEvent {
                 id: event_id,
                 event_type: event.event_type,
                 trigger_id: run.trigger_id.clone(),
                 occurred_at: event.occurred_at,
-            }),
+            })
+        }
     };
     Ok(Some(RunDetails {
         run: run.into(),

@@ -12,7 +12,7 @@ use sea_orm::{
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
-use crate::database::{Outage, begin_short, dialect, retrying};
+use crate::database::{Outage, begin_short, dialect, read_row, retrying};
 use crate::events::{Events, PublishError};
 use crate::failpoint;
 use crate::jobs::StartError;
@@ -334,7 +334,7 @@ async fn rows(db: &DatabaseConnection, hosted: &[Scheduled]) -> Result<Vec<Found
             .to_owned();
         for row in db.query_all(&select).await? {
             let name = row.try_get("", "name")?;
-            rows.push((name, Row::from_query_result(&row, "")));
+            rows.push((name, read_row(&row)));
         }
     }
     Ok(rows)

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::plan::Due;
 use super::{Made, Scheduled, Slot};
+use crate::hook::guarded;
 
 /// How long a closure may take before the log says so, and before nobody waits for it who wants to be idle.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +97,10 @@ fn make(scheduled: &Scheduled, at: DateTime<Utc>) -> Option<Made> {
     let made = catch_unwind(AssertUnwindSafe(|| (scheduled.make)(Slot { at })))
         .unwrap_or_else(|_| Err("the schedule's closure panicked".to_owned()));
     made.inspect_err(|reason| {
-        tracing::error!(schedule = scheduled.name, slot = %at, reason, "a slot could not be made");
+        // A panic here would take the other slots along.
+        let _ = guarded("the log", || {
+            tracing::error!(schedule = scheduled.name, slot = %at, reason, "a slot could not be made");
+        });
     })
     .ok()
 }

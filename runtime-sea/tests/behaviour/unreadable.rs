@@ -1,9 +1,14 @@
 //! Rows that somebody has edited by hand so that they cannot be read any more.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use runtime_sea::{Collision, JobContext, JobHandler, JobPolicy, JobResult, StartOptions};
+use runtime_sea::{
+    Collision, Event, EventEnvelope, EventFilter, EventId, EventRoute, EventStatus, JobContext,
+    JobHandler, JobPolicy, JobResult, RunFilter, StartOptions, Worker,
+};
 use sea_orm::DbBackend;
+use serde::{Deserialize, Serialize};
 
 use crate::support::{TestBed, until, while_working};
 
@@ -12,6 +17,9 @@ crate::on_each_database! {
     r46_a_lost_run_that_cannot_be_read_fails_and_spares_the_others,
     r46_a_due_run_that_cannot_be_read_fails_and_spares_the_others,
     r46_a_wait_that_cannot_be_read_fails_its_run_and_spares_the_others,
+    r46_an_event_that_cannot_be_read_fails_and_spares_the_others,
+    r46_a_delivery_that_cannot_be_read_fails_and_spares_the_others,
+    r46_a_run_waits_on_until_the_event_that_cannot_be_read_is_mended,
 }
 
 /// Naps where it is told to.
@@ -44,6 +52,52 @@ impl JobHandler for Keyed {
     async fn run(&self, _ctx: &JobContext, _input: bool) -> JobResult<()> {
         Ok(())
     }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    n: u32,
+}
+
+impl Event for Told {
+    const TYPE: &'static str = "told";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+/// Waits for an event.
+struct Listen;
+
+impl JobHandler for Listen {
+    const TYPE: &'static str = "listen";
+    type Input = bool;
+    type Output = Option<u32>;
+
+    async fn run(&self, ctx: &JobContext, _: bool) -> JobResult<Option<u32>> {
+        let minute = Duration::from_secs(60);
+        let told = ctx.wait_for_event::<Told>("one", minute).await?;
+        Ok(told.map(|told| told.payload.n))
+    }
+}
+
+type Log = Arc<Mutex<Vec<u32>>>;
+
+/// A worker that has one subscription, which notes what it gets.
+fn subscriber(bed: &TestBed, name: &str, log: &Log) -> Worker {
+    let log = log.clone();
+    let worker = bed
+        .runtime
+        .worker()
+        .subscribe(name, move |event: EventEnvelope<Told>| {
+            log.lock().unwrap().push(event.payload.n);
+            async { Ok(()) }
+        });
+    worker.build().unwrap()
+}
+
+async fn tell(bed: &TestBed, n: u32) -> EventId {
+    let events = bed.runtime.events();
+    let published = events.publish_detached("one", Told { n });
+    published.await.unwrap().id()
 }
 
 async fn start<J: JobHandler<Input = bool>>(bed: &TestBed, input: bool, priority: i16) {
@@ -149,4 +203,99 @@ async fn r46_a_wait_that_cannot_be_read_fails_its_run_and_spares_the_others(bed:
     drain(&bed).await;
     assert_eq!(unreadable(&bed).await, 1);
     assert_eq!(of_status(&bed, "completed").await, 2);
+}
+
+/// A condition for an event of [`tell`].
+fn is_told(n: u32) -> String {
+    format!("seq = (SELECT * FROM (SELECT MIN(seq) + {n} - 1 FROM domain_events) first)")
+}
+
+/// Checks that the event failed because it could not be read, and that who asks for it learns which one it is.
+async fn assert_given_up(bed: &TestBed, id: EventId) {
+    let given_up = "SELECT COUNT(*) FROM domain_events WHERE status = 'failed' AND error LIKE '%cannot be read%'";
+    assert_eq!(bed.count(given_up).await, 1);
+    let events = bed.runtime.events();
+    let listed = events.list(EventFilter::new()).await.unwrap_err();
+    assert!(
+        listed
+            .to_string()
+            .contains("the row of `domain_events` with seq "),
+        "{listed}"
+    );
+    assert!(events.show(id).await.is_err());
+}
+
+async fn mend(bed: &TestBed) {
+    bed.sql("UPDATE domain_events SET occurred_at = created_at")
+        .await;
+}
+
+async fn r46_an_event_that_cannot_be_read_fails_and_spares_the_others(bed: TestBed) {
+    let log = Log::default();
+    tell(&bed, 1).await;
+    let second = tell(&bed, 2).await;
+    tell(&bed, 3).await;
+    break_moment(&bed, "domain_events", "occurred_at", &is_told(2)).await;
+    let worker = subscriber(&bed, "log", &log);
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(*log.lock().unwrap(), [1, 3]);
+    assert_given_up(&bed, second).await;
+    mend(&bed).await;
+    assert!(bed.runtime.events().redeliver(second).await.unwrap());
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(*log.lock().unwrap(), [1, 3, 2]);
+}
+
+async fn r46_a_delivery_that_cannot_be_read_fails_and_spares_the_others(bed: TestBed) {
+    let (here, elsewhere) = (Log::default(), Log::default());
+    subscriber(&bed, "elsewhere", &elsewhere)
+        .drain_until_idle()
+        .await
+        .unwrap();
+    tell(&bed, 1).await;
+    let second = tell(&bed, 2).await;
+    let third = tell(&bed, 3).await;
+    let fourth = tell(&bed, 4).await;
+    let worker = subscriber(&bed, "here", &here);
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(*here.lock().unwrap(), [1, 2, 3, 4]);
+    break_moment(&bed, "domain_events", "occurred_at", &is_told(2)).await;
+    let third_delivery = is_told(3).replacen("seq", "event_seq", 1);
+    break_moment(&bed, "event_delivery", "created_at", &third_delivery).await;
+    let worker = subscriber(&bed, "elsewhere", &elsewhere);
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(*elsewhere.lock().unwrap(), [1, 4]);
+    let events = bed.runtime.events();
+    let of_fourth = events.show(fourth).await.unwrap().unwrap();
+    assert_eq!(of_fourth.event.status, EventStatus::Processed);
+    mend(&bed).await;
+    bed.sql("UPDATE event_delivery SET created_at = available_at")
+        .await;
+    for id in [second, third] {
+        let details = events.show(id).await.unwrap().unwrap();
+        assert_eq!(details.event.status, EventStatus::Failed, "{details:?}");
+        assert!(events.redeliver(id).await.unwrap());
+    }
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(*elsewhere.lock().unwrap(), [1, 4, 2, 3]);
+    assert_eq!(*here.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+async fn r46_a_run_waits_on_until_the_event_that_cannot_be_read_is_mended(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let id = jobs.start::<Listen>(bed.runtime.db(), true).await.unwrap();
+    let worker = bed.runtime.worker().job(Listen).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    tell(&bed, 7).await;
+    break_moment(&bed, "domain_events", "occurred_at", &is_told(1)).await;
+    worker.drain_until_idle().await.unwrap();
+    assert_eq!(of_status(&bed, "waiting").await, 1);
+    mend(&bed).await;
+    worker.drain_until_idle().await.unwrap();
+    let output = bed.run(id.run_id).await.run.output;
+    assert_eq!(output, Some(7.into()));
+    break_moment(&bed, "job_run", "created_at", "priority = 0").await;
+    let listed = jobs.list(RunFilter::new()).await.unwrap_err();
+    let named = format!("the row of `job_run` with id {}", id.run_id);
+    assert!(listed.to_string().contains(&named), "{listed}");
 }

@@ -1,11 +1,13 @@
 //! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr, UpdateStatement,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, FromQueryResult,
-    Iterable, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, Iterable, QueryFilter,
+    QueryResult, QueryTrait,
 };
 use uuid::Uuid;
 
@@ -13,7 +15,8 @@ use super::claimable::{claimable_deliveries, claimable_events};
 use super::dispatch::Consumers;
 use super::lane::Lane;
 use super::turns::SuspectTurns;
-use crate::database::{self, Dialect, retrying, update_chosen};
+use super::unreadable::{give_up_delivery, give_up_event};
+use crate::database::{self, Dialect, read_row, retrying, update_chosen};
 use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{ConsumerKind, EventOrdering, EventRecord};
 use crate::failpoint;
@@ -96,28 +99,37 @@ pub(crate) async fn claim_events(
     if db.query_one(&probe).await?.is_none() {
         return Ok(Vec::new());
     }
-    let token = Uuid::now_v7();
-    let mut update = Query::update();
-    update
-        .table(domain_event::Entity)
-        .value(E::ClaimedBy, claimant.worker_id)
-        .value(E::ClaimToken, token)
-        .value(E::Attempts, Expr::col(E::Attempts).add(1));
-    let chosen = claimable_events(dialect, claimant, lane, limit);
-    let rows =
-        claim::<domain_event::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
-    let mut events: Vec<_> = rows
-        .into_iter()
-        .map(|row| ClaimedEvent {
-            ordering: if row.ordering == EventOrdering::Aggregate.as_str() {
-                EventOrdering::Aggregate
-            } else {
-                EventOrdering::None
-            },
-            record: row.into(),
-            token,
-        })
-        .collect();
+    let mut events = Vec::new();
+    loop {
+        let token = Uuid::now_v7();
+        let mut update = Query::update();
+        update
+            .table(domain_event::Entity)
+            .value(E::ClaimedBy, claimant.worker_id)
+            .value(E::ClaimToken, token)
+            .value(E::Attempts, Expr::col(E::Attempts).add(1));
+        let chosen = claimable_events(dialect, claimant, lane, limit);
+        let rows =
+            claim::<domain_event::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
+        for row in &rows {
+            match read_row::<domain_event::Model>(row) {
+                Ok(row) => events.push(ClaimedEvent {
+                    ordering: if row.ordering == EventOrdering::Aggregate.as_str() {
+                        EventOrdering::Aggregate
+                    } else {
+                        EventOrdering::None
+                    },
+                    record: row.into(),
+                    token,
+                }),
+                Err(why) => give_up_event(db, row, token, &why).await?,
+            }
+        }
+        // What is behind events that nobody can read must not look like nothing.
+        if !events.is_empty() || rows.is_empty() {
+            break;
+        }
+    }
     events.sort_unstable_by_key(|it| it.record.seq);
     Ok(events)
 }
@@ -172,31 +184,55 @@ pub(crate) async fn claim_deliveries(
             .turns
             .set_suspects_turn(lane, suspects_wait && !takes_suspect);
     }
-    let seqs: Vec<i64> = rows.iter().map(|it| it.event_seq).collect();
-    let mut events = std::collections::HashMap::new();
-    for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {
-        let found = domain_event::Entity::find()
-            .filter(E::Seq.is_in(chunk.iter().copied()))
-            .all(db)
-            .await?;
-        events.extend(found.into_iter().map(|it| (it.seq, EventRecord::from(it))));
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match read_row::<event_delivery::Model>(row) {
+            Ok(delivery) => found.push((row, delivery)),
+            Err(why) => give_up_delivery(db, row, token, &why).await?,
+        }
     }
-    let mut deliveries: Vec<_> = rows
-        .into_iter()
-        .filter_map(|row| {
-            let record = events.get(&row.event_seq)?.clone();
-            // The rows are written with these names only.
-            let kind = ConsumerKind::from_name(&row.kind)?;
-            Some(ClaimedDelivery {
-                row,
-                record,
-                kind,
-                token,
-            })
-        })
-        .collect();
+    let seqs: Vec<i64> = found.iter().map(|it| it.1.event_seq).collect();
+    let records = records(db, dialect, &seqs).await?;
+    let mut deliveries = Vec::with_capacity(found.len());
+    for (row, delivery) in found {
+        let record = match records.get(&delivery.event_seq) {
+            Some(Ok(record)) => record.clone(),
+            Some(Err(why)) => {
+                give_up_delivery(db, row, token, why).await?;
+                continue;
+            }
+            None => continue,
+        };
+        // The rows are written with these names only.
+        let Some(kind) = ConsumerKind::from_name(&delivery.kind) else {
+            continue;
+        };
+        deliveries.push(ClaimedDelivery {
+            row: delivery,
+            record,
+            kind,
+            token,
+        });
+    }
     deliveries.sort_unstable_by_key(|it| it.record.seq);
     Ok(deliveries)
+}
+
+/// The events with these numbers, as far as they can be read.
+async fn records(
+    db: &DatabaseConnection,
+    dialect: &dyn Dialect,
+    seqs: &[i64],
+) -> Result<HashMap<i64, Result<EventRecord, DbErr>>, DbErr> {
+    let mut records = HashMap::new();
+    for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {
+        let select = domain_event::Entity::find().filter(E::Seq.is_in(chunk.iter().copied()));
+        for row in db.query_all(QueryTrait::as_query(&select)).await? {
+            let record = read_row::<domain_event::Model>(&row).map(EventRecord::from);
+            records.insert(row.try_get("", "seq")?, record);
+        }
+    }
+    Ok(records)
 }
 
 /// Gives up the claims of other workers whose lease is over, so that they can be taken.
@@ -318,9 +354,9 @@ async fn claim<E: EntityTrait>(
     worker_id: Uuid,
     mut chosen: SelectStatement,
     update: UpdateStatement,
-) -> Result<Vec<E::Model>, DbErr> {
+) -> Result<Vec<QueryResult>, DbErr> {
     chosen.and_where(Expr::exists(live_worker(dialect, worker_id.into())));
-    let rows = retrying(db, || async {
+    retrying(db, || async {
         let tx = database::begin(db).await?;
         dialect.serialize_event_claims(&tx).await?;
         let columns = E::Column::iter();
@@ -330,10 +366,7 @@ async fn claim<E: EntityTrait>(
         failpoint::after("events.claim");
         Ok::<_, DbErr>(rows)
     })
-    .await?;
-    rows.iter()
-        .map(|row| E::Model::from_query_result(row, ""))
-        .collect()
+    .await
 }
 
 fn live_worker(dialect: &dyn Dialect, id: SimpleExpr) -> SelectStatement {

@@ -21,6 +21,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -143,7 +143,10 @@ async fn persist(
                     event,
                     error,
                     pause,
-                } => postpone_event(db, event, error, pause).await.map(|()| 0),
+                } => {
+                    let claim = (event.record.seq, event.token);
+                    postpone_event(db, claim, error, pause).await.map(|()| 0)
+                }
             }
         };
         match database::answered(writing).await {

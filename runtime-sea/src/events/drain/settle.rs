@@ -216,7 +216,7 @@ pub(crate) async fn settle_deliveries(
 /// Puts an event back whose outcome could not be recorded, or gives it up after `attempts` claims.
 pub(crate) async fn postpone_event(
     db: &DatabaseConnection,
-    event: &ClaimedEvent,
+    (seq, token): (i64, Uuid),
     error: &str,
     retry_after: Option<Duration>,
 ) -> Result<(), DbErr> {
@@ -227,8 +227,8 @@ pub(crate) async fn postpone_event(
         .value(E::ClaimedBy, Option::<Uuid>::None)
         .value(E::ClaimToken, Option::<Uuid>::None)
         .value(E::Error, error)
-        .and_where(Expr::col(E::Seq).eq(event.record.seq))
-        .and_where(Expr::col(E::ClaimToken).eq(event.token));
+        .and_where(Expr::col(E::Seq).eq(seq))
+        .and_where(Expr::col(E::ClaimToken).eq(token));
     match retry_after {
         Some(delay) => update.value(E::AvailableAt, now_plus(dialect, delay)),
         None => update

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::literal;
+use crate::database::{literal, read_one};
 use crate::events::entities::domain_event;
 use crate::events::{Event, EventEnvelope, EventId, Tier};
 use crate::jobs::entities::{job_run, job_step};
@@ -144,7 +144,7 @@ pub(super) async fn arrived(
                 .map_or_else(|| E::TenantId.is_null(), |tenant| E::TenantId.eq(tenant)),
         )
         .order_by_asc(E::Seq);
-    let Some(event) = events.one(tx).await? else {
+    let Some(event) = read_one(tx, events).await? else {
         return Ok(None);
     };
     let stored = StoredEvent {
