@@ -54,6 +54,12 @@ impl PgBouncer {
                  auth_type = trust\nauth_file = {users}\n{settings}\n"
             ),
         )?;
+        // The account that it runs under may not see where it lies.
+        let program = {
+            let copy = dir.join("pgbouncer");
+            fs_err::copy(&program, &copy)?;
+            copy
+        };
         // It refuses to run as root.
         let runs_as_postgres = tool::run(Command::new("id").arg("-u"))?.trim() == "0";
         if runs_as_postgres {
