@@ -2,14 +2,24 @@
 
 use camino::Utf8Path;
 use cargo_codegen::model::{
-    self, Database, DefaultValue, Direction, EmitOn, Entity, EventTier, FieldOrigin, FieldType,
-    Model, OnDelete, Ordering, PayloadType, RelationKind, RuntimeSource, SortOrder, Subsystem,
+    self, Database, DefaultValue, Direction, EmitOn, Entity, EventTier, Family, FieldOrigin,
+    FieldType, Model, OnDelete, Ordering, PayloadType, RelationKind, RuntimeSource, SortOrder,
+    Subsystem,
 };
 use cargo_codegen::report::diagnostics;
 use cargo_codegen::workspace::{Disk, Files, Overlay};
 
 const ACCOUNT: &str =
     "entity: { name: account }\nfields: { name: { type: string, required: true } }\n";
+
+const DEFINITIONS: (&str, &str) = (
+    "entities/field_definition.yaml",
+    include_str!("definitions/reference/field_definition.yaml"),
+);
+const VALUES: (&str, &str) = (
+    "entities/field_value.yaml",
+    include_str!("definitions/reference/field_value.yaml"),
+);
 
 /// Loads definitions that must have no error; the notes and warnings come rendered.
 fn load(files: &[(&str, &str)]) -> (Model, String) {
@@ -61,6 +71,8 @@ fn the_reference_entity_loads_unchanged() {
             include_str!("definitions/reference/contact.yaml"),
         ),
         ("entities/account.yaml", ACCOUNT),
+        DEFINITIONS,
+        VALUES,
         (
             "events/contact_created.yaml",
             include_str!("definitions/reference/contact_created.yaml"),
@@ -89,7 +101,10 @@ fn the_reference_entity_loads_unchanged() {
             "updated_at",
             "deleted_at",
             "created_by",
-            "updated_by"
+            "updated_by",
+            "external_id",
+            "provider",
+            "provider_metadata"
         ]
     );
     assert_eq!(contact.key().unwrap().ty, FieldType::Uuid);
@@ -100,14 +115,17 @@ fn the_reference_entity_loads_unchanged() {
         .iter()
         .map(|it| it.name.snake.as_str())
         .collect();
-    assert_eq!(queries, ["find_by_email", "list_by_account_id"]);
+    assert_eq!(
+        queries,
+        ["find_by_email", "list_by_account_id", "find_by_external_id"]
+    );
     let [search] = contact.named_queries.as_slice() else {
         panic!("{:?}", contact.named_queries);
     };
     assert_eq!(search.name.snake, "search");
     assert_eq!(search.filters, ["email", "account_id"]);
     assert_eq!(search.search, ["email"]);
-    assert!(search.paginate);
+    assert!(search.is_in_pages());
     assert_eq!(
         contact.queries[1].order,
         [("created_at".to_owned(), SortOrder::Descending)]
@@ -120,6 +138,112 @@ fn the_reference_entity_loads_unchanged() {
             .iter()
             .any(|it| it.name.snake == "created_by" && it.nullable)
     );
+}
+
+#[test]
+fn the_reference_families_and_custom_fields_load_unchanged() {
+    let (model, notes) = load(&[
+        (
+            "entities/opportunity.yaml",
+            include_str!("definitions/reference/opportunity.yaml"),
+        ),
+        (
+            "entities/activity.yaml",
+            include_str!("definitions/reference/activity.yaml"),
+        ),
+        (
+            "entities/knowledge_item.yaml",
+            include_str!("definitions/reference/knowledge_item.yaml"),
+        ),
+        DEFINITIONS,
+        VALUES,
+    ]);
+    // Keys of other tools are noted, and nothing else is said.
+    assert!(!notes.contains(['×', '⚠']), "{notes}");
+    let methods = |name: &str| -> Vec<String> {
+        let entity = entity(&model, name);
+        let queries = entity.queries.iter().map(|it| it.name.snake.clone());
+        let families = entity.families.iter().flat_map(Family::methods);
+        queries.chain(families).collect()
+    };
+    assert_eq!(
+        methods("activity"),
+        [
+            "list_by_opportunity_id",
+            "list_by_user_id",
+            "list_by_date_range",
+            "list_recent_by_opportunity_id",
+        ]
+    );
+    assert_eq!(
+        methods("knowledge_item"),
+        [
+            "list_pending",
+            "update_status",
+            "update_status_many",
+            "list_pending_by_opportunity_id",
+        ]
+    );
+    assert_eq!(
+        methods("field_value"),
+        [
+            "list_by_entity_id_and_entity_type",
+            "find_by_entity_id_and_field_definition_id",
+            "list_by_user_id_and_entity_type",
+            "list_by_entity_id",
+            "list_history_by_entity_id",
+        ]
+    );
+    assert!(methods("field_definition").contains(&"list_by_entity_type".to_owned()));
+    let opportunity = entity(&model, "opportunity");
+    assert_eq!(opportunity.custom_fields.as_deref(), Some("field_value"));
+    let values = entity(&model, "field_value").field_values.as_ref().unwrap();
+    assert_eq!(values.definition, "field_definition");
+    assert_eq!(values.key, ["entity_id", "field_definition_id"]);
+    assert!(values.history && values.of_users);
+}
+
+#[test]
+fn an_entity_takes_over_what_its_patterns_say() {
+    let (model, notes) = load(&[
+        (
+            "entities/deal.yaml",
+            "entity: { name: deal, patterns: [Scored, Tracked] }\nbehaviors: [timestamps]\nqueries: [{ by: [score] }]\n",
+        ),
+        (
+            "patterns/scored.yaml",
+            "pattern: { name: Scored }\nfields: { score: { type: integer, default: 0 } }\nbehaviors: [timestamps, soft_delete]\nqueries: [{ by: [score] }]\n",
+        ),
+        (
+            "patterns/tracked.yaml",
+            "pattern: { name: Tracked, extends: [Scored, Synced] }\nfields: { user_id: { type: uuid } }\n",
+        ),
+    ]);
+    assert_eq!(notes, "");
+    let deal = entity(&model, "deal");
+    let expected = [
+        "id",
+        "score",
+        "user_id",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "external_id",
+        "provider",
+        "provider_metadata",
+    ];
+    assert_eq!(columns(deal), expected);
+    let queries: Vec<&str> = deal
+        .queries
+        .iter()
+        .map(|it| it.name.snake.as_str())
+        .collect();
+    assert_eq!(
+        queries,
+        ["list_by_score", "find_by_external_id", "list_by_user_id"]
+    );
+    let owner = "user_id".to_owned();
+    assert_eq!(deal.families, [Family::Synced { owner }]);
 }
 
 #[test]
@@ -176,7 +300,7 @@ fn the_fixtures_load_without_a_note() {
     assert_eq!(won.mapping.len(), 4);
     let (keywords, notes) = fixture("keywords");
     assert_eq!(notes, "");
-    assert_eq!(keywords.entities.len(), 2);
+    assert_eq!(keywords.entities.len(), 4);
 }
 
 #[test]

@@ -281,15 +281,16 @@ queries:
 fn reads_of_a_soft_deleting_entity_start_from_what_is_not_deleted() {
     let files = files(&everything());
     let repository = &files[Utf8Path::new("app/src/people/generated/repository.rs")];
+    // And those of what is deleted, which `restore` and `purge` are about.
     assert_eq!(
         repository.matches("Entity::find()").count(),
-        1,
+        2,
         "{repository}"
     );
-    assert!(
-        repository.contains("Entity::find().filter(Column::DeletedAt.is_null())"),
-        "{repository}"
-    );
+    for condition in ["is_null", "is_not_null"] {
+        let start = format!("Entity::find().filter(Column::DeletedAt.{condition}())");
+        assert!(repository.contains(&start), "{repository}");
+    }
     let migration = files
         .iter()
         .find(|(path, _)| path.as_str().ends_with("_create_people.rs"))
@@ -307,7 +308,7 @@ fn a_row_cannot_come_to_refer_to_a_deleted_one() {
     let checks = |slice: &str| -> usize {
         let service = &files[&Utf8PathBuf::from(format!("app/src/{slice}/generated/service.rs"))];
         service
-            .matches("known(PersonRepository.find_for_share(db, ")
+            .matches("_id\", PersonRepository.find_for_share(db, ")
             .count()
     };
     // In `create` and in `update`: two references of a gadget, one of a person to a person, one of a city.
@@ -315,6 +316,43 @@ fn a_row_cannot_come_to_refer_to_a_deleted_one() {
         (checks("gadgets"), checks("people"), checks("cities")),
         (4, 2, 2)
     );
+}
+
+#[test]
+fn every_statement_of_a_tenants_repository_names_the_tenant() {
+    let definitions = [
+        "behaviors: [tenant]",
+        "behaviors: [tenant, soft_delete]",
+        "behaviors: [tenant, optimistic_lock]",
+        "behaviors: [tenant, soft_delete, optimistic_lock, user_tracking, external_id_tracking]",
+    ];
+    for behaviors in definitions {
+        let task = format!(
+            "entity: {{ name: task }}\nfields: {{ code: {{ type: string, unique: true }} }}\n{behaviors}"
+        );
+        let files = files(&model(&[("task", &task)]));
+        let repository = &files[Utf8Path::new("app/src/tasks/generated/repository.rs")];
+        let plain: String = repository.split_whitespace().collect();
+        let filter = ".filter(Column::TenantId.eq(self.tenant.as_str()))";
+        for (statement, between) in [
+            ("Entity::find()", ""),
+            (
+                "Entity::update(",
+                "row.before_save(db,false).await?).validate()?",
+            ),
+            ("Entity::delete_by_id(", "task.id)"),
+        ] {
+            let filtered = format!("{statement}{between}{filter}");
+            assert_eq!(
+                plain.matches(statement).count(),
+                plain.matches(&filtered).count(),
+                "{behaviors}: {repository}"
+            );
+        }
+        let inserted = "row.tenant_id=Set(self.tenant.to_string());row.insert(db)";
+        assert!(plain.contains(inserted), "{behaviors}: {repository}");
+        assert!(!plain.contains("row.update(db)") && !plain.contains("Default"));
+    }
 }
 
 #[test]
@@ -328,7 +366,7 @@ fn a_soft_deletion_says_who_deleted() {
     );
     let routes = &files[Utf8Path::new("app/src/tasks/generated/routes.rs")];
     assert!(
-        routes.contains("use_cases::delete(&state, id, context.actor)"),
+        routes.contains("use_cases::delete(&state, id, Some(actor))"),
         "{routes}"
     );
 }
@@ -343,6 +381,7 @@ fn tables_that_refer_to_each_other_are_created() {
             "m20261123_101501_create_people",
             "m20261123_101502_create_gadgets",
             "m20261123_101503_create_readings",
+            "m20261123_101504_create_idempotency_key",
         ]
     );
     let text = |name: &str| {
@@ -439,6 +478,34 @@ fn g28_a_new_migration_comes_after_those_that_exist() {
         migration_names(&rendered),
         ["m20261123_101701_create_readings"]
     );
+}
+
+#[test]
+fn a_workspace_that_has_its_tables_already_gets_that_of_idempotency_keys() {
+    let task = "entity: { name: task }\nfields: { code: { type: string } }\n";
+    let model = model(&[("task", task)]);
+    let first = migrations(&model, None, &[]);
+    let lock = &first.outputs.last().unwrap().content;
+    let recorded = "runtime = [\"idempotency\"]\n";
+    assert!(lock.contains(recorded), "{lock}");
+    let second = migrations(&model, Some(&lock.replace(recorded, "")), &[]);
+    assert_eq!(
+        migration_names(&second),
+        ["m20261123_101500_create_idempotency_key"]
+    );
+    assert_eq!(second.outputs.last().unwrap().content, *lock);
+}
+
+#[test]
+fn entities_that_no_request_creates_need_no_table_of_idempotency_keys() {
+    for generate in ["writes: false", "rest: false"] {
+        let task = format!(
+            "entity: {{ name: task }}\nfields: {{ code: {{ type: string }} }}\ngenerate: {{ {generate} }}\n"
+        );
+        let rendered = migrations(&model(&[("task", &task)]), None, &[]);
+        let names = migration_names(&rendered);
+        assert_eq!(names, ["m20261123_101500_create_tasks"], "{generate}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::database::{News, Tally};
+
 /// A clock that a test moves: the database's own, and so much time more or less.
 ///
 /// ```
@@ -39,7 +41,7 @@ struct Inner {
     ahead_ms: AtomicI64,
     moves: watch::Sender<()>,
     /// The wake-ups of the runtimes that go by this clock.
-    wake_ups: Mutex<Vec<watch::Sender<u64>>>,
+    wake_ups: Mutex<Vec<watch::Sender<Tally>>>,
 }
 
 /// Whether there is a clock at all: outside of tests nobody asks further.
@@ -83,7 +85,7 @@ impl TestClock {
         self.inner.moves.send_replace(());
         let wake_ups = self.inner.wake_ups.lock();
         for wake_up in wake_ups.unwrap_or_else(PoisonError::into_inner).iter() {
-            wake_up.send_modify(|count| *count = count.wrapping_add(1));
+            wake_up.send_modify(|tally| tally.count(News::ALL));
         }
     }
 
@@ -95,7 +97,7 @@ impl TestClock {
     }
 
     /// Counts `wake_up` up whenever the clock is moved.
-    pub(crate) fn wakes(&self, wake_up: &watch::Sender<u64>) {
+    pub(crate) fn wakes(&self, wake_up: &watch::Sender<Tally>) {
         let wake_ups = self.inner.wake_ups.lock();
         wake_ups
             .unwrap_or_else(PoisonError::into_inner)
@@ -126,24 +128,30 @@ pub(crate) fn ahead_ms() -> i64 {
     current().map_or(0, |clock| clock.inner.ahead_ms.load(Ordering::SeqCst))
 }
 
-/// Sleeps in this process until so much of the clock's time has passed.
-pub(crate) async fn sleep_by_clock(duration: Duration) {
-    let Some(clock) = current() else {
-        return sleep(duration).await;
-    };
-    let mut moves = clock.inner.moves.subscribe();
-    let (begun, ahead) = (Instant::now(), ahead_ms());
-    loop {
-        let moved_on = u64::try_from(ahead_ms().saturating_sub(ahead)).unwrap_or_default();
-        let passed = begun
-            .elapsed()
-            .saturating_add(Duration::from_millis(moved_on));
-        let left = duration.saturating_sub(passed);
-        if left.is_zero() {
-            return;
+/// Sleeps in this process until so much of the clock's time has passed since the call, not since the first poll.
+pub(crate) fn sleep_by_clock(duration: Duration) -> impl Future<Output = ()> + Send {
+    let begun = Instant::now();
+    let moved = current().map(|clock| {
+        let moves = clock.inner.moves.subscribe();
+        (moves, clock.inner.ahead_ms.load(Ordering::SeqCst), clock)
+    });
+    async move {
+        let Some((mut moves, ahead, clock)) = moved else {
+            return sleep(duration.saturating_sub(begun.elapsed())).await;
+        };
+        loop {
+            let now = clock.inner.ahead_ms.load(Ordering::SeqCst);
+            let moved_on = u64::try_from(now.saturating_sub(ahead)).unwrap_or_default();
+            let passed = begun
+                .elapsed()
+                .saturating_add(Duration::from_millis(moved_on));
+            let left = duration.saturating_sub(passed);
+            if left.is_zero() {
+                return;
+            }
+            // The sender lives in the clock.
+            let _ = timeout(left, moves.changed()).await;
         }
-        // The sender lives in the clock.
-        let _ = timeout(left, moves.changed()).await;
     }
 }
 

@@ -81,6 +81,7 @@ pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 mod hook;
+pub mod idempotency;
 pub mod jobs;
 mod memory;
 pub mod metrics;
@@ -91,6 +92,7 @@ pub mod schedule;
 mod storable;
 mod tenancy;
 pub mod trace;
+mod watched;
 pub mod worker;
 
 pub use bridge::{BridgeRecord, BridgeStatus, PublishAndStartError, PublishedAndStarted};

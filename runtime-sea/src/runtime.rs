@@ -6,13 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use tracing::Span;
 
 use crate::clock;
 use crate::database::{WakeUp, dialect};
 use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::metrics::Clock;
-use crate::trace::{TraceContext, Traces};
+use crate::trace::{self, TraceContext, Traces};
 use crate::worker::WorkerBuilder;
 
 /// What one process shares: the database and the signal that new work is there. Cloning is cheap.
@@ -119,6 +120,13 @@ impl Runtime {
         let row = self.db().query_one(&select).await?;
         row.ok_or_else(|| DbErr::RecordNotFound("the database tells no time".to_owned()))?
             .try_get("", "now")
+    }
+
+    /// Makes a span, which nobody has entered yet, go on with a trace: that of a request's `traceparent` header.
+    /// Without a [`TraceContext`], or a header that is well-formed, the span stays as it is.
+    pub fn continue_trace(&self, span: &Span, traceparent: Option<&str>) {
+        let traceparent = trace::well_formed(traceparent);
+        self.inner.traces.go_on(span, traceparent.as_ref());
     }
 
     /// Publishes and queries events.

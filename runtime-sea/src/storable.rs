@@ -1,9 +1,11 @@
 //! Values and names as every database can store them.
 
+use std::io;
+
 use serde_json::Value;
 
-/// The most that an input, an output or a step's output may take as JSON.
-const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
+/// The most that an input, an output, a step's output, or an event's payload or metadata may take as JSON.
+pub(crate) const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
 
 /// How deep arrays and objects may be nested: MariaDB takes 32 levels, and some are the runtime's own.
 pub(crate) const MAX_JSON_DEPTH: usize = 28;
@@ -14,14 +16,16 @@ const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// The longest name or key, in characters.
 pub(crate) const MAX_NAME_LENGTH: u32 = 255;
 
+/// The longest key as it is stored, with the tenant that it belongs to.
+pub(crate) const MAX_KEY_LENGTH: u32 = 2 * MAX_NAME_LENGTH + 8;
+
 /// A value as JSON that every database can store, or what is wrong with it.
 pub(crate) fn storable_json(value: &impl serde::Serialize) -> Result<Value, String> {
     let json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-    let bytes = serde_json::to_string(&json).map_err(|error| error.to_string())?;
-    if bytes.len() > MAX_JSON_BYTES {
+    let bytes = size(&json);
+    if bytes > MAX_JSON_BYTES {
         return Err(format!(
-            "it takes {} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and pass its id",
-            bytes.len()
+            "it takes {bytes} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and pass its id"
         ));
     }
     if depth(&json) > MAX_JSON_DEPTH {
@@ -61,6 +65,27 @@ pub(crate) fn stored_text(text: &str) -> String {
         text.push_str(" [cut]");
     }
     text
+}
+
+/// How many bytes a value takes as JSON.
+pub(crate) fn size(value: &Value) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // Neither a value nor counting can fail.
+    let _counted = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// How many arrays and objects stand inside of one another.

@@ -21,7 +21,8 @@
 //! [`TraceContext`], or a reader that knows the fields.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use tracing::Span;
@@ -77,6 +78,13 @@ pub async fn in_trace<F: Future>(traceparent: Option<&str>, future: F) -> F::Out
 
 pub(crate) async fn within<F: Future>(traceparent: Option<Arc<str>>, future: F) -> F::Output {
     CURRENT.scope(traceparent, future).await
+}
+
+/// Runs a future in the span. Other than what `tracing` has for it, this does not enter the span to drop the future: a
+/// layer that panics when a span is entered would do so for a second time while the first panic unwinds.
+pub(crate) async fn in_span<F: Future>(span: &Span, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| span.in_scope(|| future.as_mut().poll(context))).await
 }
 
 /// Calls `work` in the span and in the trace.

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use crate::tool;
 
+/// Who every request is taken to come from.
+pub const DEVELOPER: &str = "018f0000-0000-7000-8000-000000000001";
 /// How long an app may take to say where it listens.
 const START: Duration = Duration::from_secs(60);
 /// How long an app may take to stop.
@@ -35,7 +37,16 @@ impl App {
     /// # Errors
     /// If it fails.
     pub fn run(&self, words: &[&str]) -> Result<String> {
-        tool::run(self.command().args(words))
+        self.run_with(words, &[])
+    }
+
+    /// The same with other variables in its environment.
+    ///
+    /// # Errors
+    /// If it fails; with all that it printed.
+    pub fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<String> {
+        let environment = environment.iter().copied();
+        tool::run(self.command().args(words).envs(environment))
     }
 
     /// Like [`App::run`] with `--json`, parsed.
@@ -54,12 +65,22 @@ impl App {
     /// # Errors
     /// If it stops or stays silent instead.
     pub fn serve(&self) -> Result<Server> {
+        self.serve_with(&[])
+    }
+
+    /// The same with other variables in its environment.
+    ///
+    /// # Errors
+    /// If it stops or stays silent instead.
+    pub fn serve_with(&self, environment: &[(&str, &str)]) -> Result<Server> {
         let log = self.workspace.join("serve.log");
         let mut child = self
             .command()
             .arg("serve")
             .env("HOST", "127.0.0.1")
+            .env("DEVELOPMENT_ACTOR", DEVELOPER)
             .env("PORT", "0")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs_err::File::create(&log)?.into_parts().0)
@@ -173,12 +194,21 @@ impl Server {
         Ok((status, body))
     }
 
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// If the app has stopped already.
+    pub fn terminate(&self) -> Result<()> {
+        tool::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        Ok(())
+    }
+
     /// Sends SIGTERM and waits until the app has stopped by itself.
     ///
     /// # Errors
     /// If it does not, or stops with an error.
     pub fn stop(mut self) -> Result<()> {
-        tool::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        self.terminate()?;
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -3,6 +3,7 @@
 //! A database that cannot be had is reported as `NOT RUN`; with `CI=true` that is a failure.
 
 mod mysql;
+mod pgvector;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -18,6 +19,7 @@ use crate::servers::PostgresServer;
 
 pub(crate) use mysql::execute as mysql_execute;
 pub use mysql::{mysql, mysql_from_environment, mysql_server};
+pub use pgvector::postgres_with_pgvector;
 
 /// How long a server may take to answer, on a machine that has much else to do.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -160,10 +162,15 @@ fn find_postgres() -> Result<Option<String>> {
 }
 
 pub(crate) fn postgres_execute(url: &str, sql: &str) -> Result<()> {
+    postgres_client(url)?.batch_execute(sql)?;
+    Ok(())
+}
+
+fn postgres_client(url: &str) -> Result<postgres::Client> {
     let mut config: postgres::Config = url.parse()?;
     config.connect_timeout(CONNECT);
     let start = Instant::now();
-    let mut client = loop {
+    loop {
         match config.connect(NoTls) {
             // Other tests have all the connections that the server gives; they will end.
             Err(error)
@@ -172,11 +179,9 @@ pub(crate) fn postgres_execute(url: &str, sql: &str) -> Result<()> {
             {
                 std::thread::sleep(Duration::from_millis(100));
             }
-            client => break client?,
+            client => break Ok(client?),
         }
-    };
-    client.batch_execute(sql)?;
-    Ok(())
+    }
 }
 
 /// The directory of `initdb` and `pg_ctl`: Debian's newest version, or that of the `PATH`.

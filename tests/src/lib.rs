@@ -3,6 +3,8 @@
 pub mod app;
 pub mod databases;
 pub mod fixture;
+pub mod hurl;
+pub mod openapi;
 pub mod readme;
 pub mod servers;
 pub mod tool;

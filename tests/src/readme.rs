@@ -93,11 +93,10 @@ fn shell(
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
     for attempt in ["first", "second"] {
         tool::run(
-            tool::clean(&mut Command::new("sh"))
+            tool::share_builds(tool::clean(&mut Command::new("sh")))
                 .args(["-ec", line])
                 .current_dir(dir)
                 .env("PATH", &path)
-                .env("CARGO_TARGET_DIR", tool::generated_target_dir())
                 .envs(environment.iter().cloned())
                 .stdin(Stdio::null()),
         )

@@ -57,13 +57,19 @@ pub fn pin_dependencies(workspace: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Cargo in a generated workspace; all of them share one build directory, so that SeaORM is compiled once.
+/// Cargo in a generated workspace, with the build directory of all of them.
 pub fn cargo_in(workspace: &Utf8Path) -> Command {
     let mut command = cargo();
+    share_builds(command.current_dir(workspace));
     command
-        .current_dir(workspace)
-        .env("CARGO_TARGET_DIR", generated_target_dir());
+}
+
+/// Lets the cargo that a command starts use the build directory of all generated workspaces: SeaORM is compiled once,
+/// whatever their profiles say of debug information.
+pub fn share_builds(command: &mut Command) -> &mut Command {
     command
+        .env("CARGO_TARGET_DIR", generated_target_dir())
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
 }
 
 /// The build directory of generated workspaces.
@@ -81,6 +87,15 @@ pub fn binary() -> Result<&'static Utf8Path> {
         .get_or_init(|| build("cargo-codegen", "cargo-codegen").map_err(|it| format!("{it:#}")))
         .as_deref()
         .map_err(|it| anyhow::anyhow!("{it}"))
+}
+
+/// `sea-orm-cli` on the `PATH`; `None` if there is none.
+pub fn sea_orm_cli() -> Option<Utf8PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join("sea-orm-cli"))
+        .find(|file| file.exists());
+    found.and_then(|file| Utf8PathBuf::from_path_buf(file).ok())
 }
 
 /// Builds one binary of this repository and returns its path.

@@ -64,6 +64,16 @@ fn golden_keywords() -> Result<()> {
 }
 
 #[test]
+fn golden_knowledge() -> Result<()> {
+    golden("knowledge")
+}
+
+#[test]
+fn golden_ledger() -> Result<()> {
+    golden("ledger")
+}
+
+#[test]
 fn golden_plain() -> Result<()> {
     golden("plain")
 }
@@ -82,6 +92,8 @@ fn every_fixture_has_a_golden_test() -> Result<()> {
             "adopted-workspace",
             "crm",
             "keywords",
+            "knowledge",
+            "ledger",
             "new-workspace",
             "plain",
             "tenants"

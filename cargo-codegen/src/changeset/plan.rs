@@ -141,9 +141,15 @@ impl Planner<'_> {
             };
             let path = edit.file().to_owned();
             let mut refuse = |why: String, lines: String| {
+                let dated = matches!(edit, Edit::Migration { .. });
+                let same = |it: &RefusedEdit| it.dated && it.file == path && it.why == why;
+                // For a migration there is nothing to paste: the first one says it for all.
+                if dated && refused.iter().any(same) {
+                    return;
+                }
                 refused.push(RefusedEdit {
                     file: path.clone(),
-                    dated: matches!(edit, Edit::Migration { .. }),
+                    dated,
                     why,
                     lines,
                 });

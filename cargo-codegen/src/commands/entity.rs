@@ -32,7 +32,8 @@ pub(super) enum Command {
 #[command(after_help = "\
 Field words: name:type[:modifier ...]
   types      string text integer bigint decimal float boolean uuid date time datetime json bytes
-             enum:first,second   belongs_to[:entity]  has_many[:entity]  has_one[:entity]
+             enum:first,second   vector:dimensions=..
+             belongs_to[:entity]  has_many[:entity]  has_one[:entity]
   modifiers  optional unique index default=.. max_length=.. min_length=.. min=.. max=..
              precision=.. scale=.. pattern=..
 

@@ -40,6 +40,8 @@ pub struct ConfigDefinition {
     pub entities_dir: Option<Spanned<String>>,
     /// `paths.events`.
     pub events_dir: Option<Spanned<String>>,
+    /// `paths.patterns`.
+    pub patterns_dir: Option<Spanned<String>>,
     /// `crates.entity`.
     pub entity_crate: Option<Spanned<String>>,
     /// `crates.migration`.
@@ -106,6 +108,7 @@ fn decode(reader: &mut Reader, node: &Node) -> ConfigDefinition {
         reader.text_of(block, key)
     };
     let (entities_dir, events_dir) = (text(&paths, "entities"), text(&paths, "events"));
+    let patterns_dir = text(&paths, "patterns");
     let entity_crate = text(&crates, "entity");
     let migration_crate = text(&crates, "migration");
     let app_crate = text(&crates, "app");
@@ -115,6 +118,7 @@ fn decode(reader: &mut Reader, node: &Node) -> ConfigDefinition {
         databases: databases(reader, &file),
         entities_dir,
         events_dir,
+        patterns_dir,
         entity_crate,
         migration_crate,
         app_crate,

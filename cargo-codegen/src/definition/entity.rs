@@ -3,12 +3,12 @@
 use super::event::{self, EventDefinition};
 use super::field::{self, FieldDefinition};
 use super::keys::{ENTITY, ENTITY_FILE, GENERATE};
-use super::node::{Kind, Node, shorten};
+use super::node::Node;
 use super::problem::Problem;
 use super::query::{self, NamedQueryDefinition, QueryDefinition};
-use super::reader::{Block, Reader, not_yet};
+use super::reader::{Block, Reader};
 use super::relation::{self, RelationDefinition};
-use super::source::{SourceId, Spanned};
+use super::source::{SourceId, Span, Spanned};
 
 /// One entity definition.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct EntityDefinition {
     pub description: Option<String>,
     /// `scopeable`, at the top or in `entity`.
     pub scopeable: bool,
+    /// `entity.pattern` or `entity.patterns`.
+    pub patterns: Vec<Spanned<String>>,
     /// `fields`, in the order of the file.
     pub fields: Vec<FieldDefinition>,
     /// `behaviors`.
@@ -41,6 +43,14 @@ pub struct EntityDefinition {
     pub rest: bool,
     /// `generate.openapi`; default true.
     pub openapi: bool,
+    /// `generate.upsert`: the columns of a unique key.
+    pub upsert: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Where `eav: true` stands.
+    pub eav: Option<Span>,
+    /// Where `eav_value_table: true` stands.
+    pub eav_value_table: Option<Span>,
+    /// `eav_definition_table`.
+    pub eav_definition_table: Option<Spanned<String>>,
     /// `emits`.
     pub emits: Vec<Spanned<String>>,
     /// `events`.
@@ -56,8 +66,12 @@ pub enum Behavior {
     SoftDelete,
     /// `created_by`, `updated_by`.
     UserTracking,
-    /// Known, and reported; nothing comes of it.
-    Later,
+    /// `external_id`, `provider`, `provider_metadata`.
+    ExternalIdTracking,
+    /// `version`.
+    OptimisticLock,
+    /// `tenant_id`.
+    Tenant,
 }
 
 /// Reads an entity definition; `None` if it does not even have a name.
@@ -82,9 +96,10 @@ pub(crate) fn decode(
         let node = reader.required(it, "name", "`entity`", &it.span, "name: contact")?;
         reader.text(node, "`name`")
     });
-    if let Some(entity) = &entity {
-        pattern(reader, entity);
-    }
+    let patterns = entity
+        .as_ref()
+        .map(|it| patterns(reader, it))
+        .unwrap_or_default();
     let scopeable_here = reader.boolean_of(&file, "scopeable");
     let scopeable_inside = entity
         .as_ref()
@@ -111,6 +126,19 @@ pub(crate) fn decode(
         reader.boolean_of(block, key).map(|it| it.value)
     };
     let (writes, rest, openapi) = (toggle("writes"), toggle("rest"), toggle("openapi"));
+    let upsert = generate.as_ref().and_then(|it| {
+        let node = it.get("upsert")?;
+        let columns = query::columns(reader, node, "`upsert`")?;
+        Some(Spanned::new(columns, node.span.clone()))
+    });
+    let mut flag = |key: &str| {
+        let is_set = reader.boolean_of(&file, key)?.value;
+        file.entry(key)
+            .filter(|_| is_set)
+            .map(|it| it.0.span.clone())
+    };
+    let (eav, eav_value_table) = (flag("eav"), flag("eav_value_table"));
+    let eav_definition_table = reader.text_of(&file, "eav_definition_table");
     let fields = fields(reader, &file);
     let relations = relation::decode(reader, &file);
     let behaviors = behaviors(reader, &file);
@@ -135,6 +163,7 @@ pub(crate) fn decode(
             .iter()
             .flatten()
             .any(|it| it.value),
+        patterns,
         fields,
         behaviors,
         relations,
@@ -143,22 +172,37 @@ pub(crate) fn decode(
         writes: writes.unwrap_or(true),
         rest: rest.unwrap_or(true),
         openapi: openapi.unwrap_or(true),
+        upsert,
+        eav,
+        eav_value_table,
+        eav_definition_table,
         emits,
         events,
         name: name?,
     })
 }
 
-fn pattern(reader: &mut Reader, entity: &Block<'_>) {
-    if let Some(pattern) = reader.text_of(entity, "pattern")
-        && pattern.value != "Base"
-    {
-        let what = format!("the pattern `{}`", shorten(&pattern.value));
-        reader.report(not_yet(&what, pattern.span).help("the entity is generated as `Base`"));
+/// `pattern` is one, `patterns` a list; nothing at all is `Base`, which every entity is.
+fn patterns(reader: &mut Reader, entity: &Block<'_>) -> Vec<Spanned<String>> {
+    let one = reader.text_of(entity, "pattern");
+    let list = entity
+        .get("patterns")
+        .and_then(|it| reader.texts(it, "`patterns`"));
+    if let (Some(one), Some((key, _))) = (&one, entity.entry("patterns")) {
+        reader.report(
+            Problem::error(
+                "contradiction",
+                "an entity has either `pattern` or `patterns`",
+                key.span.clone(),
+            )
+            .also(one.span.clone(), "the other one")
+            .help("list all of them in `patterns`"),
+        );
     }
+    one.into_iter().chain(list.into_iter().flatten()).collect()
 }
 
-fn fields(reader: &mut Reader, file: &Block<'_>) -> Vec<FieldDefinition> {
+pub(super) fn fields(reader: &mut Reader, file: &Block<'_>) -> Vec<FieldDefinition> {
     let Some(block) = file
         .get("fields")
         .and_then(|it| reader.entries(it, "`fields`"))
@@ -171,40 +215,25 @@ fn fields(reader: &mut Reader, file: &Block<'_>) -> Vec<FieldDefinition> {
         .collect()
 }
 
-const BEHAVIORS: [(&str, Behavior); 4] = [
+const BEHAVIORS: [(&str, Behavior); 6] = [
     ("timestamps", Behavior::Timestamps),
     ("soft_delete", Behavior::SoftDelete),
     ("user_tracking", Behavior::UserTracking),
-    ("external_id_tracking", Behavior::Later),
+    ("external_id_tracking", Behavior::ExternalIdTracking),
+    ("optimistic_lock", Behavior::OptimisticLock),
+    ("tenant", Behavior::Tenant),
 ];
 
-fn behaviors(reader: &mut Reader, file: &Block<'_>) -> Vec<Spanned<Behavior>> {
+pub(super) fn behaviors(reader: &mut Reader, file: &Block<'_>) -> Vec<Spanned<Behavior>> {
     let items = file
         .get("behaviors")
         .and_then(|it| reader.list(it, "`behaviors`"))
         .unwrap_or_default();
     let mut found: Vec<Spanned<Behavior>> = Vec::new();
     for item in items {
-        if let Kind::Text(text) = &item.kind
-            && ["tenant", "optimistic_lock"].contains(&text.as_str())
-        {
-            // Without it rows would be visible to other tenants, or updates would be lost.
-            reader.report(
-                Problem::error(
-                    "not-supported",
-                    format!("the behavior `{text}` is not supported by this version"),
-                    item.span.clone(),
-                )
-                .help("remove it; it guards data, so it is never left out in silence"),
-            );
-            continue;
-        }
         let Some(behavior) = reader.word(item, "a behavior", &BEHAVIORS) else {
             continue;
         };
-        if behavior.value == Behavior::Later {
-            reader.report(not_yet("`external_id_tracking`", item.span.clone()));
-        }
         match found.iter().find(|it| it.value == behavior.value) {
             Some(first) => reader.report(
                 Problem::error("duplicate", "this behavior is listed twice", behavior.span)

@@ -1,9 +1,9 @@
 //! `fields.<name>`.
 
-use super::keys::FIELD;
+use super::keys::{FIELD, FIELD_JSON};
 use super::node::{Kind, Node, shorten};
 use super::problem::Problem;
-use super::reader::Reader;
+use super::reader::{Block, Reader};
 use super::source::Spanned;
 
 /// The `type` of a field.
@@ -24,11 +24,12 @@ pub enum FieldKind {
     Json,
     Enum,
     Bytes,
+    Vector,
 }
 
 impl FieldKind {
     /// Every type and its word.
-    pub const WORDS: [(&'static str, Self); 14] = [
+    pub const WORDS: [(&'static str, Self); 15] = [
         ("string", Self::String),
         ("text", Self::Text),
         ("integer", Self::Integer),
@@ -43,6 +44,7 @@ impl FieldKind {
         ("json", Self::Json),
         ("enum", Self::Enum),
         ("bytes", Self::Bytes),
+        ("vector", Self::Vector),
     ];
 
     /// The word for it.
@@ -69,6 +71,7 @@ impl FieldKind {
             "jsonb" | "object" | "array" | "map" | "string_array" => Some("json"),
             "choice" | "choices" => Some("enum"),
             "binary" | "blob" | "bytea" => Some("bytes"),
+            "embedding" | "pgvector" | "halfvec" => Some("vector"),
             other => super::words::nearest(other, &Self::WORDS.map(|it| it.0)),
         }
     }
@@ -107,6 +110,10 @@ pub struct FieldDefinition {
     pub precision: Option<Spanned<u32>>,
     /// `scale`: digits behind the point.
     pub scale: Option<Spanned<u32>>,
+    /// `dimensions`: how many numbers a vector has.
+    pub dimensions: Option<Spanned<u32>>,
+    /// `json`: `type`, the Rust type of its values.
+    pub json_type: Option<Spanned<String>>,
     /// `foreign_key`: `table.column`.
     pub foreign_key: Option<Spanned<String>>,
     /// `description`, on one line.
@@ -117,6 +124,8 @@ pub struct FieldDefinition {
 
 /// Longest `string`, in characters.
 const MAX_LENGTH: u32 = 16_000;
+/// As many numbers as pgvector stores in a vector.
+const MAX_DIMENSIONS: u32 = 16_000;
 
 /// Reads one entry of `fields`.
 pub(crate) fn decode(
@@ -167,12 +176,14 @@ pub(crate) fn decode(
         let texts = reader.texts(node, "`choices`")?;
         Some(Spanned::new(texts, node.span.clone()))
     });
-    // Choices that could not be read were reported; without them the type is not known.
-    let lost = choices.is_none()
-        && ["choices", "choices_from"]
-            .iter()
-            .any(|it| block.get(it).is_some());
-    let kind = kind.filter(|it| it.value != FieldKind::Enum || !lost);
+    let dimensions = reader.number_of(&block, "dimensions", 1..=MAX_DIMENSIONS);
+    // What could not be read was reported; without it the type is not known.
+    let is_there = |keys: &[&str]| keys.iter().any(|it| block.get(it).is_some());
+    let kind = kind.filter(|it| match it.value {
+        FieldKind::Enum => choices.is_some() || !is_there(&["choices", "choices_from"]),
+        FieldKind::Vector => dimensions.is_some() || !is_there(&["dimensions"]),
+        _ => true,
+    });
     let unique = reader.boolean_of(&block, "unique");
     let index = reader.boolean_of(&block, "index");
     let index_key = ["unique", "index"]
@@ -195,10 +206,25 @@ pub(crate) fn decode(
         choices,
         precision: reader.number_of(&block, "precision", 1..=28),
         scale: reader.number_of(&block, "scale", 0..=28),
+        dimensions,
+        json_type: json_type(reader, &block),
         foreign_key: reader.text_of(&block, "foreign_key"),
         description: reader.description_of(&block),
         index_key,
     })
+}
+
+fn json_type(reader: &mut Reader, field: &Block<'_>) -> Option<Spanned<String>> {
+    let (key, node) = field.entry("json")?;
+    let block = reader.block(node, &FIELD_JSON, "`json`")?;
+    let path = reader.text_of(&block, "type");
+    if path.is_none() && block.get("type").is_none() {
+        reader.report(
+            Problem::error("missing-key", "`json` has no `type`", key.span.clone())
+                .help("write `json: { type: path::To }`, or leave it out for JSON of any form"),
+        );
+    }
+    path
 }
 
 fn kind(reader: &mut Reader, node: &Node) -> Option<Spanned<FieldKind>> {

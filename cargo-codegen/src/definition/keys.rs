@@ -51,11 +51,11 @@ pub(crate) const ENTITY_FILE: Keys = Keys {
         "emits",
         "events",
         "scopeable",
+        "eav",
+        "eav_value_table",
+        "eav_definition_table",
     ],
     other: &[
-        ("eav", Later),
-        ("eav_value_table", Later),
-        ("eav_definition_table", Later),
         ("expose", Foreign),
         ("sync", Foreign),
         ("folder_structure", Foreign),
@@ -79,13 +79,13 @@ pub(crate) const ENTITY: Keys = Keys {
         "plural",
         "table",
         "pattern",
+        "patterns",
         "description",
         "scopeable",
     ],
     other: &[
-        ("patterns", Later),
         ("config", Later),
-        ("family", Later),
+        ("family", Refused("write `pattern: Synced`")),
         ("folder_structure", Foreign),
         ("file_grouping", Foreign),
         ("behavior_strategy", Foreign),
@@ -94,6 +94,21 @@ pub(crate) const ENTITY: Keys = Keys {
         ("surface", Foreign),
         ("context", Foreign),
     ],
+};
+
+pub(crate) const PATTERN_FILE: Keys = Keys {
+    of: "a pattern",
+    read: &["pattern", "fields", "behaviors", "queries"],
+    other: &[(
+        "relationships",
+        Refused("declare relationships in the entities: they differ in what they point to"),
+    )],
+};
+
+pub(crate) const PATTERN: Keys = Keys {
+    of: "`pattern`",
+    read: &["name", "extends", "description"],
+    other: &[],
 };
 
 pub(crate) const FIELD: Keys = Keys {
@@ -113,6 +128,8 @@ pub(crate) const FIELD: Keys = Keys {
         "choices",
         "precision",
         "scale",
+        "dimensions",
+        "json",
         "foreign_key",
         "description",
     ],
@@ -145,6 +162,12 @@ pub(crate) const FIELD: Keys = Keys {
     ],
 };
 
+pub(crate) const FIELD_JSON: Keys = Keys {
+    of: "`json`",
+    read: &["type"],
+    other: &[],
+};
+
 pub(crate) const RELATION: Keys = Keys {
     of: "a relationship",
     read: &[
@@ -162,24 +185,30 @@ pub(crate) const RELATION: Keys = Keys {
     other: &[("inverse", Foreign)],
 };
 
-/// Keys that make of a query something that is not generated yet; each changes what the query means.
-pub(crate) const LATER_IN_QUERY: [&str; 3] = ["via", "select", "limit"];
+/// Keys of queries that clients ask.
+pub(crate) const NAMED_QUERY: [&str; 5] = ["filters", "search", "sort", "paginate", "total"];
 
-/// Keys of queries that have a name.
-pub(crate) const NAMED_QUERY: [&str; 5] = ["name", "filters", "search", "sort", "paginate"];
+/// Keys of queries by columns.
+pub(crate) const COLUMN_QUERY: [&str; 4] = ["by", "unique", "via", "select"];
 
 pub(crate) const QUERY: Keys = Keys {
     of: "a query",
     read: &[
-        "by", "unique", "order", "name", "filters", "search", "sort", "paginate", "via", "select",
-        "limit",
+        "by", "unique", "order", "name", "filters", "search", "sort", "paginate", "total", "via",
+        "select", "limit",
     ],
+    other: &[],
+};
+
+pub(crate) const LIMIT: Keys = Keys {
+    of: "`limit`",
+    read: &["default", "max"],
     other: &[],
 };
 
 pub(crate) const GENERATE: Keys = Keys {
     of: "`generate`",
-    read: &["writes", "rest", "openapi"],
+    read: &["writes", "rest", "openapi", "upsert"],
     other: &[],
 };
 
@@ -267,8 +296,8 @@ pub(crate) const CONFIG: Keys = Keys {
 
 pub(crate) const CONFIG_PATHS: Keys = Keys {
     of: "`paths`",
-    read: &["entities", "events"],
-    other: &[("patterns", Later)],
+    read: &["entities", "events", "patterns"],
+    other: &[],
 };
 
 pub(crate) const CONFIG_CRATES: Keys = Keys {

@@ -9,6 +9,7 @@ mod event;
 mod field;
 mod keys;
 mod node;
+mod pattern;
 mod payload;
 mod problem;
 mod query;
@@ -28,9 +29,10 @@ pub use event::{BackoffWord, DirectionWord, EventDefinition, OrderingWord, Retry
 pub use field::{FieldDefinition, FieldKind};
 pub(crate) use node::shorten;
 pub use node::{Kind, Node, parse};
+pub use pattern::PatternDefinition;
 pub use payload::{PayloadDefinition, PayloadKind, PayloadWord};
 pub use problem::{Label, Problem, Severity};
-pub use query::{NamedQueryDefinition, QueryDefinition};
+pub use query::{FinderLimit, NamedQueryDefinition, Pagination, QueryDefinition};
 pub use relation::{OnDeleteWord, RelationDefinition, RelationType};
 pub use schedule::{MisfireWord, ScheduleDefinition};
 pub use source::{Source, SourceId, Sources, Span, Spanned};
@@ -48,6 +50,8 @@ pub struct Definitions {
     pub entities: Vec<EntityDefinition>,
     /// In the order of their paths, the entities' inline events behind them.
     pub events: Vec<EventDefinition>,
+    /// App-defined patterns, in the order of their paths.
+    pub patterns: Vec<PatternDefinition>,
     /// File stems of definitions that could not be read: what they would define is unknown, not missing.
     pub unreadable: BTreeSet<String>,
 }
@@ -70,11 +74,22 @@ pub struct Layout<'a> {
     pub entities: &'a Utf8Path,
     /// Directory of event definitions.
     pub events: &'a Utf8Path,
+    /// Directory of app-defined patterns.
+    pub patterns: &'a Utf8Path,
 }
 
-/// Reads every `.yaml` and `.yml` file below the two directories. `loaded` may already hold sources.
+impl Layout<'_> {
+    /// Whether a file below `dir` is a definition of another kind, whose directory lies inside.
+    fn is_of_another_kind(&self, dir: &Utf8Path, path: &Utf8Path) -> bool {
+        let inner = [self.entities, self.events, self.patterns].into_iter();
+        let mut inner = inner.filter(|it| *it != dir && it.starts_with(dir));
+        inner.any(|it| path.starts_with(it))
+    }
+}
+
+/// Reads every `.yaml` and `.yml` file below the directories. `loaded` may already hold sources.
 pub fn load(files: &dyn Files, layout: Layout<'_>, mut loaded: Loaded) -> Loaded {
-    for (path, source, text) in read_all(files, layout.entities, layout.events, &mut loaded) {
+    for (path, source, text) in read_all(files, layout, layout.entities, &mut loaded) {
         let mut reader = Reader::default();
         let found = parse(source, &text)
             .map_err(|it| reader.report(it))
@@ -89,7 +104,7 @@ pub fn load(files: &dyn Files, layout: Layout<'_>, mut loaded: Loaded) -> Loaded
         }
         loaded.problems.extend(reader.finish());
     }
-    for (path, source, text) in read_all(files, layout.events, layout.entities, &mut loaded) {
+    for (path, source, text) in read_all(files, layout, layout.events, &mut loaded) {
         let mut reader = Reader::default();
         let found = parse(source, &text)
             .map_err(|it| reader.report(it))
@@ -97,6 +112,18 @@ pub fn load(files: &dyn Files, layout: Layout<'_>, mut loaded: Loaded) -> Loaded
             .and_then(|node| event::decode(&mut reader, source, &node));
         match found {
             Some(event) => loaded.definitions.events.push(event),
+            None => loaded.unreadable(&path),
+        }
+        loaded.problems.extend(reader.finish());
+    }
+    for (path, source, text) in read_all(files, layout, layout.patterns, &mut loaded) {
+        let mut reader = Reader::default();
+        let found = parse(source, &text)
+            .map_err(|it| reader.report(it))
+            .ok()
+            .and_then(|node| pattern::decode(&mut reader, &node));
+        match found {
+            Some(pattern) => loaded.definitions.patterns.push(pattern),
             None => loaded.unreadable(&path),
         }
         loaded.problems.extend(reader.finish());
@@ -111,11 +138,11 @@ impl Loaded {
     }
 }
 
-/// Definitions below a directory, without those of the other kind if their directory lies inside it.
+/// Definitions below a directory, without those of another kind whose directory lies inside it.
 fn read_all(
     files: &dyn Files,
+    layout: Layout<'_>,
     dir: &Utf8Path,
-    other: &Utf8Path,
     loaded: &mut Loaded,
 ) -> Vec<(Utf8PathBuf, SourceId, String)> {
     let paths = match files.list(dir) {
@@ -127,8 +154,9 @@ fn read_all(
     };
     let mut found = Vec::new();
     for path in paths {
-        let other_kind = other.starts_with(dir) && path.starts_with(other);
-        if other_kind || !matches!(path.extension(), Some("yaml" | "yml")) {
+        if layout.is_of_another_kind(dir, &path)
+            || !matches!(path.extension(), Some("yaml" | "yml"))
+        {
             continue;
         }
         match files.read(&path) {

@@ -3,7 +3,7 @@
 use super::keys::RELATION;
 use super::node::{Node, shorten};
 use super::problem::Problem;
-use super::reader::{Block, Reader, not_yet};
+use super::reader::{Block, Reader};
 use super::source::Spanned;
 
 /// `type` of a relationship.
@@ -15,7 +15,7 @@ pub enum RelationType {
     HasMany,
     /// The target has it, and it is unique.
     HasOne,
-    /// Through a third table; not generated yet.
+    /// A third table refers to both.
     ManyToMany,
 }
 
@@ -51,8 +51,8 @@ pub struct RelationDefinition {
     pub unique: Option<Spanned<bool>>,
     /// `description`, on one line.
     pub description: Option<String>,
-    /// Goes through another table or relation: checked, not generated yet.
-    pub through: bool,
+    /// `through`: the entity between the two.
+    pub through: Option<Spanned<String>>,
 }
 
 const RELATION_TYPES: [(&str, RelationType); 4] = [
@@ -118,19 +118,10 @@ fn relation(
     let index = reader.boolean_of(&block, "index");
     let unique = reader.boolean_of(&block, "unique");
     let description = reader.description_of(&block);
-    let kind = kind?;
-    let through = block.entry("through");
-    if kind.value == RelationType::ManyToMany {
-        let what = format!("the `many_to_many` {what}");
-        reader.report(not_yet(&what, kind.span.clone()));
-    } else if let Some((key, _)) = through {
-        let what = format!("a relationship with `{}`", key.value);
-        reader.report(not_yet(&what, key.span.clone()));
-    }
+    let through = reader.text_of(&block, "through");
     Some(RelationDefinition {
         name: name.clone(),
-        through: through.is_some() || kind.value == RelationType::ManyToMany,
-        kind,
+        kind: kind?,
         target: target?,
         foreign_key,
         on_delete,
@@ -138,5 +129,6 @@ fn relation(
         index,
         unique,
         description,
+        through,
     })
 }

@@ -29,6 +29,7 @@ pub(super) fn render(
         render::events(model),
         render::jobs(model, handlers),
         render::runtime(model),
+        render::http_files(model),
     ] {
         all.outputs.extend(outputs.map_err(Failure::other)?);
     }

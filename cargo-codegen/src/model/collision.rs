@@ -4,10 +4,11 @@ use super::draft::Draft;
 use crate::definition::Problem;
 
 /// Tables of the runtime and of the migrations.
-const RUNTIME_TABLES: [&str; 11] = [
+const RUNTIME_TABLES: [&str; 12] = [
     "bridge_delivery",
     "domain_events",
     "event_delivery",
+    "idempotency_key",
     "job",
     "job_dedupe",
     "job_pool",

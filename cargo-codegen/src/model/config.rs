@@ -107,6 +107,8 @@ pub struct Config {
     pub entities_dir: Utf8PathBuf,
     /// Directory of event definitions (default `events`).
     pub events_dir: Utf8PathBuf,
+    /// Directory of app-defined patterns (default `patterns`).
+    pub patterns_dir: Utf8PathBuf,
     /// The package that holds the SeaORM entities (default `entity`).
     pub entity_crate: CrateLocation,
     /// The package that holds the migrations (default `migration`).
@@ -131,6 +133,11 @@ impl Config {
     /// `TIMESTAMP`, makes NULL of those outside of 1970 to 2038.
     pub fn bounds_moments(&self) -> bool {
         self.databases.contains(&Database::Mysql)
+    }
+
+    /// Whether one of the databases forgets zeros at the end of a decimal: SQLite.
+    pub fn shortens_decimals(&self) -> bool {
+        self.databases.contains(&Database::Sqlite)
     }
 
     /// Whether a subsystem is installed.
@@ -174,6 +181,7 @@ impl Config {
         };
         let entities_dir = dir(&config.entities_dir, defaults.entities_dir);
         let events_dir = dir(&config.events_dir, defaults.events_dir);
+        let patterns_dir = dir(&config.patterns_dir, defaults.patterns_dir);
         if entities_dir == events_dir
             && let Some(place) = config.events_dir.as_ref().or(config.entities_dir.as_ref())
         {
@@ -184,6 +192,18 @@ impl Config {
                     place.span.clone(),
                 )
                 .help("give events a directory of their own, such as `events`"),
+            );
+        }
+        if (patterns_dir == entities_dir || patterns_dir == events_dir)
+            && let Some(place) = &config.patterns_dir
+        {
+            problems.push(
+                Problem::error(
+                    "collision",
+                    "patterns cannot stand in the same directory as entities or events",
+                    place.span.clone(),
+                )
+                .help("give patterns a directory of their own, such as `patterns`"),
             );
         }
         let mut package = |path: &Option<Spanned<String>>, default: CrateLocation| match path {
@@ -212,6 +232,7 @@ impl Config {
             },
             entities_dir,
             events_dir,
+            patterns_dir,
             entity_crate,
             migration_crate,
             app_crate,
@@ -237,6 +258,7 @@ impl Default for Config {
             databases: vec![Database::Sqlite, Database::Postgres],
             entities_dir: "entities".into(),
             events_dir: "events".into(),
+            patterns_dir: "patterns".into(),
             entity_crate: package("entity"),
             migration_crate: package("migration"),
             app_crate: package("app"),

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::key::{key_field, own_key_field};
-use super::{Behaviors, Entity, Field, FieldOrigin, FieldType, Name, collision, field, name};
+use super::{
+    Behaviors, DefaultValue, Entity, Field, FieldOrigin, FieldType, Name, TENANT, collision, field,
+    name,
+};
 use crate::definition::{
     Behavior, Definitions, EntityDefinition, FieldDefinition, Problem, Sources, Span, Spanned,
     nearest,
@@ -220,6 +223,10 @@ fn draft<'d>(
             description: definition.description.clone(),
             fields: Vec::new(),
             behaviors: Behaviors::default(),
+            families: Vec::new(),
+            upsert: None,
+            custom_fields: None,
+            field_values: None,
             relations: Vec::new(),
             queries: Vec::new(),
             named_queries: Vec::new(),
@@ -277,6 +284,7 @@ fn beside(problem: Problem, definition: &EntityDefinition, field: &FieldDefiniti
 pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) {
     for behavior in &draft.definition.behaviors {
         let behaviors = &mut draft.entity.behaviors;
+        // With whether the column may be NULL.
         let columns: &[(&str, FieldType, bool)] = match behavior.value {
             Behavior::Timestamps => {
                 behaviors.timestamps = true;
@@ -296,7 +304,22 @@ pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) 
                     ("updated_by", FieldType::Uuid, true),
                 ]
             }
-            Behavior::Later => &[],
+            Behavior::ExternalIdTracking => {
+                behaviors.external_id_tracking = true;
+                &[
+                    ("external_id", FieldType::String, true),
+                    ("provider", FieldType::String, true),
+                    ("provider_metadata", FieldType::Json, true),
+                ]
+            }
+            Behavior::OptimisticLock => {
+                behaviors.optimistic_lock = true;
+                &[("version", FieldType::Integer, false)]
+            }
+            Behavior::Tenant => {
+                behaviors.tenant = true;
+                &[(TENANT, FieldType::String, false)]
+            }
         };
         for (column, ty, nullable) in columns {
             let field = Field {
@@ -304,7 +327,7 @@ pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) 
                 ty: ty.clone(),
                 nullable: *nullable,
                 required: false,
-                default: None,
+                default: (*column == "version").then_some(DefaultValue::Integer(1)),
                 unique: false,
                 index: false,
                 constraints: super::Constraints::default(),

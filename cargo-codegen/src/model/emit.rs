@@ -49,9 +49,7 @@ pub(crate) fn resolve(
                 let mapping = mapping(draft, name, event, false, &mut gaps);
                 if gaps.is_empty() { mapping } else { Vec::new() }
             }
-            EmitOn::Create | EmitOn::Update | EmitOn::Delete => {
-                mapping(draft, name, event, true, problems)
-            }
+            _ => mapping(draft, name, event, true, problems),
         };
         emits.push(Emission {
             event: name.value.clone(),
@@ -70,6 +68,8 @@ fn trigger(entity: &Entity, event: &str) -> EmitOn {
         Some("_created") => EmitOn::Create,
         Some("_updated") => EmitOn::Update,
         Some("_deleted") => EmitOn::Delete,
+        Some("_restored") if entity.behaviors.soft_delete => EmitOn::Restore,
+        Some("_purged") if entity.behaviors.soft_delete => EmitOn::Purge,
         _ => EmitOn::Manual,
     }
 }
@@ -205,7 +205,7 @@ fn column(
             None => problem.help("name a field of the entity; or leave the event out of `emits` and publish it in your own code"),
         });
     };
-    if !fits(&field.ty, &payload.ty) {
+    if !fits(&field.ty, &payload.ty) || field.constraints.json.is_some() {
         let place = written
             .kind
             .as_ref()
@@ -218,10 +218,12 @@ fn column(
         if let Some(place) = draft.places.get(&field.name.snake) {
             problem = problem.also(place.clone(), "the field");
         }
-        return Err(match natural(&field.ty) {
-            Some(word) => problem.label(format!("write `{word}`")),
-            None => problem.help("leave it out of the payload: no payload type can carry it"),
-        });
+        return Err(
+            match natural(&field.ty).filter(|_| field.constraints.json.is_none()) {
+                Some(word) => problem.label(format!("write `{word}`")),
+                None => problem.help("leave it out of the payload: no payload type can carry it"),
+            },
+        );
     }
     if field.nullable && !payload.nullable {
         return nullable(draft, payload, written, field, name).map(Some);
@@ -293,6 +295,6 @@ fn natural(field: &FieldType) -> Option<&'static str> {
         FieldType::Date => "day",
         FieldType::DateTime => "datetime",
         FieldType::Json => "json",
-        FieldType::Time | FieldType::Bytes => return None,
+        FieldType::Time | FieldType::Bytes | FieldType::Vector { .. } => return None,
     })
 }

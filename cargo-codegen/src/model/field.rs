@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::value;
 use super::{Constraints, Field, FieldOrigin, FieldType, Name};
+use super::{value, vector};
 use crate::definition::{FieldDefinition, FieldKind, Problem, Spanned, shorten};
 
 /// Length of a `string` that gives none, in characters.
@@ -27,21 +27,16 @@ pub(crate) fn resolve(
         .as_ref()
         .and_then(|node| value::default(&ty, &constraints, node, problems));
     let (nullable, required) = nullability(field, problems);
-    let problem = |message: String| {
-        let span = field
-            .index_key
-            .clone()
-            .unwrap_or_else(|| field.name.span.clone());
-        Problem::error("not-indexable", message, span)
-    };
+    let key = field.index_key.as_ref().unwrap_or(&field.name.span);
     if (field.unique || field.index) && matches!(ty, FieldType::Json) {
+        let message = format!("`{}` is of type `json`, which has no index", name.snake);
         problems.push(
-            problem(format!(
-                "`{}` is of type `json`, which has no index",
-                name.snake
-            ))
-            .help("index a field of another type that holds what you search for"),
+            Problem::error("not-indexable", message, key.clone())
+                .help("index a field of another type that holds what you search for"),
         );
+    }
+    if let FieldType::Vector { dimensions } = ty {
+        problems.extend(vector::index(&name, dimensions, field, key));
     }
     Some(Field {
         ty,
@@ -115,6 +110,9 @@ fn field_type(
         FieldKind::DateTime => FieldType::DateTime,
         FieldKind::Json => FieldType::Json,
         FieldKind::Bytes => FieldType::Bytes,
+        FieldKind::Vector => FieldType::Vector {
+            dimensions: vector::dimensions(name, field, problems)?,
+        },
         FieldKind::Decimal => {
             let precision = field
                 .precision
@@ -227,7 +225,7 @@ fn refuse_constraints_of_other_types(
     field: &FieldDefinition,
     problems: &mut Vec<Problem>,
 ) {
-    use FieldKind::{BigInt, Decimal, Enum, Float, Integer, String, Text};
+    use FieldKind::{BigInt, Decimal, Enum, Float, Integer, Json, String, Text, Vector};
     const TEXTS: &[FieldKind] = &[String, Text];
     const NUMBERS: &[FieldKind] = &[Integer, BigInt, Decimal, Float];
     let constraints = [
@@ -255,6 +253,12 @@ fn refuse_constraints_of_other_types(
             field.choices.as_ref().map(|it| &it.span),
             &[Enum],
         ),
+        (
+            "dimensions",
+            field.dimensions.as_ref().map(|it| &it.span),
+            &[Vector],
+        ),
+        ("json", field.json_type.as_ref().map(|it| &it.span), &[Json]),
     ];
     for (key, span, kinds) in constraints {
         let Some(span) = span else { continue };
@@ -347,6 +351,24 @@ fn constraints(
                     )
                     .also(other.span.clone(), "")
                     .help("swap the two, or change one"),
+                );
+            }
+        }
+        FieldType::Json => {
+            let path = field.json_type.as_ref();
+            found.json = path.and_then(|it| super::json::json_type(it, problems));
+            if let (Some(path), Some(default)) = (path, &field.default) {
+                problems.push(
+                    Problem::error(
+                        "wrong-default",
+                        "JSON of a Rust type has no default here",
+                        default.span.clone(),
+                    )
+                    .also(
+                        path.span.clone(),
+                        "nobody can tell whether it is one of this type",
+                    )
+                    .help("make the field `nullable`, or set the value in your own code"),
                 );
             }
         }

@@ -17,6 +17,9 @@ pub(crate) fn inverses(
     for (index, draft) in drafts.iter().enumerate() {
         for relation in &draft.definition.relations {
             let kind = match relation.kind.value {
+                RelationType::HasMany | RelationType::HasOne if relation.through.is_some() => {
+                    continue;
+                }
                 RelationType::HasMany => RelationKind::HasMany,
                 RelationType::HasOne => RelationKind::HasOne,
                 RelationType::BelongsTo | RelationType::ManyToMany => continue,
@@ -32,9 +35,6 @@ pub(crate) fn inverses(
                 problems.extend(unknown_entity(&relation.target, &known, definitions));
                 continue;
             };
-            if relation.through {
-                continue;
-            }
             for (key, span) in misplaced(relation) {
                 let message = format!("`{key}` belongs to the side that has the foreign key");
                 problems.push(
@@ -74,6 +74,7 @@ pub(crate) fn inverses(
                 on_delete: OnDelete::Restrict,
                 self_reference: relation.target.value == draft.entity.name.snake,
                 sole_to_target: false,
+                through: None,
             };
             found.push((index, relation));
         }
@@ -81,12 +82,10 @@ pub(crate) fn inverses(
     for (index, relation) in found {
         drafts[index].entity.relations.push(relation);
     }
-    for draft in drafts {
-        order(draft);
-    }
 }
 
-fn misplaced(relation: &RelationDefinition) -> Vec<(&'static str, Span)> {
+/// Keys of a relation that only the side with the foreign key can have.
+pub(crate) fn misplaced(relation: &RelationDefinition) -> Vec<(&'static str, Span)> {
     let on_delete = relation
         .on_delete
         .as_ref()
@@ -184,8 +183,8 @@ fn inverse_key(
     }
 }
 
-/// The order of the file, then those that come from a field's `foreign_key`.
-fn order(draft: &mut Draft<'_>) {
+/// Brings the relations into the order of the file, then those that come from a field's `foreign_key`.
+pub(crate) fn order(draft: &mut Draft<'_>) {
     let names: Vec<&str> = draft
         .definition
         .relations

@@ -2,33 +2,50 @@
 
 mod collision;
 mod config;
+mod custom_fields;
 mod draft;
 mod emit;
 mod entity;
 mod event;
 mod event_draft;
+mod family;
 mod field;
+mod field_definition;
+mod include;
 mod inverse;
+mod join;
+mod json;
 mod key;
 pub(crate) mod mysql;
 pub(crate) mod name;
 mod named_query;
+mod need;
+mod pattern;
 mod query;
 mod reference;
 mod relation;
 mod resolve;
 mod schedule;
+mod sqlite;
+mod tenant;
+mod through;
+mod upsert;
 mod value;
+mod vector;
+mod via;
 
+pub use crate::definition::FinderLimit;
 pub use config::{Config, CrateLocation, Database, RuntimeSource, Subsystem};
 pub use entity::{
-    Behaviors, Constraints, DefaultValue, Emission, EmitOn, Entity, Field, FieldOrigin, FieldType,
-    NamedQuery, OnDelete, Query, Relation, RelationKind, SortOrder,
+    Behaviors, Constraints, DefaultValue, Emission, EmitOn, Entity, Family, Field, FieldOrigin,
+    FieldType, FieldValues, JsonType, NamedQuery, OnDelete, Pages, Query, Relation, RelationKind,
+    SortOrder, TENANT, Via,
 };
 pub use event::{
     Backoff, Direction, Event, EventTier, Misfire, Ordering, PayloadField, PayloadType, Retry,
     Schedule,
 };
+pub use join::{Join, JoinEnd, Onward, Reference, Through};
 pub use name::Name;
 pub use resolve::resolve;
 
@@ -44,6 +61,8 @@ pub struct Model {
     pub config: Config,
     /// Sorted by name.
     pub entities: Vec<Entity>,
+    /// Join tables that no definition describes, sorted by name.
+    pub joins: Vec<Join>,
     /// Sorted by type; the entities' inline events included.
     pub events: Vec<Event>,
 }
@@ -57,6 +76,11 @@ impl Model {
     /// The event of this type.
     pub fn event(&self, event_type: &str) -> Option<&Event> {
         self.events.iter().find(|it| it.name.snake == event_type)
+    }
+
+    /// Whether some entity is created by a request.
+    pub fn creates_over_http(&self) -> bool {
+        self.entities.iter().any(|it| it.rest && it.writes)
     }
 }
 
@@ -99,6 +123,7 @@ pub fn load(files: &dyn Files) -> Loaded {
     let layout = Layout {
         entities: &directories.entities_dir,
         events: &directories.events_dir,
+        patterns: &directories.patterns_dir,
     };
     loaded.definitions.config = config;
     let loaded = definition::load(files, layout, loaded);

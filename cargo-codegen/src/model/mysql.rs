@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::field::DEFAULT_LENGTH;
-use super::{Config, Database, Field, FieldType};
+use super::{Config, Database, Field, FieldType, TENANT};
 use crate::definition::{Problem, Span};
 
 /// The longest text that an index can have, in characters; longer ones are stored beside the row.
@@ -23,24 +23,35 @@ pub(super) fn check(config: &Config, drafts: &[Draft<'_>], problems: &mut Vec<Pr
     }
     for draft in drafts {
         let fields = &draft.entity.fields;
-        let soft_delete = draft.entity.behaviors.soft_delete;
+        let behaviors = draft.entity.behaviors;
+        let soft_delete = behaviors.soft_delete;
+        let tenant = fields
+            .iter()
+            .find(|it| behaviors.tenant && it.name.snake == TENANT)
+            .map_or(0, bytes);
         for field in fields {
             let is_indexed = field.unique || field.index;
             if is_indexed && let Some(place) = draft.places.get(&field.name.snake) {
-                let more = u32::from(field.unique && soft_delete);
+                let more = tenant + u32::from(field.unique && soft_delete);
                 problems.extend(index(&[field], more, place));
             }
         }
         let definitions = &draft.definition.queries;
         // Otherwise some of them are wrong, and reported already.
-        let queries = Some(&draft.entity.queries).filter(|it| it.len() == definitions.len());
+        let added = usize::from(behaviors.external_id_tracking);
+        let queries =
+            Some(&draft.entity.queries).filter(|it| it.len() == definitions.len() + added);
         for (query, definition) in queries.into_iter().flatten().zip(definitions) {
+            // Those of other rows have an index only where one is possible.
+            if query.via.is_some() {
+                continue;
+            }
             let sorted = query.order.iter().map(|it| &it.0).filter(|_| !query.unique);
             let columns = query.by.iter().chain(sorted);
             let columns: Vec<&Field> = columns
                 .filter_map(|name| fields.iter().find(|it| it.name.snake == *name))
                 .collect();
-            let more = u32::from(query.unique && soft_delete);
+            let more = tenant + u32::from(query.unique && soft_delete);
             problems.extend(index(&columns, more, &definition.span));
         }
         let row = fields.iter().map(bytes_in_row).fold(0, u32::saturating_add);
@@ -57,7 +68,7 @@ pub(super) fn check(config: &Config, drafts: &[Draft<'_>], problems: &mut Vec<Pr
     }
 }
 
-/// `more` bytes are for the column that tells deleted rows apart.
+/// `more` bytes are for the tenant, and for the column that tells deleted rows apart.
 fn index(fields: &[&Field], more: u32, place: &Span) -> Option<Problem> {
     let unbounded =
         |it: &&&Field| matches!(it.ty, FieldType::Text | FieldType::Json | FieldType::Bytes);
@@ -79,9 +90,14 @@ fn index(fields: &[&Field], more: u32, place: &Span) -> Option<Problem> {
     }
     let message =
         format!("an index of {bytes} bytes is too long for MySQL, which takes {MAX_INDEX_BYTES}");
+    let of_tenant = if more > 1 {
+        format!(", of which `{TENANT}` takes {DEFAULT_LENGTH}")
+    } else {
+        String::new()
+    };
     Some(
         Problem::error("not-on-mysql", message, place.clone()).help(format!(
-            "lower `max_length`: a character takes {BYTES_PER_CHARACTER} bytes, so {MAX_INDEXED_LENGTH} in all"
+            "lower `max_length`: a character takes {BYTES_PER_CHARACTER} bytes, so {MAX_INDEXED_LENGTH} in all{of_tenant}"
         )),
     )
 }

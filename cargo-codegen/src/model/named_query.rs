@@ -2,17 +2,25 @@
 
 use super::draft::Draft;
 use super::query::{compared, order, twice};
-use super::{FieldType, Name, NamedQuery, name};
-use crate::definition::{NamedQueryDefinition, Problem, Span, Spanned, shorten};
+use super::{FieldType, Name, NamedQuery, Pages, name};
+use crate::definition::{NamedQueryDefinition, Pagination, Problem, Span, Spanned, shorten};
 
 /// Query parameters that come with the keys of a query rather than with a column.
 const PARAMETERS: [&str; 4] = ["limit", "offset", "q", "sort"];
 
+/// How many rows come where neither a definition nor a client says.
+const DEFAULT_LIMIT: u32 = 50;
+/// How many rows a client may ask for where a definition does not say.
+const MAX_LIMIT: u32 = 200;
+
 /// Methods and route handlers that every slice has, and what its files import.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 18] = [
+    "count",
     "create",
     "delete",
+    "exists",
     "find",
+    "find_by_ids",
     "find_for_share",
     "find_for_update",
     "get",
@@ -24,7 +32,20 @@ const TAKEN: [&str; 14] = [
     "show",
     "tenant_events",
     "update",
+    "upsert_many",
 ];
+
+/// The same, of slices whose rows are deleted softly.
+const TAKEN_BY_SOFT_DELETE: [&str; 5] = [
+    "find_deleted_for_update",
+    "lock_deleted",
+    "purge",
+    "restore",
+    "select_deleted",
+];
+
+/// The same, of slices whose rows belong to tenants.
+const TAKEN_BY_TENANT: [&str; 2] = ["of", "tenant"];
 
 /// Resolves the queries of an entity that have a name, after those by columns.
 pub(crate) fn resolve(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) {
@@ -102,7 +123,12 @@ impl NamedQuery {
     }
 }
 
-fn check_name(draft: &Draft<'_>, written: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
+/// Whether a query can be called that.
+pub(super) fn check_name(
+    draft: &Draft<'_>,
+    written: &Spanned<String>,
+    problems: &mut Vec<Problem>,
+) -> bool {
     let name = match name::check(written, "a query") {
         Ok(name) => name,
         Err(problem) => {
@@ -111,7 +137,15 @@ fn check_name(draft: &Draft<'_>, written: &Spanned<String>, problems: &mut Vec<P
         }
     };
     let is_keyword = name.ident != name.snake;
-    if is_keyword || TAKEN.contains(&name.snake.as_str()) {
+    let behaviors = draft.entity.behaviors;
+    let is_taken = [
+        (true, TAKEN.as_slice()),
+        (behaviors.soft_delete, &TAKEN_BY_SOFT_DELETE),
+        (behaviors.tenant, &TAKEN_BY_TENANT),
+    ]
+    .iter()
+    .any(|(has, taken)| *has && taken.contains(&name.snake.as_str()));
+    if is_keyword || is_taken {
         let why = if is_keyword {
             "is a word of Rust"
         } else {
@@ -154,8 +188,13 @@ fn query(
     definition: &NamedQueryDefinition,
     problems: &mut Vec<Problem>,
 ) -> Option<NamedQuery> {
+    let has_parameter = |name: &str| match name {
+        "cursor" => definition.paginate == Pagination::Keyset,
+        "include" => !draft.entity.relations.is_empty(),
+        name => PARAMETERS.contains(&name),
+    };
     for name in &definition.filters {
-        if PARAMETERS.contains(&name.value.as_str()) && draft.entity.field(&name.value).is_some() {
+        if has_parameter(&name.value) && draft.entity.field(&name.value).is_some() {
             let message = format!("a query has a parameter `{}` of its own", name.value);
             problems.push(
                 Problem::error("collision", message, name.span.clone())
@@ -172,14 +211,42 @@ fn query(
         .collect();
     let sort = order(draft, &ascending, problems);
     let order = order(draft, &definition.order, problems);
+    check_keyset(draft, definition, problems);
+    let (default, max) = definition.limit;
+    let max = max.unwrap_or(MAX_LIMIT.max(default.unwrap_or_default()));
     Some(NamedQuery {
         name: Name::new(definition.name.value.clone()),
         filters: filters?.into_iter().map(str::to_owned).collect(),
         search: search?,
         sort: sort?.into_iter().map(|it| it.0).collect(),
         order: order?,
-        paginate: definition.paginate,
+        pages: match (definition.paginate, &definition.total) {
+            (Pagination::None, _) => Pages::None,
+            (Pagination::Offset, Some(total)) if !total.value => Pages::Uncounted,
+            (Pagination::Offset, _) => Pages::Counted,
+            (Pagination::Keyset, _) => Pages::Keyset,
+        },
+        default_limit: default.unwrap_or(DEFAULT_LIMIT).min(max),
+        max_limit: max,
     })
+}
+
+/// Positions between numbers that are rounded, or among what cannot be compared, are not certain.
+fn check_keyset(draft: &Draft<'_>, definition: &NamedQueryDefinition, problems: &mut Vec<Problem>) {
+    if definition.paginate != Pagination::Keyset {
+        return;
+    }
+    let ordered = definition.order.iter().map(|it| &it.0);
+    for name in ordered.chain(&definition.sort) {
+        let field = draft.entity.field(&name.value);
+        if field.is_some_and(|it| it.ty == FieldType::Float) {
+            let message = format!("`{}` is no place to go on from", name.value);
+            problems.push(
+                Problem::error("wrong-query", message, name.span.clone())
+                    .help("numbers of type `float` are rounded; declare a `decimal`, or write `paginate: true`"),
+            );
+        }
+    }
 }
 
 /// Columns that hold text.

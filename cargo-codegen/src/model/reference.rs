@@ -116,6 +116,7 @@ pub(crate) fn reference_of(
         on_delete: OnDelete::Restrict,
         self_reference: *target == draft.entity.name.snake,
         sole_to_target: false,
+        through: None,
     };
     draft.entity.relations.push(relation);
 }

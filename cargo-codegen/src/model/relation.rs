@@ -17,7 +17,7 @@ pub(crate) fn foreign_keys(
     let known = Known::new(drafts, definitions);
     for draft in drafts.iter_mut() {
         for relation in &draft.definition.relations {
-            if !relation.through && relation.kind.value == RelationType::BelongsTo {
+            if relation.kind.value == RelationType::BelongsTo {
                 belongs_to(draft, relation, &known, problems);
             }
         }
@@ -141,6 +141,7 @@ fn belongs_to(
         foreign_key: Name::new(column.value),
         on_delete,
         sole_to_target: false,
+        through: None,
         name,
     });
 }

@@ -1,6 +1,6 @@
 //! Values that a definition gives: defaults and bounds, checked against a field's type.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, SubsecRound};
 
 use super::field::as_float;
 use super::{Constraints, DefaultValue, FieldType};
@@ -64,12 +64,16 @@ fn word(ty: &FieldType) -> &'static str {
         FieldType::Json => "json",
         FieldType::Enum { .. } => "enum",
         FieldType::Bytes => "bytes",
+        FieldType::Vector { .. } => "vector",
     }
 }
 
 fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<DefaultValue, Wrong> {
     if *ty == FieldType::Json {
         return json(node).map(|it| DefaultValue::Json(it.to_string()));
+    }
+    if ty.is_vector() {
+        return wrong("a vector has no default");
     }
     let (text, literal) = match &node.kind {
         Kind::Text(text) => (text.as_str(), false),
@@ -126,8 +130,11 @@ fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<Defau
             Err(_) => wrong("write a time such as `\"08:30:00\"`, or `now`"),
         },
         FieldType::DateTime => match DateTime::parse_from_rfc3339(text) {
+            // As values are written, which SQLite compares as text; databases keep microseconds.
             Ok(time) => Ok(DefaultValue::Text(
-                time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true),
+                time.to_utc()
+                    .trunc_subsecs(6)
+                    .to_rfc3339_opts(SecondsFormat::AutoSi, false),
             )),
             Err(_) => wrong("write a moment such as `2026-11-23T08:30:00Z`, or `now`"),
         },
@@ -142,6 +149,7 @@ fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<Defau
             }
         },
         FieldType::Bytes => wrong("a field of bytes has no default"),
+        FieldType::Vector { .. } => wrong("a vector has no default"),
         FieldType::Json => json(node).map(|it| DefaultValue::Json(it.to_string())),
     }
 }

@@ -26,6 +26,28 @@ struct CommandView<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "app/src/generated/document.rs.jinja")]
+struct DocumentView;
+
+#[derive(Template)]
+#[template(path = "app/src/generated/health.rs.jinja")]
+struct HealthView<'a> {
+    migration: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/layers.rs.jinja")]
+struct LayersView {
+    creates: bool,
+}
+
+#[derive(Template)]
+#[template(path = "app/src/generated/settings.rs.jinja")]
+struct SettingsView {
+    creates: bool,
+}
+
+#[derive(Template)]
 #[template(path = "app/src/generated/server.rs.jinja")]
 struct ServerView<'a> {
     events: bool,
@@ -63,8 +85,10 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
     let config = &model.config;
     let events = config.has(Subsystem::Events);
     let jobs = config.has(Subsystem::Jobs);
+    let creates = model.creates_over_http();
     let state = config.app_state.as_str();
     let state_type = scaffold::state_type(config);
+    let migration = config.migration_crate.ident();
     let slices = model
         .entities
         .iter()
@@ -89,12 +113,22 @@ pub fn app_shared(model: &Model) -> Result<Vec<Output>> {
             CommandView {
                 events,
                 jobs,
-                migration: &config.migration_crate.ident(),
+                migration: &migration,
                 state,
                 state_type,
             }
             .render()?,
         ),
+        ("document.rs", DocumentView.render()?),
+        (
+            "health.rs",
+            HealthView {
+                migration: &migration,
+            }
+            .render()?,
+        ),
+        ("layers.rs", LayersView { creates }.render()?),
+        ("settings.rs", SettingsView { creates }.render()?),
         (
             "router.rs",
             RouterView {

@@ -2,16 +2,13 @@
 
 use heck::ToShoutySnakeCase;
 
-use super::field::string_literal;
+use super::field::{is_moment, string_literal};
 use super::imports::Imports;
-use crate::model::{Config, Field, FieldType};
+use crate::model::{Field, FieldType};
 use crate::schema::ColumnType;
 
-/// Digits that `rust_decimal` holds.
-const DECIMAL_DIGITS: u32 = 28;
-
 /// garde's rules for a field; `skip` if it has none.
-pub(super) fn garde_rules(field: &Field, config: &Config, imports: &mut Imports) -> Vec<String> {
+pub(super) fn garde_rules(field: &Field, imports: &mut Imports) -> Vec<String> {
     let constraints = &field.constraints;
     let mut rules = Vec::new();
     if field.name.ident != field.name.snake {
@@ -24,22 +21,19 @@ pub(super) fn garde_rules(field: &Field, config: &Config, imports: &mut Imports)
     if constraints.pattern.is_some() {
         rules.push(format!("pattern({})", pattern_name(field)));
     }
-    let (min, max) = bounds(field);
-    let bounds: Vec<String> = [("min", min), ("max", max)]
+    rules.extend(storable_rule(field, imports));
+    let bounds: Vec<String> = [("min", &constraints.min), ("max", &constraints.max)]
         .into_iter()
-        .filter_map(|(side, value)| Some(format!("{side} = {}", number(&field.ty, &value?)?)))
+        .filter_map(|(side, value)| {
+            let value = number(&field.ty, value.as_ref()?)?;
+            Some(format!("{side} = {value}"))
+        })
         .collect();
     if !bounds.is_empty() {
         if matches!(field.ty, FieldType::Decimal { .. }) {
             imports.name("rust_decimal::Decimal");
         }
         rules.push(format!("range({})", bounds.join(", ")));
-    }
-    if field.ty == FieldType::DateTime && config.bounds_moments() {
-        rules.push(format!(
-            "custom({})",
-            imports.name("crate::generated::storable")
-        ));
     }
     if rules.len() == renames {
         return vec!["skip".to_owned()];
@@ -60,11 +54,8 @@ pub(super) fn schema_rules(field: &Field) -> Vec<String> {
     if let Some(pattern) = &constraints.pattern {
         rules.push(format!("pattern = {}", raw_literal(pattern)));
     }
-    // A decimal is a string in JSON, which has no smallest value.
-    if matches!(
-        field.ty,
-        FieldType::Integer | FieldType::BigInt | FieldType::Float
-    ) {
+    // What is text in JSON has no smallest value.
+    if matches!(field.ty, FieldType::Integer | FieldType::Float) {
         for (side, value) in [("minimum", &constraints.min), ("maximum", &constraints.max)] {
             if let Some(value) = value.as_ref().and_then(|it| number(&field.ty, it)) {
                 rules.push(format!("{side} = {value}"));
@@ -117,22 +108,51 @@ fn length_rule(field: &Field) -> Option<String> {
     Some(format!("length({mode}{})", sides.join(", ")))
 }
 
-/// Smallest and largest value: as declared, and for a decimal what its precision can hold.
-fn bounds(field: &Field) -> (Option<String>, Option<String>) {
-    let constraints = &field.constraints;
-    let (min, max) = (constraints.min.clone(), constraints.max.clone());
+/// The rule that every database takes the value as it is; `None` for types of which each does.
+pub(super) fn storable_rule(field: &Field, imports: &mut Imports) -> Option<String> {
     match field.ty {
-        FieldType::Decimal { precision, scale }
-            if precision <= DECIMAL_DIGITS && scale <= precision =>
-        {
-            let digits = |count: u32| "9".repeat(usize::try_from(count).unwrap_or_default());
-            let largest = format!("0{}.{}", digits(precision - scale), digits(scale));
-            (
-                min.or_else(|| Some(format!("-{largest}"))),
-                max.or(Some(largest)),
-            )
+        FieldType::Decimal { precision, scale } => {
+            let number = imports.name("crate::generated::number");
+            Some(format!("custom({number}::digits({precision}, {scale}))"))
         }
-        _ => (min, max),
+        _ if is_moment(&field.ty) => Some(format!(
+            "custom({})",
+            imports.name("crate::generated::storable")
+        )),
+        _ => None,
+    }
+}
+
+/// OpenAPI's words for what is text in JSON although it counts or measures.
+pub(super) fn text_format(ty: &FieldType) -> Vec<String> {
+    let format = match ty {
+        FieldType::BigInt => Some("format = Int64".to_owned()),
+        FieldType::Decimal { .. } => Some("format = \"decimal\"".to_owned()),
+        _ => None,
+    };
+    let pattern = text_pattern(ty).map(|it| format!("pattern = {}", raw_literal(&it)));
+    format.into_iter().chain(pattern).collect()
+}
+
+fn text_pattern(ty: &FieldType) -> Option<String> {
+    match ty {
+        FieldType::BigInt => Some("^-?[0-9]{1,19}$".to_owned()),
+        FieldType::Decimal { precision, scale } => {
+            let whole = match precision - scale {
+                0 => "0".to_owned(),
+                digits => format!("[0-9]{{1,{digits}}}"),
+            };
+            let fraction = match scale {
+                0 => String::new(),
+                digits => format!(r"(\.[0-9]{{1,{digits}}})?"),
+            };
+            Some(format!("^-?{whole}{fraction}$"))
+        }
+        // There is no format for a time of day without a zone.
+        FieldType::Time => {
+            Some(r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?$".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Conversion {
     pub(super) ident: String,
     /// Traits that the conversion needs in scope.
     pub(super) uses: &'static str,
+    /// Whether decimals get back the zeros at their end.
+    pub(super) scales: bool,
     /// Payload field and the expression that fills it from the row.
     pub(super) assignments: Vec<(String, String)>,
 }
@@ -39,6 +41,8 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
                     Some((payload, entity.field(column)?))
                 })
                 .collect::<Option<Vec<_>>>()?;
+            let shortens = model.config.shortens_decimals();
+            let scales = pairs.iter().any(|it| scale(it.0, it.1, shortens).is_some());
             let has_enum = pairs
                 .iter()
                 .any(|(_, column)| matches!(column.ty, FieldType::Enum { .. }));
@@ -46,11 +50,13 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
                 row: format!("{entity_crate}::{}::Model", entity.name.ident),
                 ident: entity.name.ident.clone(),
                 uses: if has_enum { "sea_orm::ActiveEnum" } else { "" },
+                scales,
                 assignments: pairs
                     .into_iter()
                     .map(|(payload, column)| {
                         let row = &entity.name.ident;
-                        (payload.name.ident.clone(), expression(row, payload, column))
+                        let value = expression(row, payload, column, shortens);
+                        (payload.name.ident.clone(), value)
                     })
                     .collect(),
             })
@@ -59,8 +65,11 @@ pub(super) fn conversions(model: &Model, event: &Event) -> Vec<Conversion> {
 }
 
 /// The payload field's value, from a column of the row.
-fn expression(row: &str, payload: &PayloadField, column: &Field) -> String {
+fn expression(row: &str, payload: &PayloadField, column: &Field, shortens: bool) -> String {
     let value = format!("{row}.{}", column.name.ident);
+    if let Some(scale) = scale(payload, column, shortens) {
+        return scaled(&value, payload, column, scale);
+    }
     let convert = conversion(&payload.ty, &column.ty);
     match (column.nullable, payload.nullable, convert) {
         (false, false, convert) => convert.apply(&value),
@@ -69,6 +78,30 @@ fn expression(row: &str, payload: &PayloadField, column: &Field) -> String {
         (true, _, Convert::Function(function)) => format!("{value}.map({function})"),
         (true, _, Convert::Method(method)) => format!("{value}.map(|it| it.{method}())"),
         (true, _, same) => same.apply(&value),
+    }
+}
+
+/// The digits behind the point that a decimal is to have, if the database may have shortened it.
+fn scale(payload: &PayloadField, column: &Field, shortens: bool) -> Option<u32> {
+    match (&payload.ty, &column.ty) {
+        (PayloadType::Decimal | PayloadType::String, FieldType::Decimal { scale, .. })
+            if shortens && *scale > 0 =>
+        {
+            Some(*scale)
+        }
+        _ => None,
+    }
+}
+
+fn scaled(value: &str, payload: &PayloadField, column: &Field, scale: u32) -> String {
+    let text = match payload.ty {
+        PayloadType::String => ".to_string()",
+        _ => "",
+    };
+    match (column.nullable, payload.nullable) {
+        (true, _) => format!("{value}.map(|it| number::scaled(it, {scale}){text})"),
+        (false, true) => format!("Some(number::scaled({value}, {scale}){text})"),
+        (false, false) => format!("number::scaled({value}, {scale}){text}"),
     }
 }
 
@@ -132,7 +165,7 @@ mod tests {
             nullable: optional,
             description: None,
         };
-        expression("row", &payload, &column)
+        expression("row", &payload, &column, true)
     }
 
     #[test]
@@ -150,6 +183,22 @@ mod tests {
         assert_eq!(
             value(BigInt, false, PayloadType::Decimal, false),
             "rust_decimal::Decimal::from(row.r#type)"
+        );
+    }
+
+    #[test]
+    fn a_decimal_gets_its_zeros_back() {
+        let decimal = || FieldType::Decimal {
+            precision: 12,
+            scale: 2,
+        };
+        assert_eq!(
+            value(decimal(), false, PayloadType::Decimal, false),
+            "number::scaled(row.r#type, 2)"
+        );
+        assert_eq!(
+            value(decimal(), true, PayloadType::String, true),
+            "row.r#type.map(|it| number::scaled(it, 2).to_string())"
         );
     }
 

@@ -28,6 +28,9 @@ struct EntityView<'a> {
     now: bool,
     /// Columns of points in time that have to be checked: name, identifier and whether they may be null.
     moments: Vec<(String, &'a str, bool)>,
+    /// Columns of decimals: name, the value that is set, precision and scale.
+    decimals: Vec<(String, String, u32, u32)>,
+    hook: &'static str,
     on_insert: Vec<String>,
     on_save: Vec<String>,
 }
@@ -77,6 +80,14 @@ pub fn entity_crate(model: &Model) -> Result<Rendered> {
             public: true,
         });
     }
+    for join in &model.joins {
+        rendered.outputs.push(super::join::join(model, join)?);
+        rendered.edits.push(Edit::Module {
+            file: package.file("src/lib.rs"),
+            ident: join.name.ident.clone(),
+            public: true,
+        });
+    }
     Ok(rendered)
 }
 
@@ -96,6 +107,9 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
     let now = entity.fields.iter().any(is_set_to_now);
     if now {
         imports.name("chrono::Utc");
+    }
+    if now || on_save.iter().any(|it| it.contains("trunc_subsecs")) {
+        imports.name("chrono::SubsecRound");
     }
     if on_save.iter().any(|it| it.contains("Set(")) {
         imports.name("sea_orm::ActiveValue::Set");
@@ -119,6 +133,8 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         imports.name("std::fmt");
         imports.name("std::str::FromStr");
     }
+    let decimals = decimals(entity);
+    let hook = hook(entity, !(moments.is_empty() && decimals.is_empty()));
     let relations = relation::views(model, entity);
     EntityView {
         entity,
@@ -126,11 +142,13 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         docs: entity_doc(entity),
         a_thing: with_article(&entity.name.human),
         table: string_literal(&entity.table),
-        eq: !entity.fields.iter().any(|it| it.ty == FieldType::Float),
+        eq: !entity.fields.iter().any(|it| {
+            it.ty == FieldType::Float || it.ty.is_vector() || it.constraints.json.is_some()
+        }),
         fields: entity
             .fields
             .iter()
-            .map(|it| field_view(entity, it))
+            .map(|it| field_view(model, entity, it))
             .collect(),
         enums,
         relations: relations.variants,
@@ -138,6 +156,8 @@ fn view<'a>(model: &Model, entity: &'a Entity) -> EntityView<'a> {
         links: relations.links,
         now,
         moments,
+        decimals,
+        hook,
         on_insert,
         on_save,
     }
@@ -153,7 +173,7 @@ pub(super) fn entity_doc(entity: &Entity) -> String {
         .unwrap_or_else(|| format!("{}.", capitalized(&with_article(&entity.name.human))))
 }
 
-fn field_view(entity: &Entity, field: &Field) -> FieldView {
+fn field_view(model: &Model, entity: &Entity, field: &Field) -> FieldView {
     let mut attributes = Vec::new();
     if field.origin == FieldOrigin::Key {
         attributes.push(match field.ty {
@@ -178,12 +198,14 @@ fn field_view(entity: &Entity, field: &Field) -> FieldView {
         }
         ColumnType::JsonBinary => Some("JsonBinary".to_owned()),
         ColumnType::Blob => Some("Blob".to_owned()),
+        ColumnType::Vector(dimensions) => Some(format!("Vector(Some({dimensions}))")),
         _ => None,
     };
     if let Some(column_type) = column_type {
         attributes.push(format!("column_type = \"{column_type}\""));
     }
-    if field.unique && field.origin != FieldOrigin::Key && !entity.behaviors.soft_delete {
+    let of_all_rows = !entity.behaviors.soft_delete && !entity.behaviors.tenant;
+    if field.unique && field.origin != FieldOrigin::Key && of_all_rows {
         attributes.push("unique".to_owned());
     }
     FieldView {
@@ -194,7 +216,7 @@ fn field_view(entity: &Entity, field: &Field) -> FieldView {
             vec![format!("#[sea_orm({})]", attributes.join(", "))]
         },
         ident: field.name.ident.clone(),
-        ty: field::entity_type(field),
+        ty: field::entity_type(field, &model.config.entity_crate.ident()),
     }
 }
 
@@ -281,7 +303,64 @@ fn before_save(entity: &Entity) -> (Vec<String>, Vec<String>) {
             })),
         }
     }
+    on_save.extend(entity.fields.iter().filter_map(whole_microseconds));
     (on_insert, on_save)
+}
+
+/// What gives every database the same value: PostgreSQL and MySQL keep microseconds, SQLite all that it is given.
+fn whole_microseconds(field: &Field) -> Option<String> {
+    let moment = match field.ty {
+        FieldType::DateTime => "moment",
+        FieldType::Time => "time",
+        _ => return None,
+    };
+    if field.origin != FieldOrigin::Declared {
+        return None;
+    }
+    let ident = &field.name.ident;
+    let pattern = if field.nullable {
+        format!("Set(Some({moment}))")
+    } else {
+        format!("Set({moment})")
+    };
+    Some(format!(
+        "if let {pattern} = &mut self.{ident} {{ *{moment} = {moment}.trunc_subsecs(6); }}"
+    ))
+}
+
+/// The decimals that have to be checked.
+fn decimals(entity: &Entity) -> Vec<(String, String, u32, u32)> {
+    let fields = entity.fields.iter();
+    fields
+        .filter_map(|it| {
+            let FieldType::Decimal { precision, scale } = it.ty else {
+                return None;
+            };
+            let null = if it.nullable {
+                ".and_then(Option::as_ref)"
+            } else {
+                ""
+            };
+            let value = format!("self.{}.try_as_ref(){null}", it.name.ident);
+            Some((string_literal(&it.name.snake), value, precision, scale))
+        })
+        .collect()
+}
+
+/// What SeaORM's hook is for.
+fn hook(entity: &Entity, checks: bool) -> &'static str {
+    let fields = || entity.fields.iter();
+    let fills = fields().any(is_set_to_now)
+        || fields().any(|it| it.origin == FieldOrigin::Key && it.ty == FieldType::Uuid)
+        || fields().any(|it| uuid_default(it).is_some());
+    let keeps = checks || fields().any(|it| whole_microseconds(it).is_some());
+    match (fills, keeps) {
+        (_, false) => "Fills in what neither clients nor services set.",
+        (false, true) => "Keeps to what every database stores.",
+        (true, true) => {
+            "Fills in what neither clients nor services set, and keeps to what every database stores."
+        }
+    }
 }
 
 /// The points in time that are not the present one.

@@ -120,6 +120,10 @@ fn view<'a>(model: &Model, event: &'a Event) -> EventView<'a> {
     imports.name("serde::Deserialize");
     let fields = struct_fields(&event.payload, &mut imports);
     let route = route(event, &mut imports);
+    let conversions = emission::conversions(model, event);
+    if conversions.iter().any(|it| it.scales) {
+        imports.name("crate::generated::number");
+    }
     let default_docs = format!("The event `{}`.", event.name.snake);
     EventView {
         source: event.source.as_str(),
@@ -132,7 +136,7 @@ fn view<'a>(model: &Model, event: &'a Event) -> EventView<'a> {
         event_trait: imports.name("runtime_sea::Event"),
         route_type: imports.name("runtime_sea::EventRoute"),
         route,
-        conversions: emission::conversions(model, event),
+        conversions,
         imports: imports.lines(),
     }
 }

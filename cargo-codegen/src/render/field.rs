@@ -3,7 +3,7 @@
 use heck::ToUpperCamelCase;
 
 use super::imports::Imports;
-use crate::model::{DefaultValue, Entity, Field, FieldOrigin, FieldType};
+use crate::model::{Config, DefaultValue, Entity, Field, FieldOrigin, FieldType, TENANT};
 
 /// The variant of SeaORM's `Column` enum.
 pub(super) fn variant(field: &Field) -> String {
@@ -17,7 +17,10 @@ pub(super) fn variant(field: &Field) -> String {
 }
 
 /// The type of the column in the entity crate, with SeaORM's prelude in scope.
-pub(super) fn entity_type(field: &Field) -> String {
+pub(super) fn entity_type(field: &Field, entity_crate: &str) -> String {
+    if let Some(json) = &field.constraints.json {
+        return optional(json.in_entity_crate(entity_crate), field.nullable);
+    }
     let ty = match &field.ty {
         FieldType::String | FieldType::Text => "String",
         FieldType::Integer => "i32",
@@ -31,6 +34,7 @@ pub(super) fn entity_type(field: &Field) -> String {
         FieldType::DateTime => "DateTimeUtc",
         FieldType::Json => "Json",
         FieldType::Bytes => "Vec<u8>",
+        FieldType::Vector { .. } => "PgVector",
         FieldType::Enum { type_name, .. } => type_name,
     };
     optional(ty.to_owned(), field.nullable)
@@ -55,6 +59,7 @@ pub(super) fn app_type(ty: &FieldType, module: &str, imports: &mut Imports) -> S
         }
         FieldType::Json => imports.name("serde_json::Value"),
         FieldType::Bytes => "Vec<u8>".to_owned(),
+        FieldType::Vector { .. } => imports.name("sea_orm::prelude::PgVector"),
         FieldType::Enum { type_name, .. } => imports.name(&format!("{module}::{type_name}")),
     }
 }
@@ -96,6 +101,19 @@ pub(super) fn doc(entity: &Entity, field: &Field) -> String {
         (FieldOrigin::Behavior, "deleted_at") => {
             format!("When the {thing} was deleted, if it was.")
         }
+        (FieldOrigin::Behavior, "external_id") => {
+            format!("What the provider calls the {thing}, if it comes from one.")
+        }
+        (FieldOrigin::Behavior, "provider") => {
+            format!("The system that the {thing} comes from, if it comes from one.")
+        }
+        (FieldOrigin::Behavior, "provider_metadata") => {
+            format!("What the provider says about the {thing} beside its fields.")
+        }
+        (FieldOrigin::Behavior, "version") => {
+            format!("How often the {thing} was written; 1 at first.")
+        }
+        (FieldOrigin::Behavior, TENANT) => format!("Whose the {thing} is."),
         (FieldOrigin::Behavior, "created_by") => {
             format!("Who created the {thing}, if that is known.")
         }
@@ -137,14 +155,44 @@ pub(super) fn with_article(text: &str) -> String {
     format!("{article} {text}")
 }
 
+/// Whether it is a date or a time.
+pub(super) fn is_moment(ty: &FieldType) -> bool {
+    matches!(ty, FieldType::Date | FieldType::Time | FieldType::DateTime)
+}
+
+/// Whether it is a number that is text in JSON.
+pub(super) fn is_number(ty: &FieldType) -> bool {
+    matches!(ty, FieldType::BigInt | FieldType::Decimal { .. })
+}
+
 /// Whether clients may set it.
 pub(super) fn is_input(field: &Field) -> bool {
-    field.origin == FieldOrigin::Declared
+    field.origin == FieldOrigin::Declared && !field.ty.is_vector()
 }
 
 /// Whether leaving it out means the current time.
 pub(super) fn defaults_to_now(field: &Field) -> bool {
     field.default == Some(DefaultValue::Now)
+}
+
+/// A row's value as it is shown: a decimal with all the digits that it is declared with.
+pub(super) fn shown(
+    field: &Field,
+    config: &Config,
+    value: String,
+    imports: &mut Imports,
+) -> String {
+    match field.ty {
+        FieldType::Decimal { scale, .. } if scale > 0 && config.shortens_decimals() => {
+            let number = imports.name("crate::generated::number");
+            if field.nullable {
+                format!("{value}.map(|it| {number}::scaled(it, {scale}))")
+            } else {
+                format!("{number}::scaled({value}, {scale})")
+            }
+        }
+        _ => value,
+    }
 }
 
 /// A Rust string literal.

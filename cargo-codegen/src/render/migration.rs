@@ -1,21 +1,28 @@
-//! One migration for each table that no migration creates yet.
+//! One migration for each table that no migration creates yet, those of the runtime that the routes need included.
 
 use askama::Template;
 use camino::Utf8PathBuf;
 use chrono::{NaiveDateTime, TimeDelta};
 
-use super::Rendered;
 use super::field::string_literal;
+use super::{Rendered, scaffold};
 use crate::changeset::{Edit, Output, OutputKind};
 use crate::model::mysql::MAX_INDEXED_LENGTH;
 use crate::model::{Database, Model};
 use crate::schema::{
-    self, Column, ColumnType, ForeignKey, Index, Literal, OnDeleteAction, Snapshot, SnapshotError,
-    Step, Table,
+    self, Column, ColumnType, ForeignKey, Index, IndexMethod, Literal, OnDeleteAction, Snapshot,
+    SnapshotError, Step, Table,
 };
 
 /// How a migration's module spells its time.
 const STAMP: &str = "%Y%m%d_%H%M%S";
+
+/// What the snapshot calls the runtime's table of idempotency keys.
+const IDEMPOTENCY: &str = "idempotency";
+
+#[derive(Template)]
+#[template(path = "migration/src/create_idempotency_key.rs.jinja")]
+struct IdempotencyView;
 
 #[derive(Template)]
 #[template(path = "migration/src/create_table.rs.jinja")]
@@ -27,6 +34,10 @@ struct TableView<'a> {
     /// MySQL is the only one.
     alone: bool,
     columns: Vec<String>,
+    /// A column has a type of pgvector's.
+    vectors: bool,
+    /// The primary key, where it is of several columns.
+    key: Vec<String>,
     inline: Vec<String>,
     early: Vec<String>,
     /// A column that is NULL in deleted rows, for databases without partial indexes.
@@ -108,29 +119,37 @@ pub fn migrations(
         notes: notes(&known, &tables, mysql),
         ..Rendered::default()
     };
-    let mut time = migration_time(existing, now);
-    let package = &model.config.migration_crate;
+    let render = |content: askama::Result<String>| content.map_err(super::RenderError::from);
+    let mut created = Vec::new();
     for step in schema::creation_order(&new) {
-        let ident = format!(
-            "m{}_create_{}",
-            time.format(STAMP),
-            module_name(&step.table.name)
-        );
+        let content = render(view(&step, mysql).render())?;
+        created.push((module_name(&step.table.name), content));
+    }
+    for table in new {
+        known.add(table.clone(), mysql != Mysql::Absent);
+    }
+    let package = &model.config.migration_crate;
+    if model.creates_over_http() && !known.runtime.iter().any(|it| it == IDEMPOTENCY) {
+        created.push((
+            "idempotency_key".to_owned(),
+            render(IdempotencyView.render())?,
+        ));
+        rendered.edits.push(scaffold::runtime_edit(model));
+        known.runtime.push(IDEMPOTENCY.to_owned());
+    }
+    let mut time = migration_time(existing, now);
+    for (name, content) in created {
+        let ident = format!("m{}_create_{name}", time.format(STAMP));
         rendered.outputs.push(Output {
             path: package.file(&format!("src/{ident}.rs")),
             kind: OutputKind::Owned,
-            content: view(&step, mysql)
-                .render()
-                .map_err(super::RenderError::from)?,
+            content,
         });
         rendered.edits.push(Edit::Migration {
             file: package.file("src/lib.rs"),
             ident,
         });
         time += TimeDelta::seconds(1);
-    }
-    for table in new {
-        known.add(table.clone(), mysql != Mysql::Absent);
     }
     if !known.tables.is_empty() {
         rendered.outputs.push(Output {
@@ -263,12 +282,31 @@ fn module_name(table: &str) -> String {
 fn view<'a>(step: &Step<'a>, mysql: Mysql) -> TableView<'a> {
     let table = step.table;
     let inline = |key: &&ForeignKey| !step.early.contains(key);
+    let mut key: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|it| it.primary_key)
+        .map(|it| string_literal(&it.name))
+        .collect();
+    if key.len() < 2 {
+        key.clear();
+    }
+    let mut columns = table.columns.clone();
+    if !key.is_empty() {
+        for column in &mut columns {
+            column.primary_key = false;
+        }
+    }
     TableView {
         name: &table.name,
         table: string_literal(&table.name),
         among: mysql == Mysql::Among,
         alone: mysql == Mysql::Alone,
-        columns: table.columns.iter().map(|it| column(it, mysql)).collect(),
+        columns: columns.iter().map(|it| column(it, mysql)).collect(),
+        vectors: columns
+            .iter()
+            .any(|it| matches!(it.ty, ColumnType::Vector(_))),
+        key,
         inline: table
             .foreign_keys
             .iter()
@@ -330,7 +368,14 @@ fn column(column: &Column, mysql: Mysql) -> String {
     let null = if column.nullable { "_null" } else { "" };
     let mut there = format!("custom{null}({name}, {other:?})");
     if let Some(default) = &column.default {
-        there += &format!(".default(Expr::tuple([Expr::value({})]))", literal(default));
+        let value = match default {
+            // Its points in time have no offset.
+            Literal::Text(text) if column.ty == ColumnType::TimestampWithTimeZone => {
+                string_literal(text.trim_end_matches("+00:00"))
+            }
+            _ => literal(default),
+        };
+        there += &format!(".default(Expr::tuple([Expr::value({value})]))");
     }
     let is_same = column.ty == ColumnType::JsonBinary && column.default.is_none();
     match mysql {
@@ -368,6 +413,9 @@ fn plain_column(column: &Column) -> String {
         ColumnType::TimestampWithTimeZone => format!("timestamp_with_time_zone{null}({name})"),
         ColumnType::JsonBinary => format!("json_binary{null}({name})"),
         ColumnType::Blob => format!("blob{null}({name})"),
+        ColumnType::Vector(dimensions) => {
+            format!("custom{null}({name}, \"vector({dimensions})\")")
+        }
     };
     if column.primary_key {
         code += ".primary_key()";
@@ -403,7 +451,11 @@ fn index(table: &Table, index: &Index) -> String {
     );
     for column in &index.columns {
         let name = string_literal(&column.name);
-        if column.descending {
+        if index.using == Some(IndexMethod::Hnsw) {
+            code += &format!(
+                "\n.col({name}.into_index_column().with_operator_class(\"vector_cosine_ops\"))"
+            );
+        } else if column.descending {
             code += &format!("\n.col(({name}, IndexOrder::Desc))");
         } else {
             code += &format!("\n.col({name})");
@@ -411,6 +463,9 @@ fn index(table: &Table, index: &Index) -> String {
     }
     if index.unique {
         code += "\n.unique()";
+    }
+    if index.using == Some(IndexMethod::Hnsw) {
+        code += "\n.index_type(IndexType::Custom(\"hnsw\".into_iden()))";
     }
     code
 }

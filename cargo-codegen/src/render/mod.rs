@@ -2,17 +2,21 @@
 
 mod app;
 mod constraint;
+mod dependencies;
 mod embedded;
 mod emission;
 mod entity;
 mod error;
 mod events;
+mod example;
 mod field;
 mod fill;
 mod http;
+mod hurl;
 mod imports;
 mod job_stub;
 mod jobs;
+mod join;
 mod migration;
 mod payload;
 mod relation;
@@ -25,10 +29,12 @@ mod slice_test;
 mod text;
 
 pub use app::app_shared;
+pub use dependencies::dependencies;
 pub use entity::entity_crate;
 pub use error::{RenderError, Result};
 pub use events::events;
-pub use http::{dependencies, http_support};
+pub use http::http_support;
+pub use hurl::http_files;
 pub use job_stub::{JobStubError, JobWords, job_stub};
 pub use jobs::jobs;
 pub use migration::{MigrationError, migration_time, migrations, snapshot_path};

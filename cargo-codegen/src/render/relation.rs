@@ -1,7 +1,7 @@
 //! How an entity's relations look in SeaORM.
 
 use super::field::{self, capitalized, with_article};
-use crate::model::{Entity, Model, OnDelete, Relation, RelationKind};
+use crate::model::{Entity, Model, Name, OnDelete, Onward, Reference, Relation, RelationKind};
 
 /// A variant of the `Relation` enum.
 pub(super) struct RelationView {
@@ -14,6 +14,8 @@ pub(super) struct RelationView {
 pub(super) struct RelatedView {
     pub(super) target: String,
     pub(super) definition: String,
+    /// The way to the table between, if there is one.
+    pub(super) via: Option<String>,
 }
 
 /// A `Linked` type: the way to the target where `Related` cannot say which relation is meant.
@@ -21,7 +23,7 @@ pub(super) struct LinkView {
     pub(super) docs: String,
     pub(super) name: String,
     pub(super) target: String,
-    pub(super) definition: String,
+    pub(super) definitions: Vec<String>,
 }
 
 /// All relations of one entity.
@@ -42,9 +44,19 @@ pub(super) fn views(model: &Model, entity: &Entity) -> Relations {
         let variant = &relation.name.pascal;
         let target_path = path(entity, target, "Entity");
         let docs = doc(relation, target);
+        if let Some(through) = &relation.through {
+            let way = Way {
+                definition: onward(entity, target, &through.onward, &through.module),
+                via: Some(reference(entity, &through.module, &through.here, true)),
+            };
+            views.push(entity, relation, target_path, way);
+            continue;
+        }
         let attribute = match relation.kind {
             RelationKind::BelongsTo => belongs_to(entity, relation, target),
             RelationKind::HasMany | RelationKind::HasOne => has(entity, relation, target),
+            // It always goes through another table.
+            RelationKind::ManyToMany => None,
         };
         let definition = match attribute {
             Some(attribute) => {
@@ -57,25 +69,61 @@ pub(super) fn views(model: &Model, entity: &Entity) -> Relations {
             }
             None => reversed(entity, relation, target),
         };
+        let way = Way {
+            definition,
+            via: None,
+        };
+        views.push(entity, relation, target_path, way);
+    }
+    views
+}
+
+/// The way from an entity to the target of a relation.
+struct Way {
+    definition: String,
+    via: Option<String>,
+}
+
+impl Relations {
+    fn push(&mut self, entity: &Entity, relation: &Relation, target: String, way: Way) {
         if is_related(relation) {
-            views.related.push(RelatedView {
-                target: target_path,
-                definition,
+            self.related.push(RelatedView {
+                target,
+                definition: way.definition,
+                via: way.via,
             });
         } else {
-            views.links.push(LinkView {
+            self.links.push(LinkView {
                 docs: format!(
                     "From {} to its {}, for `find_linked`.",
                     with_article(&entity.name.human),
                     relation.name.human
                 ),
-                name: format!("{variant}Link"),
-                target: target_path,
-                definition,
+                name: format!("{}Link", relation.name.pascal),
+                target,
+                definitions: way.via.into_iter().chain([way.definition]).collect(),
             });
         }
     }
-    views
+}
+
+/// A foreign key of a table between, followed or read backwards.
+fn reference(entity: &Entity, module: &Name, reference: &Reference, backwards: bool) -> String {
+    let module = if entity.name == *module {
+        String::new()
+    } else {
+        format!("super::{}::", module.ident)
+    };
+    let end = if backwards { ".rev()" } else { "" };
+    format!("{module}Relation::{}.def(){end}", reference.relation.pascal)
+}
+
+/// From the table between to the target.
+fn onward(entity: &Entity, target: &Entity, onward: &Onward, between: &Name) -> String {
+    match onward {
+        Onward::Refers(it) => reference(entity, between, it, false),
+        Onward::Referred(it) => reference(entity, &target.name, it, true),
+    }
 }
 
 /// Whether `Related` can stand for this relation.
@@ -83,7 +131,8 @@ fn is_related(relation: &Relation) -> bool {
     relation.sole_to_target && !relation.self_reference
 }
 
-fn doc(relation: &Relation, target: &Entity) -> String {
+/// One line about a relation.
+pub(super) fn doc(relation: &Relation, target: &Entity) -> String {
     match relation.kind {
         RelationKind::BelongsTo if relation.name.human == target.name.human => {
             format!("The {} that it belongs to.", target.name.human)
@@ -95,6 +144,12 @@ fn doc(relation: &Relation, target: &Entity) -> String {
         ),
         RelationKind::HasMany => {
             format!("{} that belong to it.", capitalized(&target.plural.human))
+        }
+        RelationKind::ManyToMany => {
+            format!(
+                "{} that it is linked to.",
+                capitalized(&target.plural.human)
+            )
         }
         RelationKind::HasOne => format!(
             "{} that belongs to it.",

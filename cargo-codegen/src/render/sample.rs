@@ -11,7 +11,8 @@ pub(super) fn value(field: &Field) -> Option<String> {
     let constraints = &field.constraints;
     Some(match &field.ty {
         FieldType::String | FieldType::Text => string_literal(&text(field, &field.name.snake)?),
-        FieldType::Integer | FieldType::BigInt => integer(field, 1).to_string(),
+        FieldType::Integer => integer(field, 1).to_string(),
+        FieldType::BigInt => string_literal(&integer(field, 1).to_string()),
         FieldType::Float => {
             let number = bounded(field, 1.5);
             format!("{number:?}")
@@ -28,8 +29,11 @@ pub(super) fn value(field: &Field) -> Option<String> {
         FieldType::Date => string_literal("2026-01-31"),
         FieldType::Time => string_literal("12:30:00"),
         FieldType::DateTime => string_literal("2026-01-31T12:30:00Z"),
+        // Only the user knows what is one of their type.
+        FieldType::Json if constraints.json.is_some() => return None,
         FieldType::Json => "{ \"key\": \"value\" }".to_owned(),
         FieldType::Bytes => string_literal("Ynl0ZXM="),
+        FieldType::Vector { .. } => return None,
         FieldType::Enum { choices, .. } => string_literal(&choices.first()?.snake),
     })
 }
@@ -40,7 +44,8 @@ pub(super) fn other_value(field: &Field) -> Option<String> {
         FieldType::String | FieldType::Text if field.constraints.pattern.is_none() => {
             string_literal(&text(field, "another")?)
         }
-        FieldType::Integer | FieldType::BigInt => integer(field, 2).to_string(),
+        FieldType::Integer => integer(field, 2).to_string(),
+        FieldType::BigInt => string_literal(&integer(field, 2).to_string()),
         FieldType::Boolean => "false".to_owned(),
         FieldType::Date => string_literal("2026-02-01"),
         FieldType::Enum { choices, .. } => string_literal(&choices.get(1)?.snake),

@@ -43,8 +43,11 @@ pub fn new_workspace(
         ("runtime", &runtime_dependency(runtime, Utf8Path::new(""))),
         ("runtime_source", &runtime_source(runtime)),
     ];
+    // What tests run on unless they are told otherwise; its driver is there only where the app supports it.
+    let sqlite = databases.contains(&Database::Sqlite);
     scaffold("new-workspace")?
         .into_iter()
+        .filter(|it| sqlite || !it.path.starts_with("app/tests"))
         .map(|file| {
             Ok(Output {
                 content: fill(file.path.as_str(), file.text, &values)?,
@@ -106,13 +109,19 @@ pub fn subsystem(
             content,
         });
     }
-    edits.push(Edit::Dependency {
-        file: config.migration_crate.file("Cargo.toml"),
-        name: "runtime-sea".to_owned(),
-        spec: runtime_dependency(&config.runtime, &config.migration_crate.dir),
-        dev: false,
-    });
+    edits.push(runtime_edit(model));
     Ok((outputs, edits))
+}
+
+/// The dependency of the migrations on the runtime, whose tables they create.
+pub(super) fn runtime_edit(model: &Model) -> Edit {
+    let package = &model.config.migration_crate;
+    Edit::Dependency {
+        file: package.file("Cargo.toml"),
+        name: "runtime-sea".to_owned(),
+        spec: runtime_dependency(&model.config.runtime, &package.dir),
+        dev: false,
+    }
 }
 
 /// The dependency on the runtime as TOML, for a manifest in the directory `from`.

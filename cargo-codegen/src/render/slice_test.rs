@@ -3,10 +3,11 @@
 use askama::Template;
 
 use super::entity::file_stem;
+use super::example::{Example, Language, Parent, changeable, is_text};
 use super::field::{capitalized, is_input, string_literal, with_article};
-use super::{Rendered, Result, sample, scaffold};
+use super::{Rendered, Result, scaffold};
 use crate::changeset::{Output, OutputKind};
-use crate::model::{Database, Entity, FieldOrigin, FieldType, Model, NamedQuery, RelationKind};
+use crate::model::{Database, Entity, Field, FieldOrigin, FieldType, Model, NamedQuery, TENANT};
 use crate::schema;
 
 #[derive(Template)]
@@ -25,9 +26,10 @@ struct SliceTestView<'a> {
     a_thing: String,
     url: &'a str,
     writes: bool,
+    soft_delete: bool,
     key: String,
     key_is_string: bool,
-    parents: Vec<ParentView>,
+    parents: Vec<Parent>,
     body: String,
     total: usize,
     change: String,
@@ -37,14 +39,6 @@ struct SliceTestView<'a> {
     refused: String,
     queries: &'a [NamedQuery],
     absent: &'static str,
-}
-
-/// A row that must be there first.
-struct ParentView {
-    name: String,
-    path: String,
-    body: String,
-    key: String,
 }
 
 /// A test of each entity's routes. An entity for which no valid input could be made up gets none.
@@ -63,10 +57,6 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
         content,
     };
     for entity in model.entities.iter().filter(|it| it.rest) {
-        // Only the user knows how a request names its tenant.
-        if config.multi_tenant && !entity.emits.is_empty() {
-            continue;
-        }
         if let Some(view) = view(model, entity) {
             let path = format!("tests/{}.rs", file_stem(&entity.plural));
             rendered.outputs.push(owned(&path, view.render()?));
@@ -90,12 +80,9 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
 }
 
 fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
-    let mut parents = Vec::new();
-    let (body, change, changed, kept) = if entity.writes {
-        let body = object(
-            &body(model, entity, &mut parents, &mut vec![entity])?,
-            "    ",
-        );
+    let (parents, (body, change, changed, kept)): (_, (_, _, _, _)) = if entity.writes {
+        let example = Example::new(model, entity, Language::Rust)?;
+        let body = example.body;
         let changed = changeable(entity);
         let kept = entity
             .fields
@@ -109,7 +96,7 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
             format!("{{ {}: {value} }}", string_literal(name))
         });
         let changed = changed.map(|(name, value)| (string_literal(&name), value));
-        (body, change, changed, kept)
+        (example.parents, (body, change, changed, kept))
     } else {
         Default::default()
     };
@@ -119,11 +106,9 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
         a_thing: with_article(&entity.name.human),
         url: &entity.plural.kebab,
         writes: entity.writes,
+        soft_delete: entity.behaviors.soft_delete,
         key: string_literal(key.map_or("id", |it| &it.name.snake)),
-        key_is_string: !matches!(
-            key.map(|it| &it.ty),
-            Some(FieldType::Integer | FieldType::BigInt | FieldType::Float | FieldType::Boolean)
-        ),
+        key_is_string: key.is_none_or(|it| is_text(&it.ty)),
         total: 1 + parents
             .iter()
             .filter(|it| it.path == format!("/{}", entity.plural.kebab))
@@ -143,106 +128,25 @@ fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
     })
 }
 
-/// The input for an entity, after creating what it must refer to; `above` are the entities that wait for this one.
-fn body<'a>(
-    model: &'a Model,
-    entity: &'a Entity,
-    parents: &mut Vec<ParentView>,
-    above: &mut Vec<&'a Entity>,
-) -> Option<Vec<String>> {
-    let mut members = Vec::new();
-    for field in entity
-        .fields
-        .iter()
-        .filter(|it| is_input(it) && it.required)
-    {
-        let relation = entity.relations.iter().find(|it| {
-            it.kind == RelationKind::BelongsTo && it.foreign_key.snake == field.name.snake
-        });
-        let value = match relation {
-            Some(relation) => parent(model, model.entity(&relation.target)?, parents, above)?,
-            None => sample::value(field)?,
-        };
-        members.push(format!("{}: {value}", string_literal(&field.name.snake)));
-    }
-    Some(members)
-}
-
-/// A JSON object, each member in a line of its own unless they are few; `indent` is that of its first line.
-fn object(members: &[String], indent: &str) -> String {
-    if members.is_empty() {
-        "{}".to_owned()
-    } else if members.len() <= 3 {
-        format!("{{ {} }}", members.join(", "))
-    } else {
-        let between = format!(",\n{indent}    ");
-        format!("{{\n{indent}    {}\n{indent}}}", members.join(&between))
-    }
-}
-
-/// The variable that holds the key of a row of this entity.
-fn parent<'a>(
-    model: &'a Model,
-    entity: &'a Entity,
-    parents: &mut Vec<ParentView>,
-    above: &mut Vec<&'a Entity>,
-) -> Option<String> {
-    let name = format!("{}_{}", entity.name.snake, entity.key()?.name.snake);
-    if parents.iter().any(|it| it.name == name) {
-        return Some(name);
-    }
-    // Rows that must refer to each other cannot be created one after the other.
-    if above.iter().any(|it| it.name == entity.name) || !(entity.writes && entity.rest) {
-        return None;
-    }
-    above.push(entity);
-    let body = body(model, entity, parents, above);
-    above.pop();
-    parents.push(ParentView {
-        name: name.clone(),
-        path: format!("/{}", entity.plural.kebab),
-        body: object(&body?, "        "),
-        key: string_literal(&entity.key()?.name.snake),
-    });
-    Some(name)
-}
-
-/// A field and another valid value for it than the one in the input.
-fn changeable(entity: &Entity) -> Option<(String, String)> {
-    entity
-        .fields
-        .iter()
-        .filter(|it| it.origin == FieldOrigin::Declared)
-        .filter(|it| {
-            !entity
-                .relations
-                .iter()
-                .any(|relation| relation.foreign_key.snake == it.name.snake)
-        })
-        .find_map(|it| Some((it.name.snake.clone(), sample::other_value(it)?)))
-}
-
 /// The fields that are named as wrong when nothing but an unknown field is sent.
 fn refused(entity: &Entity) -> String {
-    let required: Vec<String> = entity
+    let required = entity
         .fields
         .iter()
         .filter(|it| is_input(it) && it.required)
-        .map(|it| string_literal(&it.name.snake))
+        .map(|it| it.name.snake.as_str());
+    let fields: Vec<String> = required
+        .chain(["no_such_field"])
+        .map(string_literal)
         .collect();
-    if required.is_empty() {
-        string_literal("no_such_field")
-    } else {
-        required.join(", ")
-    }
+    fields.join(", ")
 }
 
 /// Whether the same input twice is refused: a unique index whose columns are all in it.
 fn has_unique_input(model: &Model, entity: &Entity) -> bool {
     let is_given = |name: &str| {
-        entity
-            .field(name)
-            .is_some_and(|it| it.required && it.origin == FieldOrigin::Declared)
+        let given = |it: &Field| it.required && it.origin == FieldOrigin::Declared;
+        name == TENANT || entity.field(name).is_some_and(given)
     };
     schema::tables(model)
         .iter()

@@ -2,12 +2,12 @@
 
 use super::name::constraint;
 use super::table::{
-    Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table,
+    Column, ColumnType, ForeignKey, Index, IndexColumn, IndexMethod, Literal, OnDeleteAction, Table,
 };
 use crate::model::mysql::MAX_INDEXED_LENGTH;
 use crate::model::{
-    DefaultValue, Entity, Field, FieldOrigin, FieldType, Model, OnDelete, Query, RelationKind,
-    SortOrder,
+    DefaultValue, Entity, Field, FieldOrigin, FieldType, Model, NamedQuery, OnDelete, Pages, Query,
+    RelationKind, SortOrder, TENANT,
 };
 
 /// Length of a string column without `max_length`.
@@ -23,10 +23,11 @@ pub fn tables(model: &Model) -> Vec<Table> {
         .map(|entity| Table {
             name: entity.table.clone(),
             columns: entity.fields.iter().map(column).collect(),
-            indexes: indexes(entity),
+            indexes: indexes(model, entity),
             foreign_keys: foreign_keys(model, entity),
         })
         .collect();
+    tables.extend(model.joins.iter().map(|it| super::join::table(model, it)));
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     tables
 }
@@ -60,6 +61,7 @@ impl ColumnType {
             FieldType::DateTime => Self::TimestampWithTimeZone,
             FieldType::Json => Self::JsonBinary,
             FieldType::Bytes => Self::Blob,
+            FieldType::Vector { dimensions } => Self::Vector(*dimensions),
             FieldType::Enum { choices, .. } => {
                 let longest = choices
                     .iter()
@@ -93,27 +95,60 @@ fn literal(value: &DefaultValue, ty: &FieldType) -> Option<Literal> {
 }
 
 /// One index for each set of columns that needs one; an index that another one starts with is left out.
-fn indexes(entity: &Entity) -> Vec<Index> {
+fn indexes(model: &Model, entity: &Entity) -> Vec<Index> {
     let ascending = |name: &str| IndexColumn {
         name: name.to_owned(),
         descending: false,
     };
+    // Every query is of one tenant, but a row that refers to a tenant's row is its tenant's: that column alone finds it.
+    let of_tenant = |columns: Vec<IndexColumn>, unique: bool| {
+        let within = |it: &IndexColumn| refers_to_tenant(model, entity, &it.name);
+        let known = !unique && columns.first().is_some_and(within);
+        if entity.behaviors.tenant && !known {
+            [ascending(TENANT)].into_iter().chain(columns).collect()
+        } else {
+            columns
+        }
+    };
     let mut wanted: Vec<(Vec<IndexColumn>, bool)> = Vec::new();
+    if entity.behaviors.tenant {
+        let key = entity.key().map(|it| ascending(&it.name.snake));
+        wanted.push((of_tenant(key.into_iter().collect(), false), false));
+    }
     for field in entity.fields.iter().filter(|it| it.unique) {
         if field.origin != FieldOrigin::Key {
-            wanted.push((vec![ascending(&field.name.snake)], true));
+            wanted.push((of_tenant(vec![ascending(&field.name.snake)], true), true));
         }
     }
-    for query in &entity.queries {
-        wanted.push((query_columns(query), query.unique));
+    for query in entity.queries.iter().filter(|it| it.via.is_none()) {
+        wanted.push((of_tenant(query_columns(query), query.unique), query.unique));
+    }
+    for columns in looked_for_by_others(model, entity) {
+        let columns = columns.iter().map(|it| ascending(it)).collect();
+        wanted.push((of_tenant(columns, false), false));
+    }
+    for query in &entity.named_queries {
+        let columns = keyset_columns(entity, query);
+        if !columns.is_empty() {
+            wanted.push((of_tenant(columns, false), false));
+        }
+    }
+    if let Some(values) = &entity.field_values {
+        let columns = values.key.iter().map(|it| ascending(it));
+        wanted.push((columns.collect(), true));
     }
     for name in entity.named_queries.iter().flat_map(|it| &it.filters) {
         if entity.field(name).is_some_and(is_worth_an_index) {
-            wanted.push((vec![ascending(name)], false));
+            wanted.push((of_tenant(vec![ascending(name)], false), false));
         }
     }
-    for field in entity.fields.iter().filter(|it| it.index) {
-        wanted.push((vec![ascending(&field.name.snake)], false));
+    let (vectors, indexed): (Vec<_>, Vec<_>) = entity
+        .fields
+        .iter()
+        .filter(|it| it.index)
+        .partition(|it| it.ty.is_vector());
+    for field in indexed {
+        wanted.push((of_tenant(vec![ascending(&field.name.snake)], false), false));
     }
     for relation in &entity.relations {
         if relation.kind == RelationKind::BelongsTo {
@@ -141,14 +176,32 @@ fn indexes(entity: &Entity) -> Vec<Index> {
                 name: constraint(if unique { "uq" } else { "idx" }, &entity.table, &names),
                 columns: columns.clone(),
                 unique,
-                where_null: (unique && entity.behaviors.soft_delete)
-                    .then(|| "deleted_at".to_owned()),
+                where_null: entity.live().filter(|_| unique).map(str::to_owned),
+                using: None,
             }
         })
         .collect();
+    // It is asked for the nearest rows and only then filtered, so deleted ones had better not be in it.
+    indexes.extend(vectors.into_iter().map(|it| Index {
+        name: constraint("idx", &entity.table, &[&it.name.snake]),
+        columns: vec![ascending(&it.name.snake)],
+        unique: false,
+        where_null: entity.live().map(str::to_owned),
+        using: Some(IndexMethod::Hnsw),
+    }));
     indexes.sort_by(|a, b| a.name.cmp(&b.name));
     indexes.dedup_by(|a, b| a.name == b.name);
     indexes
+}
+
+/// Whether the column holds the key of an entity that belongs to tenants.
+fn refers_to_tenant(model: &Model, entity: &Entity, column: &str) -> bool {
+    entity
+        .relations
+        .iter()
+        .filter(|it| it.kind == RelationKind::BelongsTo && it.foreign_key.snake == column)
+        .filter_map(|it| model.entity(&it.target))
+        .any(|it| it.behaviors.tenant)
 }
 
 /// Whether an index of the column alone helps to filter, and every database can have it: the key has one, and long
@@ -160,6 +213,53 @@ fn is_worth_an_index(field: &Field) -> bool {
             ColumnType::Text => false,
             _ => true,
         }
+}
+
+/// The columns by which queries of other entities, or of this one, find rows by way of this one's.
+fn looked_for_by_others<'a>(
+    model: &'a Model,
+    entity: &'a Entity,
+) -> impl Iterator<Item = &'a [String]> {
+    let queries = model.entities.iter().flat_map(|it| &it.queries);
+    queries
+        .filter(|query| {
+            query.via.as_ref().is_some_and(|via| {
+                let through = via.relation.through.as_ref().filter(|_| via.between);
+                through.map_or(&via.relation.target, |it| &it.module.snake) == &entity.name.snake
+            })
+        })
+        .map(|query| query.by.as_slice())
+        .filter(|columns| {
+            let mut fields = columns.iter().filter_map(|it| entity.field(it));
+            fields.all(is_worth_an_index)
+        })
+}
+
+/// The order of a list whose parts begin where another one ended, if an index can have it: where NULL comes, databases
+/// do not agree.
+fn keyset_columns(entity: &Entity, query: &NamedQuery) -> Vec<IndexColumn> {
+    let in_order = query.pages == Pages::Keyset
+        && query.order.iter().all(|(name, _)| {
+            entity
+                .field(name)
+                .is_some_and(|it| !it.nullable && is_worth_an_index(it))
+        });
+    if !in_order || query.order.is_empty() {
+        return Vec::new();
+    }
+    let key = entity
+        .key()
+        .map(|it| (it.name.snake.clone(), SortOrder::Ascending));
+    query
+        .order
+        .iter()
+        .cloned()
+        .chain(key)
+        .map(|(name, order)| IndexColumn {
+            name,
+            descending: order == SortOrder::Descending,
+        })
+        .collect()
 }
 
 fn query_columns(query: &Query) -> Vec<IndexColumn> {

@@ -1,6 +1,7 @@
 //! The database schema that a model asks for.
 
 mod derive;
+mod join;
 mod name;
 mod order;
 mod snapshot;
@@ -10,5 +11,5 @@ pub use derive::tables;
 pub use order::{Step, creation_order};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use table::{
-    Column, ColumnType, ForeignKey, Index, IndexColumn, Literal, OnDeleteAction, Table,
+    Column, ColumnType, ForeignKey, Index, IndexColumn, IndexMethod, Literal, OnDeleteAction, Table,
 };

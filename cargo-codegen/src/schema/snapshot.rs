@@ -18,6 +18,9 @@ pub struct Snapshot {
     /// Tables whose migrations were written with MySQL among the databases, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mysql: Vec<String>,
+    /// Parts of the runtime whose tables have a migration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runtime: Vec<String>,
     /// Sorted by name.
     #[serde(default, rename = "table", skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<Table>,
@@ -49,6 +52,7 @@ impl Default for Snapshot {
         Self {
             format: FORMAT,
             mysql: Vec::new(),
+            runtime: Vec::new(),
             tables: Vec::new(),
         }
     }
@@ -102,7 +106,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::{Column, ColumnType, Index, IndexColumn, Literal};
+    use super::super::table::{Column, ColumnType, Index, IndexColumn, IndexMethod, Literal};
     use super::*;
 
     #[test]
@@ -122,6 +126,7 @@ mod tests {
                 column("a", ColumnType::String(7)),
                 column("b", ColumnType::Decimal(12, 2)),
                 column("c", ColumnType::TimestampWithTimeZone),
+                column("d", ColumnType::Vector(384)),
             ],
             indexes: vec![Index {
                 name: "uq_things_a".to_owned(),
@@ -131,10 +136,12 @@ mod tests {
                 }],
                 unique: true,
                 where_null: Some("c".to_owned()),
+                using: Some(IndexMethod::Hnsw),
             }],
             foreign_keys: Vec::new(),
         };
         snapshot.add(things, true);
+        snapshot.runtime.push("idempotency".to_owned());
         let text = snapshot.write().unwrap();
         assert_eq!(Snapshot::read(Some(&text)).unwrap(), snapshot);
     }

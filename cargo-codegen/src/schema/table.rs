@@ -69,6 +69,8 @@ pub enum ColumnType {
     JsonBinary,
     /// Bytes.
     Blob,
+    /// pgvector's type, with so many numbers.
+    Vector(u32),
 }
 
 /// A column type that this version does not know.
@@ -83,6 +85,7 @@ impl From<ColumnType> for String {
             ColumnType::Decimal(precision, scale) => {
                 return format!("decimal({precision}, {scale})");
             }
+            ColumnType::Vector(dimensions) => return format!("vector({dimensions})"),
             ColumnType::Text => "text",
             ColumnType::Integer => "integer",
             ColumnType::BigInteger => "big_integer",
@@ -112,6 +115,9 @@ impl TryFrom<String> for ColumnType {
         };
         if let Some([length]) = arguments("string").as_deref() {
             return Ok(Self::String(*length));
+        }
+        if let Some([dimensions]) = arguments("vector").as_deref() {
+            return Ok(Self::Vector(*dimensions));
         }
         if let Some([precision, scale]) = arguments("decimal").as_deref() {
             return Ok(Self::Decimal(*precision, *scale));
@@ -162,6 +168,17 @@ pub struct Index {
     /// Only rows in which this column is NULL are indexed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub where_null: Option<String>,
+    /// How it finds rows, unless by order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub using: Option<IndexMethod>,
+}
+
+/// How an index finds rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexMethod {
+    /// pgvector's graph of near vectors, by cosine distance.
+    Hnsw,
 }
 
 /// A column of an index.

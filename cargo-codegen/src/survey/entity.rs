@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::model::{
-    DefaultValue, EmitOn, Entity, Field, FieldOrigin, FieldType, NamedQuery, OnDelete, Query,
-    Relation, RelationKind, SortOrder,
+    DefaultValue, EmitOn, Entity, Field, FieldOrigin, FieldType, NamedQuery, OnDelete, Onward,
+    Pages, Query, Relation, RelationKind, SortOrder,
 };
 
 /// One line of `entity list`.
@@ -49,7 +49,7 @@ pub struct EntityDetails {
     pub table: String,
     /// One line about it.
     pub description: Option<String>,
-    /// `timestamps`, `soft_delete`, `user_tracking`.
+    /// `timestamps`, `soft_delete` and so on.
     pub behaviors: Vec<&'static str>,
     /// Columns in table order.
     pub fields: Vec<FieldRow>,
@@ -93,12 +93,15 @@ pub struct FieldRow {
 pub struct RelationRow {
     /// Name of the accessor.
     pub name: String,
-    /// `belongs_to`, `has_many` or `has_one`.
+    /// `belongs_to`, `has_many`, `has_one` or `many_to_many`.
     pub r#type: &'static str,
     /// The other entity.
     pub target: String,
     /// The foreign key column.
     pub foreign_key: String,
+    /// The entity or the join table between the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
     /// `restrict`, `cascade` or `set_null`; only for `belongs_to`.
     pub on_delete: Option<&'static str>,
 }
@@ -140,6 +143,12 @@ impl EntityDetails {
             (entity.behaviors.timestamps, "timestamps"),
             (entity.behaviors.soft_delete, "soft_delete"),
             (entity.behaviors.user_tracking, "user_tracking"),
+            (
+                entity.behaviors.external_id_tracking,
+                "external_id_tracking",
+            ),
+            (entity.behaviors.optimistic_lock, "optimistic_lock"),
+            (entity.behaviors.tenant, "tenant"),
         ];
         Self {
             name: entity.name.snake.clone(),
@@ -182,6 +191,19 @@ fn routes(entity: &Entity) -> Vec<String> {
     }
     let queries = entity.named_queries.iter();
     routes.extend(queries.map(|it| format!("GET /{path}/{}", it.name.kebab)));
+    for relation in &entity.relations {
+        let Some(through) = &relation.through else {
+            continue;
+        };
+        let links = format!("/{path}/{{id}}/{}", relation.name.kebab);
+        routes.push(format!("GET {links}"));
+        if let (true, Onward::Refers(target)) =
+            (through.generated && entity.writes, &through.onward)
+        {
+            let link = format!("{links}/{{{}}}", target.column.snake);
+            routes.extend([format!("PUT {link}"), format!("DELETE {link}")]);
+        }
+    }
     routes
 }
 
@@ -190,6 +212,8 @@ fn emitted_on(on: EmitOn) -> &'static str {
         EmitOn::Create => "create",
         EmitOn::Update => "update",
         EmitOn::Delete => "delete",
+        EmitOn::Restore => "restore",
+        EmitOn::Purge => "purge",
         EmitOn::Manual => "by hand",
     }
 }
@@ -230,12 +254,14 @@ pub fn type_name(ty: &FieldType) -> &'static str {
         FieldType::Json => "json",
         FieldType::Enum { .. } => "enum",
         FieldType::Bytes => "bytes",
+        FieldType::Vector { .. } => "vector",
     }
 }
 
 fn type_text(ty: &FieldType) -> String {
     match ty {
         FieldType::Decimal { precision, scale } => format!("decimal({precision}, {scale})"),
+        FieldType::Vector { dimensions } => format!("vector({dimensions})"),
         FieldType::Enum { choices, .. } => {
             let choices: Vec<&str> = choices.iter().map(|it| it.snake.as_str()).collect();
             format!("enum({})", choices.join(", "))
@@ -267,6 +293,7 @@ impl RelationRow {
             r#type: relation_name(relation.kind),
             target: relation.target.clone(),
             foreign_key: relation.foreign_key.snake.clone(),
+            through: relation.through.as_ref().map(|it| it.module.snake.clone()),
             on_delete: (relation.kind == RelationKind::BelongsTo)
                 .then(|| on_delete_name(relation.on_delete)),
         }
@@ -279,6 +306,7 @@ pub fn relation_name(kind: RelationKind) -> &'static str {
         RelationKind::BelongsTo => "belongs_to",
         RelationKind::HasMany => "has_many",
         RelationKind::HasOne => "has_one",
+        RelationKind::ManyToMany => "many_to_many",
     }
 }
 
@@ -310,7 +338,7 @@ impl NamedQueryRow {
             search: query.search.clone(),
             sort: query.sort.clone(),
             order: order_text(&query.order),
-            paginate: query.paginate,
+            paginate: query.pages != Pages::None,
         }
     }
 }

@@ -40,6 +40,16 @@ fn every_word_of_the_design_is_read() {
 }
 
 #[test]
+fn a_vector_takes_its_dimensions() {
+    let found = words("embedding:vector:dimensions=384:optional:index").expect("legal words");
+    let EntityWord::Field(embedding) = &found[0] else {
+        panic!("a field")
+    };
+    assert_eq!(embedding.setting("dimensions"), Some("384"));
+    assert!(embedding.optional && embedding.index);
+}
+
+#[test]
 fn a_relation_may_name_its_target() {
     let found = words("owner:belongs_to:user:optional lines:has_many").expect("legal words");
     let EntityWord::Relation(owner) = &found[0] else {

@@ -6,7 +6,7 @@ use crate::definition::{self, Problem, SourceId, Sources, Span, Spanned};
 use crate::model::{Name, name};
 
 /// Modifiers of a field or a relation that have a value.
-pub(super) const SETTINGS: [&str; 9] = [
+pub(super) const SETTINGS: [&str; 10] = [
     "default",
     "max_length",
     "min_length",
@@ -14,6 +14,7 @@ pub(super) const SETTINGS: [&str; 9] = [
     "max",
     "precision",
     "scale",
+    "dimensions",
     "pattern",
     "on_delete",
 ];

@@ -38,7 +38,7 @@ pub fn entity_yaml(name: &str, words: &[EntityWord]) -> String {
         text += "\nfields:\n";
         text += &fields;
     }
-    text += "\n# also: soft_delete, user_tracking\nbehaviors: [timestamps]\n";
+    text += "\n# also: soft_delete, user_tracking, external_id_tracking, optimistic_lock, tenant\nbehaviors: [timestamps]\n";
     let relations: String = words
         .iter()
         .filter_map(|it| match it {
@@ -171,7 +171,7 @@ entity:
   # plural: ..        # inferred
   # description: ..   # one line for the docs and the OpenAPI document
 
-# string text integer bigint decimal float boolean uuid date time datetime json enum bytes
+# string text integer bigint decimal float boolean uuid date time datetime json enum bytes vector
 fields:
   name:
     type: string
@@ -189,7 +189,7 @@ fields:
   #   type: text
   #   nullable: true
 
-# also: soft_delete, user_tracking
+# also: soft_delete, user_tracking, external_id_tracking, optimistic_lock, tenant
 behaviors: [timestamps]
 
 # relationships:
@@ -290,7 +290,7 @@ fields:
     required: true
     index: true
 
-# also: soft_delete, user_tracking
+# also: soft_delete, user_tracking, external_id_tracking, optimistic_lock, tenant
 behaviors: [timestamps]
 
 relationships:

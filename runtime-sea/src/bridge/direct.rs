@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fire::{Firing, correct, insert};
 use super::{BridgeStatus, ledger};
-use crate::database;
+use crate::database::{self, News};
 use crate::events::entities::domain_event;
 use crate::events::{
     AggregateId, Draft, Event, EventId, Events, PublishError, PublishOptions, Published, Tier,
@@ -97,7 +97,30 @@ impl Events {
     /// # }
     /// ```
     ///
-    /// An audit event starts nothing, and is refused by the compiler.
+    /// An audit event starts nothing, and is refused by the compiler:
+    ///
+    /// ```compile_fail,E0080
+    /// # use runtime_sea::{Event, EventRoute, JobContext, JobHandler, JobResult, Runtime};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Seen {}
+    /// impl Event for Seen {
+    ///     const TYPE: &'static str = "seen";
+    ///     const ROUTE: EventRoute = EventRoute::audit();
+    /// }
+    ///
+    /// # struct Provision;
+    /// # impl JobHandler for Provision {
+    /// #     const TYPE: &'static str = "provision";
+    /// #     type Input = String;
+    /// #     type Output = ();
+    /// #     async fn run(&self, _: &JobContext, _: String) -> JobResult<()> { Ok(()) }
+    /// # }
+    /// # fn main() {
+    /// # let _starts: fn(&Runtime, &sea_orm::DatabaseTransaction) = |runtime, tx| drop(
+    /// runtime.events().publish_and_start::<Seen, Provision>(tx, "1", Seen {}, "a-1".to_owned())
+    /// # );
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -176,7 +199,7 @@ impl Events {
             started
         };
         both.commit().await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::ALL);
         Ok(PublishedAndStarted { published, started })
     }
 }

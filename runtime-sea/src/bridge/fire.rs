@@ -89,6 +89,11 @@ async fn not_asked_for<'a>(
 }
 
 impl Firing {
+    /// Whether somebody else's transaction may have taken a key of its run, and keep it for long.
+    pub(crate) fn may_wait_for_a_key(&self) -> bool {
+        matches!(&self.run, Ok(Some(run)) if !run.is_never_refused())
+    }
+
     fn key_of_direct(&self) -> Key {
         (self.event_id.as_uuid(), direct_id(self.job_type))
     }

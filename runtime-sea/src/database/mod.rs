@@ -4,9 +4,12 @@ mod chunks;
 mod connect;
 mod migration_lock;
 mod mysql;
+mod news;
 mod outage;
 mod postgres;
 mod retry;
+#[cfg(test)]
+mod short_tests;
 mod sqlite;
 mod unreadable;
 mod wake_up;
@@ -31,6 +34,7 @@ use crate::clock;
 pub(crate) use chunks::in_statements;
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
+pub(crate) use news::{News, Tally};
 pub(crate) use outage::{Outage, answered};
 pub(crate) use retry::{repeating, retrying};
 pub(crate) use unreadable::{is_unreadable, read_all, read_one, read_row};
@@ -197,6 +201,10 @@ pub(crate) trait Dialect: Send + Sync {
     /// Ends the transaction when its process falls silent in it for some seconds, where the database can.
     async fn limit_idle_time(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
 
+    /// As [`limit_idle_time`](Self::limit_idle_time), and gives up what waits for another transaction's lock for more
+    /// than some seconds: see [`is_locked_out`](Self::is_locked_out).
+    async fn limit_times(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
+
     /// Keeps every other claim of events out until the transaction ends, so that each claim sees what the ones before
     /// it took.
     async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr>;
@@ -209,8 +217,17 @@ pub(crate) trait Dialect: Send + Sync {
     /// succeed.
     fn is_beaten(&self, error: &DbErr) -> bool;
 
+    /// Whether another transaction has kept a lock for longer than this one waits. It may keep it for long: tried again at
+    /// once, this one would only wait again.
+    fn is_locked_out(&self, error: &DbErr) -> bool;
+
+    /// Whether other statements would fail as well for now; the one that was locked out may be passed over.
+    fn is_outage(&self, error: &DbErr) -> bool {
+        self.is_transient(error) && !self.is_locked_out(error)
+    }
+
     /// Tells the workers of other processes that there is work.
-    async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr>;
+    async fn notify(&self, db: &DatabaseConnection, news: News) -> Result<(), DbErr>;
 
     /// Forwards the other processes' notifications into `wake_up` until the connection breaks.
     /// Returns at once with `false` where the database has no notifications.
@@ -265,8 +282,17 @@ pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr
 }
 
 /// As [`begin`], for a transaction in which nobody but the database is waited for: a process that is stopped in the
-/// middle of it does not keep its locks for long, where the database can see to that.
+/// middle of it does not keep its locks for long, where the database can see to that. Nor does it wait for long where the
+/// app keeps a transaction open that has, say, inserted the same key: others wait behind it.
 pub(crate) async fn begin_short(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let tx = begin(db).await?;
+    dialect(db)?.limit_times(&tx).await?;
+    Ok(tx)
+}
+
+/// As [`begin_short`], for what the app's code has called and waits for: it may wait for another transaction's lock as
+/// long as any statement of the app.
+pub(crate) async fn begin_patient(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let tx = begin(db).await?;
     dialect(db)?.limit_idle_time(&tx).await?;
     Ok(tx)

@@ -16,7 +16,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp, literal};
+use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, News, WakeUp, literal};
 use crate::jobs::entities::job_run;
 
 const EVENT_CLAIMS: &str = "event_claims";
@@ -28,9 +28,10 @@ const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
 const PREPARE: &str =
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET @runtime_sea_renews = TRUE";
 
-/// Run whenever a connection is taken from the pool: ends what [`LIMIT_IDLE_TIME`] has set. It takes the place of the
-/// ping that shows whether the connection still stands.
-const RENEW: &str = "SET /*M! SESSION idle_transaction_timeout = DEFAULT */ /*!80000 SESSION wait_timeout = DEFAULT */";
+/// Run whenever a connection is taken from the pool: ends what [`LIMIT_IDLE_TIME`] and [`LIMIT_LOCK_TIME`] have set. It
+/// takes the place of the ping that shows whether the connection still stands.
+const RENEW: &str = "SET /*M! SESSION idle_transaction_timeout = DEFAULT */ /*!80000 SESSION wait_timeout = DEFAULT */, \
+     SESSION innodb_lock_wait_timeout = DEFAULT";
 
 /// The server ends the session of a process that falls silent in a transaction. MySQL knows no such limit for
 /// transactions alone, so that it ends a session that is idle in the pool as well. A connection that nobody renews is
@@ -38,6 +39,9 @@ const RENEW: &str = "SET /*M! SESSION idle_transaction_timeout = DEFAULT */ /*!8
 /// makes of a number and a variable.
 const LIMIT_IDLE_TIME: &str = "SET /*M! SESSION idle_transaction_timeout = IF(@runtime_sea_renews, 5, @@idle_transaction_timeout) */ \
      /*!80000 SESSION wait_timeout = CAST(IF(@runtime_sea_renews, 5, @@wait_timeout) AS SIGNED) */";
+
+/// And it ends a statement that waits for a lock. What is said of [`LIMIT_IDLE_TIME`] goes for it too.
+const LIMIT_LOCK_TIME: &str = "SESSION innodb_lock_wait_timeout = CAST(IF(@runtime_sea_renews, 2, @@innodb_lock_wait_timeout) AS SIGNED)";
 
 pub(super) struct MySql;
 
@@ -208,6 +212,11 @@ impl Dialect for MySql {
         tx.execute_unprepared(LIMIT_IDLE_TIME).await.map(drop)
     }
 
+    async fn limit_times(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        let sql = format!("{LIMIT_IDLE_TIME}, {LIMIT_LOCK_TIME}");
+        tx.execute_unprepared(&sql).await.map(drop)
+    }
+
     async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         self.limit_idle_time(tx).await?;
         let statement = Statement::from_sql_and_values(
@@ -245,7 +254,11 @@ impl Dialect for MySql {
         matches!(error_number(error), Some(1213 | 1020))
     }
 
-    async fn notify(&self, _db: &DatabaseConnection) -> Result<(), DbErr> {
+    fn is_locked_out(&self, error: &DbErr) -> bool {
+        error_number(error) == Some(1205)
+    }
+
+    async fn notify(&self, _db: &DatabaseConnection, _news: News) -> Result<(), DbErr> {
         Ok(())
     }
 

@@ -28,10 +28,20 @@ impl Outage {
     /// Counts a failure, and tells it where there were none, twice or four times as many and so on: an outage of an hour
     /// must not fill a disk.
     pub(crate) fn failed(&mut self, error: &impl Display, what: &str) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures.is_power_of_two() {
+        if self.is_to_be_told() {
             tracing::warn!(%error, failures = self.failures, "{what}; trying again");
         }
+    }
+
+    /// Counts a failure, and says whether to tell it.
+    pub(crate) fn is_to_be_told(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures.is_power_of_two()
+    }
+
+    /// How many failures there were in a row.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// The loop has succeeded.

@@ -13,7 +13,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, OpenTransaction, WakeUp};
+use super::{
+    CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, News, OpenTransaction, WakeUp,
+};
 
 const CHANNEL: &str = "runtime_sea";
 
@@ -22,6 +24,9 @@ const EVENT_CLAIMS: i64 = 0x7275_6e73_6561_0001;
 
 /// The server ends the session of a process that falls silent in a transaction.
 const LIMIT_IDLE_TIME: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
+/// And it ends a statement that waits for a lock.
+const LIMIT_LOCK_TIME: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// Only what has an id or a snapshot holds anything back. An autovacuum does not: a vacuum ignores others.
 const OLDEST_TRANSACTION: &str = "\
@@ -161,6 +166,11 @@ impl Dialect for Postgres {
         tx.execute_unprepared(LIMIT_IDLE_TIME).await.map(drop)
     }
 
+    async fn limit_times(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        let sql = format!("{LIMIT_IDLE_TIME}; {LIMIT_LOCK_TIME}");
+        tx.execute_unprepared(&sql).await.map(drop)
+    }
+
     // A process that is stopped while it claims must not stop the others.
     async fn serialize_event_claims(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
         let sql = format!("{LIMIT_IDLE_TIME}; SELECT pg_advisory_xact_lock({EVENT_CLAIMS})");
@@ -182,8 +192,13 @@ impl Dialect for Postgres {
         super::error_code(error).is_some_and(|code| code.starts_with("40"))
     }
 
-    async fn notify(&self, db: &DatabaseConnection) -> Result<(), DbErr> {
-        db.execute_unprepared("NOTIFY runtime_sea").await.map(drop)
+    fn is_locked_out(&self, error: &DbErr) -> bool {
+        super::error_code(error).is_some_and(|code| code == "55P03")
+    }
+
+    async fn notify(&self, db: &DatabaseConnection, news: News) -> Result<(), DbErr> {
+        let notify = format!("NOTIFY {CHANNEL}, '{}'", news.payload());
+        db.execute_unprepared(&notify).await.map(drop)
     }
 
     async fn forward_notifications(
@@ -209,10 +224,12 @@ impl Dialect for Postgres {
             Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         };
         // What was committed before the subscription stood was announced to nobody.
-        wake_up.wake_here();
+        wake_up.wake_here(News::ALL);
         loop {
             match timeout(SILENCE, listener.try_recv()).await {
-                Ok(Ok(Some(_))) => wake_up.wake_here(),
+                Ok(Ok(Some(notification))) => {
+                    wake_up.wake_here(News::from_payload(notification.payload()));
+                }
                 // The connection broke: the caller comes back, and the wake-up above covers the gap.
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => return Err(broken(error)),

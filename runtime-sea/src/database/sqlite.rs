@@ -11,7 +11,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, WakeUp};
+use super::{CompletedRun, Completion, Dialect, LockName, MAX_ELEMENTS, News, WakeUp};
 
 pub(super) struct Sqlite;
 
@@ -152,6 +152,11 @@ impl Dialect for Sqlite {
         Ok(())
     }
 
+    // Who has the write lock waits for nobody.
+    async fn limit_times(&self, _tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        Ok(())
+    }
+
     // The transaction holds the database's write lock already.
     async fn serialize_event_claims(&self, _tx: &DatabaseTransaction) -> Result<(), DbErr> {
         Ok(())
@@ -172,7 +177,12 @@ impl Dialect for Sqlite {
         false
     }
 
-    async fn notify(&self, _db: &DatabaseConnection) -> Result<(), DbErr> {
+    // There is one lock, which is waited for at the begin: nothing else would get on either.
+    fn is_locked_out(&self, _error: &DbErr) -> bool {
+        false
+    }
+
+    async fn notify(&self, _db: &DatabaseConnection, _news: News) -> Result<(), DbErr> {
         Ok(())
     }
 

@@ -17,8 +17,8 @@ use super::{
     PublishOptions, Published, Tier,
 };
 use crate::Runtime;
-use crate::database::{self, Dialect, insert_if_new, insert_new, rows_per_statement};
-use crate::storable::{MAX_JSON_DEPTH, check_name, depth, find_nul};
+use crate::database::{self, Dialect, News, insert_if_new, insert_new, rows_per_statement};
+use crate::storable::{MAX_JSON_BYTES, MAX_JSON_DEPTH, check_name, depth, find_nul, size};
 use crate::tenancy::TenantScope;
 
 /// An event that is about to be stored.
@@ -98,6 +98,15 @@ impl Draft {
         }
         let metadata = Value::Object(options.metadata);
         for (name, value) in [("payload", &self.payload), ("metadata", &metadata)] {
+            let bytes = size(value);
+            if bytes > MAX_JSON_BYTES {
+                return Err(PublishError::Name {
+                    event_type: event_type(),
+                    reason: format!(
+                        "its {name} takes {bytes} bytes as JSON, the limit is {MAX_JSON_BYTES}; store the data elsewhere and publish its id"
+                    ),
+                });
+            }
             if depth(value) > MAX_JSON_DEPTH {
                 return Err(PublishError::Name {
                     event_type: event_type(),
@@ -202,7 +211,7 @@ impl Events {
             check_stored(&stored, &identity)?;
             return Ok(Published::Duplicate(identity.id));
         }
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::EVENTS);
         Ok(Published::New(identity.id))
     }
 
@@ -242,7 +251,7 @@ impl Events {
             store_rows(tx, &identities, rows).await?
         };
         if !new.is_empty() {
-            self.runtime.wake_up().announce();
+            self.runtime.wake_up().announce(News::EVENTS);
         }
         let published = identities.into_iter().enumerate().map(|(at, it)| {
             if first.get(&it.id) == Some(&at) && new.contains(&it.id.as_uuid()) {

@@ -5,7 +5,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 use super::outbox::Draft;
 use super::{AggregateId, Event, PublishError, PublishOptions, Published, RawEvent};
 use crate::Runtime;
-use crate::database::begin_short;
+use crate::database::{News, begin_patient};
 use crate::failpoint;
 use crate::tenancy::TenantScope;
 
@@ -52,7 +52,7 @@ impl Events {
     ///
     /// Only a transaction will do:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0308
     /// # use runtime_sea::{Event, Events, PublishError};
     /// async fn on_a_connection<E: Event>(
     ///     events: &Events, db: &sea_orm::DatabaseConnection, event: E,
@@ -185,12 +185,12 @@ impl Events {
             event_type: event_type.clone().into_owned(),
             source,
         };
-        let tx = begin_short(self.runtime.db()).await.map_err(refused)?;
+        let tx = begin_patient(self.runtime.db()).await.map_err(refused)?;
         let published = self.store(&tx, draft).await?;
         failpoint::before("events.publish_detached");
         tx.commit().await.map_err(refused)?;
         failpoint::after("events.publish_detached");
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::EVENTS);
         Ok(published)
     }
 }

@@ -59,7 +59,7 @@ pub enum PublishError {
         /// Where it stands, such as `payload.lines[2].note`.
         path: String,
     },
-    /// A name, such as the aggregate's id or the tenant, or a value that is nested too deep, cannot be stored.
+    /// A name, such as the aggregate's id or the tenant, or a value that is too large or nested too deep, cannot be stored.
     #[error("`{event_type}` cannot be published: {reason}")]
     Name {
         /// The event's type.

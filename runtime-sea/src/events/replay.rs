@@ -13,7 +13,7 @@ use super::drain::deliveries_wait;
 use super::entities::{domain_event, event_delivery};
 use super::{EventFilter, EventId, EventStatus, Events};
 use crate::bridge::ledger;
-use crate::database::{self, retrying};
+use crate::database::{self, News, retrying};
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -35,7 +35,7 @@ impl Events {
         if !retrying(db, || redeliver(db, id, seen.clone())).await? {
             return Ok(false);
         }
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::EVENTS);
         Ok(true)
     }
 
@@ -133,7 +133,7 @@ impl Events {
         })
         .await?;
         if replayed > 0 {
-            self.runtime.wake_up().announce();
+            self.runtime.wake_up().announce(News::EVENTS);
         }
         Ok(replayed)
     }

@@ -236,7 +236,7 @@ impl EventRetry {
 ///
 /// Built by constant functions, so that a combination that makes no sense is a compile error:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// use runtime_sea::{EventPool, EventRoute};
 /// const ROUTE: EventRoute = EventRoute::audit().pool(EventPool::Change);
 /// println!("{ROUTE:?}");

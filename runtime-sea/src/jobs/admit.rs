@@ -4,6 +4,8 @@
 //! happens here. Runs behind a taken key are marked `blocked`, so that no claim ever looks at them; the end of the
 //! holder releases the next one.
 
+mod stuck;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use super::close::close_children;
 use super::complete::cancel_waiting;
 use super::entities::job_run;
 use super::unreadable::end_unreadable;
+use stuck::StuckKeys;
 
 /// How many runs are looked at in one transaction.
 const BATCH: u64 = 500;
@@ -46,45 +49,118 @@ pub(crate) struct Admitted {
     pub(crate) next: Option<Duration>,
 }
 
-/// Makes everything ready whose time has come and whose key is free.
-pub(crate) async fn admit(db: &DatabaseConnection) -> Result<Admitted, DbErr> {
-    let mut admitted = Admitted {
-        any: false,
-        cancelled: false,
-        next: None,
-    };
-    // Most looks find nothing to decide: one query then.
-    admitted.next = next_due(db).await?;
-    if admitted.next.is_none_or(|next| next > CONTENDED) {
-        return Ok(admitted);
+/// Makes runs ready.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    stuck: StuckKeys,
+}
+
+impl Admission {
+    /// Makes everything ready whose time has come and whose key is free.
+    pub(crate) async fn admit(&mut self, db: &DatabaseConnection) -> Result<Admitted, DbErr> {
+        let mut admitted = Admitted {
+            any: false,
+            cancelled: false,
+            next: None,
+        };
+        // Most looks find nothing to decide: one query then.
+        admitted.next = self.next_due(db).await?;
+        if admitted.next.is_none_or(|next| next > CONTENDED) {
+            return Ok(admitted);
+        }
+        while admit_without_decision(db).await? {
+            admitted.any = true;
+        }
+        self.admit_together(db, &mut admitted).await?;
+        for key in self.stuck.to_be_tried() {
+            self.admit_alone(db, &mut admitted, key).await?;
+        }
+        admitted.next = self.next_due(db).await?;
+        Ok(admitted)
     }
-    while admit_without_decision(db).await? {
-        admitted.any = true;
-    }
-    loop {
-        match retrying(db, || admit_keyed(db)).await {
-            Ok(Some(batch)) => {
-                admitted.any |= batch.admitted;
-                admitted.cancelled |= batch.cancelled;
-                for (id, why) in &batch.unreadable {
-                    let pending = Condition::all()
-                        .add(Expr::col(job_run::Column::Status).eq(literal("pending")));
-                    admitted.any |= end_unreadable(db, *id, 0, pending, why).await?;
+
+    async fn admit_together(
+        &mut self,
+        db: &DatabaseConnection,
+        admitted: &mut Admitted,
+    ) -> Result<(), DbErr> {
+        let dialect = dialect(db)?;
+        loop {
+            let among = self.stuck.others();
+            match retrying(db, || admit_keyed(db, &among)).await {
+                Ok(Some(batch)) => {
+                    admitted.add(db, &batch).await?;
+                    if !batch.more {
+                        return Ok(());
+                    }
                 }
-                if !batch.more {
-                    break;
+                Ok(None) => return Ok(()),
+                // A rejecting start took the key first; the next look sees it.
+                Err(error) if is_taken(&error) => return Ok(()),
+                // Each by itself shows which of them it is, and the others go on.
+                Err(error) if dialect.is_locked_out(&error) => {
+                    for key in keys_due(db, &among).await? {
+                        self.admit_alone(db, admitted, key).await?;
+                    }
                 }
+                Err(error) => return Err(error),
             }
-            Ok(None) => break,
-            // A rejecting start took the key first; the next look sees it.
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                break;
-            }
-            Err(error) => return Err(error),
         }
     }
-    admitted.next = next_due(db).await?;
-    Ok(admitted)
+
+    async fn admit_alone(
+        &mut self,
+        db: &DatabaseConnection,
+        admitted: &mut Admitted,
+        key: String,
+    ) -> Result<(), DbErr> {
+        let among = Condition::all().add(job_run::Column::ConcurrencyKey.eq(&key));
+        if keys_due(db, &among).await?.is_empty() {
+            self.stuck.remove(&key);
+            return Ok(());
+        }
+        match retrying(db, || admit_keyed(db, &among)).await {
+            Ok(Some(batch)) => {
+                self.stuck.remove(&key);
+                admitted.add(db, &batch).await
+            }
+            Ok(None) => {
+                self.stuck.leave(&key);
+                Ok(())
+            }
+            Err(error) if is_taken(&error) => {
+                self.stuck.remove(&key);
+                Ok(())
+            }
+            Err(error) if dialect(db)?.is_locked_out(&error) => {
+                self.stuck.put_off(key, &error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn next_due(&self, db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
+        let next = next_due(db, self.stuck.others()).await?;
+        Ok([next, self.stuck.next()].into_iter().flatten().min())
+    }
+}
+
+impl Admitted {
+    async fn add(&mut self, db: &DatabaseConnection, batch: &Batch) -> Result<(), DbErr> {
+        self.any |= batch.admitted;
+        self.cancelled |= batch.cancelled;
+        for (id, why) in &batch.unreadable {
+            let pending =
+                Condition::all().add(Expr::col(job_run::Column::Status).eq(literal("pending")));
+            self.any |= end_unreadable(db, *id, 0, pending, why).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// The pending runs of a readiness.
@@ -151,9 +227,10 @@ struct Batch {
     unreadable: Vec<(Uuid, DbErr)>,
 }
 
-async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
+/// Decides about the runs with a key for which `among` holds.
+async fn admit_keyed(db: &DatabaseConnection, among: &Condition) -> Result<Option<Batch>, DbErr> {
     let dialect = dialect(db)?;
-    if db.query_one(&due_keyed(dialect)).await?.is_none() {
+    if db.query_one(&due_keyed(dialect, among)).await?.is_none() {
         return Ok(None);
     }
     let tx = begin_short(db).await?;
@@ -162,7 +239,8 @@ async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
     }
     let candidates = tx
         .query_all(
-            due_keyed(dialect).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked),
+            due_keyed(dialect, among)
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked),
         )
         .await?;
     let more = u64::try_from(candidates.len()).unwrap_or(0) >= BATCH;
@@ -219,7 +297,18 @@ async fn admit_keyed(db: &DatabaseConnection) -> Result<Option<Batch>, DbErr> {
     Ok(Some(batch))
 }
 
-fn due_keyed(dialect: &dyn Dialect) -> SelectStatement {
+/// The keys that such runs are due for, as far as one decision goes.
+async fn keys_due(db: &DatabaseConnection, among: &Condition) -> Result<Vec<String>, DbErr> {
+    let mut keys = Vec::new();
+    for row in db.query_all(&due_keyed(dialect(db)?, among)).await? {
+        keys.push(row.try_get("", "concurrency_key")?);
+    }
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
+
+fn due_keyed(dialect: &dyn Dialect, among: &Condition) -> SelectStatement {
     use job_run::Column as C;
 
     waiting("scheduled")
@@ -234,6 +323,7 @@ fn due_keyed(dialect: &dyn Dialect) -> SelectStatement {
         .and_where(Expr::col(C::RunAt).lte(dialect.now()))
         .and_where(C::ConcurrencyKey.is_not_null())
         .and_where(C::ActiveKey.is_null())
+        .cond_where(among.clone())
         .order_by(C::RunAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
         .limit(BATCH)
@@ -343,7 +433,7 @@ struct Next {
     now: DateTime<Utc>,
 }
 
-async fn next_due(db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
+async fn next_due(db: &DatabaseConnection, among: Condition) -> Result<Option<Duration>, DbErr> {
     use job_run::Column as C;
 
     let dialect = dialect(db)?;
@@ -351,6 +441,7 @@ async fn next_due(db: &DatabaseConnection) -> Result<Option<Duration>, DbErr> {
         .column(C::RunAt)
         .expr_as(dialect.now(), "now")
         .expr_as(Expr::col(C::RunAt).lte(dialect.now()), "is_due")
+        .cond_where(among)
         .order_by(C::RunAt, Order::Asc)
         .order_by(C::Id, Order::Asc)
         .limit(1)

@@ -3,11 +3,11 @@
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, DbErr, TransactionSession, TransactionTrait};
 
-use crate::database::{dialect, in_statements};
+use crate::database::{News, dialect, in_statements};
 use crate::failpoint;
 
 use super::entities::job_run;
-use super::start::PreparedRun;
+use super::prepared::PreparedRun;
 use super::{JobHandler, Jobs, StartError, StartOptions, Started};
 
 /// How many parameters a row may have beyond one per column.
@@ -56,7 +56,7 @@ impl Jobs {
             .collect::<Result<Vec<_>, _>>()?;
         tx.commit().await?;
         failpoint::after("jobs.start");
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(started)
     }
 }

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, literal, retrying};
+use crate::database::{begin_patient, dialect, literal, retrying};
 use crate::failpoint;
 
 use super::close::close_children;
@@ -29,7 +29,7 @@ pub enum Cancelled {
 
 pub(crate) async fn cancel(db: &DatabaseConnection, id: RunId) -> Result<Cancelled, DbErr> {
     retrying(db, || async move {
-        let tx = begin_short(db).await?;
+        let tx = begin_patient(db).await?;
         let cancelled = cancel_in(&tx, id.0).await?;
         let commit = if cancelled == Cancelled::Requested {
             "jobs.cancel_running"

@@ -160,7 +160,9 @@ pub(crate) async fn hand_back_unknown(
         update
             .cond_where(held.clone())
             .and_where(C::CancelRequestedAt.is_null());
+        failpoint::before("jobs.hand_back");
         let changed = db.execute(&update).await?.rows_affected();
+        failpoint::after("jobs.hand_back");
         // A paused pool would keep it.
         if changed == 0 && end_canceled(db, id, attempt_of(&row), held).await? {
             handed_back += 1;

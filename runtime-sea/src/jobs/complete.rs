@@ -316,7 +316,9 @@ pub(crate) async fn end_canceled(
             }
             close_children(&tx, [id]).await?;
         }
+        failpoint::before("jobs.end_canceled");
         tx.commit().await?;
+        failpoint::after("jobs.end_canceled");
         Ok(ended.is_some())
     })
     .await

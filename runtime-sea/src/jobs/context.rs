@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::Runtime;
@@ -20,6 +19,7 @@ use crate::events::Events;
 use crate::failpoint;
 use crate::storable::storable_json;
 use crate::tenancy::TenantScope;
+use crate::trace;
 
 use super::calls::{Call, Calls};
 use super::entities::{job_run, job_step};
@@ -239,7 +239,7 @@ impl JobContext {
                 traceparent = self.traceparent(),
                 outcome = tracing::field::Empty,
             );
-            let work = async { work().await }.instrument(span.clone());
+            let work = trace::in_span(&span, async { work().await });
             let result = options.limit(without_waits(work)).await;
             let outcome = if result.is_ok() {
                 "completed"

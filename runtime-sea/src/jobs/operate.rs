@@ -3,15 +3,25 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 
+use crate::database::News;
 use crate::retention::{self, Pruned, Retention};
 
 use crate::schedule::{self, ScheduleRecord};
 
 use super::entities::job_run;
+use super::pool::is_reserved;
 use super::{
     Cancelled, JobTypeRecord, Jobs, PoolRecord, Replay, Replayed, Rescheduled, RunFilter, RunId,
     RunRecord, RunStatus, ScopeCancelled, Stats, cancel, pools, replay, scope, stats, types,
 };
+
+/// Why a lane is not limited.
+pub(crate) fn no_limit(lane: &str) -> String {
+    format!(
+        "`{lane}` is no pool of runs: a lane of the event drain has no limit over all workers; how many aggregates each \
+         worker delivers at a time is set by `Runtime::worker().pool(..)`"
+    )
+}
 
 impl Jobs {
     /// Cancels a run: one that waits is over at once, one that runs is told to stop; so is everything below it, as each
@@ -26,7 +36,7 @@ impl Jobs {
             return Ok(Cancelled::NotFound);
         }
         let cancelled = cancel::cancel(self.runtime.db(), id).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(cancelled)
     }
 
@@ -67,7 +77,7 @@ impl Jobs {
             return Ok(Replayed::NotFound);
         }
         let replayed = replay::replay(self.runtime.db(), id, replay, may_replay).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(replayed)
     }
 
@@ -81,7 +91,7 @@ impl Jobs {
             return Ok(Rescheduled::NotFound);
         }
         let rescheduled = scope::reschedule(self.runtime.db(), id, at).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(rescheduled)
     }
 
@@ -108,7 +118,7 @@ impl Jobs {
         id: impl ToString,
     ) -> Result<ScopeCancelled, DbErr> {
         let cancelled = scope::cancel_scope(self.runtime.db(), &self.about(kind, &id)?).await;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         cancelled
     }
 
@@ -123,7 +133,7 @@ impl Jobs {
         to: DateTime<Utc>,
     ) -> Result<u64, DbErr> {
         let moved = scope::reschedule_scope(self.runtime.db(), &self.about(kind, &id)?, to).await;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         moved
     }
 
@@ -153,7 +163,7 @@ impl Jobs {
     pub async fn resume_schedule(&self, name: &str) -> Result<bool, DbErr> {
         self.scope.fleet_wide()?;
         let known = schedule::set_paused(&self.runtime, name, false).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(known)
     }
 
@@ -168,16 +178,19 @@ impl Jobs {
 
     /// At most so many runs of this pool execute at a time, over all workers, whatever their own concurrency is; `None`
     /// takes the limit away. What runs already goes on. A run that waits durably does not count. The lanes of the event
-    /// drain have no such limit.
+    /// drain have no such limit, and are refused.
     ///
     /// Claims of a limited pool follow one another in the database; the others pay nothing for it.
     ///
     /// # Errors
-    /// The database's own, or that the handle is for one tenant or for none.
+    /// The database's own, that the pool is a lane of the event drain, or that the handle is for one tenant or for none.
     pub async fn limit_pool(&self, pool: &str, runs: Option<u32>) -> Result<(), DbErr> {
         self.scope.fleet_wide()?;
+        if is_reserved(pool) {
+            return Err(DbErr::Custom(no_limit(pool)));
+        }
         pools::set_limit(self.runtime.db(), pool, runs).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(())
     }
 
@@ -225,7 +238,7 @@ impl Jobs {
     pub async fn resume_pool(&self, pool: &str) -> Result<(), DbErr> {
         self.scope.fleet_wide()?;
         pools::set_paused(self.runtime.db(), pool, false).await?;
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::ALL);
         Ok(())
     }
 

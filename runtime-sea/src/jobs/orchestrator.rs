@@ -3,11 +3,12 @@
 use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
 
 use crate::Runtime;
+use crate::database::News;
 use crate::failpoint;
 use crate::tenancy::TenantScope;
 
 use super::entities::job_run;
-use super::start::PreparedRun;
+use super::prepared::PreparedRun;
 
 use super::{
     JobHandler, RunDetails, RunFilter, RunId, RunRecord, StartError, StartOptions, Started, query,
@@ -80,7 +81,7 @@ impl Jobs {
         failpoint::before("jobs.start");
         let started = run.insert(conn).await?;
         failpoint::after("jobs.start");
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(started)
     }
 
@@ -97,12 +98,7 @@ impl Jobs {
     /// # Errors
     /// The database's own.
     pub async fn show(&self, id: RunId) -> Result<Option<RunDetails>, DbErr> {
-        let details = query::show(self.runtime.db(), id).await?;
-        let Some(details) = details else {
-            return Ok(None);
-        };
-        let is_seen = self.scope.sees(details.run.tenant_id.as_deref())?;
-        Ok(is_seen.then_some(details))
+        query::show(self.runtime.db(), &self.scope, id).await
     }
 
     /// Whether this handle may know of the run; one that is not there may be asked for by anybody. A run never changes

@@ -157,8 +157,8 @@ impl<I> JobPolicy<I> {
         }
     }
 
-    /// The pool that the runs go to. Pools named `events_*` belong to the event drain; a constant [`Pool`] is checked by
-    /// the compiler.
+    /// The pool that the runs go to. Pools named `events_*` belong to the event drain. A constant [`Pool`] is checked by
+    /// the compiler; a text is not: `.pool("events_change")` compiles, and the worker that hosts the job is not built.
     #[must_use]
     pub fn pool(mut self, pool: impl Into<Pool>) -> Self {
         self.pool = pool.into().into();
@@ -278,15 +278,17 @@ impl<I> JobPolicy<I> {
 
     /// The plain settings, for the `job` table.
     pub(crate) fn describe(&self) -> serde_json::Value {
+        // Whoever starts a run by name reads these as a start takes them.
+        let milliseconds = |time: Duration| u64::try_from(time.min(CENTURY).as_millis()).ok();
         json!({
             "pool": self.pool,
             "attempts": self.retry.attempts(),
             "max_snoozes": self.max_snoozes,
-            "timeout_ms": self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            "timeout_ms": self.timeout.and_then(milliseconds),
             "scope": self.scope.as_ref().map(|(kind, _)| kind),
             "collision": self.concurrency.as_ref().map(|(collision, _)| collision.as_str()),
             "triggers": self.triggers.iter().map(|trigger| &trigger.name).collect::<Vec<_>>(),
-            "dedupe_ms": self.dedupe.as_ref().map(|(window, _)| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
+            "dedupe_ms": self.dedupe.as_ref().and_then(|(window, _)| milliseconds(*window)),
         })
     }
 }

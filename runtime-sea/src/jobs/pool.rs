@@ -17,11 +17,12 @@ use super::policy::RESERVED_POOL_PREFIX;
 ///
 /// A name that belongs to the event drain does not compile:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// const MAIL: runtime_sea::Pool = runtime_sea::Pool::new("events_outbound");
 /// ```
 ///
-/// Every other text converts into a pool too; a reserved name is then refused when the job is registered or started.
+/// Every other text converts into a pool too, so that `.pool("events_outbound")` compiles; a reserved name is then refused
+/// when the worker is built or the run is started. Prefer a constant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pool(Cow<'static, str>);
 

@@ -83,13 +83,21 @@ pub(super) async fn list(db: &DatabaseConnection) -> Result<Vec<PoolRecord>, DbE
             (name, record)
         })
         .collect();
-    for row in job_pool::Entity::find().all(db).await? {
+    let set = job_pool::Entity::find()
+        .select_only()
+        .columns([
+            job_pool::Column::Name,
+            job_pool::Column::Paused,
+            job_pool::Column::RunLimit,
+        ])
+        .into_tuple::<(String, bool, Option<i32>)>();
+    for (name, paused, run_limit) in set.all(db).await? {
         let record = PoolRecord {
-            name: row.name.clone(),
-            paused: row.paused,
-            run_limit: row.run_limit.and_then(|limit| u32::try_from(limit).ok()),
+            name: name.clone(),
+            paused,
+            run_limit: run_limit.and_then(|limit| u32::try_from(limit).ok()),
         };
-        pools.insert(row.name, record);
+        pools.insert(name, record);
     }
     Ok(pools.into_values().collect())
 }

@@ -1,7 +1,8 @@
 //! Reading runs.
 
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::entities::{job_run, job_step};
@@ -64,11 +65,18 @@ pub(crate) async fn tenant_of(
         .await
 }
 
-/// A run with its steps, children and cause.
-pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<RunDetails>, DbErr> {
+/// A run with its steps, children and cause, as far as they may be seen: a child and an event may be another tenant's.
+pub(crate) async fn show(
+    db: &DatabaseConnection,
+    scope: &TenantScope,
+    id: RunId,
+) -> Result<Option<RunDetails>, DbErr> {
     let Some(run) = read_one(db, job_run::Entity::find_by_id(id.0)).await? else {
         return Ok(None);
     };
+    if !scope.sees(run.tenant_id.as_deref())? {
+        return Ok(None);
+    }
     let steps = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(id.0))
         .order_by_asc(job_step::Column::Position)
@@ -76,13 +84,16 @@ pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<Ru
     let steps = read_all(db, &steps).await?;
     let children = job_run::Entity::find()
         .filter(job_run::Column::ParentRunId.eq(id.0))
+        .filter(seen(scope, job_run::Column::TenantId)?)
         .order_by_asc(job_run::Column::CreatedAt)
         .order_by_asc(job_run::Column::Id);
     let children = read_all(db, &children).await?;
     let caused_by_event = match run.event_id {
         None => None,
         Some(event_id) => {
-            let event = domain_event::Entity::find().filter(domain_event::Column::Id.eq(event_id));
+            let event = domain_event::Entity::find()
+                .filter(domain_event::Column::Id.eq(event_id))
+                .filter(seen(scope, domain_event::Column::TenantId)?);
             read_one(db, event).await?.map(|event| CausingEvent {
                 id: event_id,
                 event_type: event.event_type,
@@ -97,4 +108,8 @@ pub(crate) async fn show(db: &DatabaseConnection, id: RunId) -> Result<Option<Ru
         children: children.into_iter().map(RunRecord::from).collect(),
         caused_by_event,
     }))
+}
+
+fn seen(scope: &TenantScope, tenant: impl ColumnTrait) -> Result<Condition, DbErr> {
+    Ok(Condition::all().add_option(scope.condition(tenant)?))
 }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, EntityTrait, TransactionTrait};
+use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, TransactionTrait};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::database::News;
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
 
 use super::entities::job;
 use super::policy::DEFAULT_POOL;
-use super::start::PreparedRun;
+use super::prepared::PreparedRun;
 use super::{Collision, Jobs, Pool, Retry, StartError, StartOptions, Started};
 
 /// A run of a job that is known by name: for a process that does not link its code.
@@ -95,6 +96,9 @@ struct Described {
     dedupe_ms: Option<u64>,
 }
 
+/// The pool, the version and the policy of a registered job.
+type Known = (String, i32, Value);
+
 impl Jobs {
     /// Starts a run by the job's name, in a process that may know nothing else of it.
     ///
@@ -107,12 +111,17 @@ impl Jobs {
         run: RawRun,
     ) -> Result<Started, StartError> {
         let options = run.options.clone().in_scope(&self.scope, &run.job_type)?;
-        let known = job::Entity::find_by_id(&run.job_type).one(conn).await?;
+        let known = job::Entity::find_by_id(&run.job_type)
+            .select_only()
+            .columns([job::Column::Pool, job::Column::Version, job::Column::Policy])
+            .into_tuple::<Known>()
+            .one(conn)
+            .await?;
         let run = prepare(run, options, known)?.traced(self.runtime.traces());
         failpoint::before("jobs.start");
         let started = run.insert(conn).await?;
         failpoint::after("jobs.start");
-        self.runtime.wake_up().announce();
+        self.runtime.wake_up().announce(News::RUNS);
         Ok(started)
     }
 }
@@ -120,7 +129,7 @@ impl Jobs {
 fn prepare(
     run: RawRun,
     options: StartOptions,
-    known: Option<job::Model>,
+    known: Option<Known>,
 ) -> Result<PreparedRun, StartError> {
     let refused = |reason: String| StartError::Policy {
         job_type: run.job_type.clone(),
@@ -136,12 +145,13 @@ fn prepare(
         job_type: run.job_type.clone(),
         reason,
     })?;
-    let pool = known.as_ref().map(|job| job.pool.clone());
-    let version = known.as_ref().map_or(1, |job| job.version);
-    let policy = match known {
-        None => Described::default(),
-        Some(job) => serde_json::from_value(job.policy)
-            .map_err(|error| refused(format!("its policy cannot be read: {error}")))?,
+    let (pool, version, policy) = match known {
+        None => (None, 1, Described::default()),
+        Some((pool, version, policy)) => {
+            let policy = serde_json::from_value(policy)
+                .map_err(|error| refused(format!("its policy cannot be read: {error}")))?;
+            (Some(pool), version, policy)
+        }
     };
     let collision = policy
         .collision

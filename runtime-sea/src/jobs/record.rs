@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::RunId;
 use super::entities::{job_run, job_step};
+use super::{RunId, key};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -174,6 +174,7 @@ pub struct RunRecord {
 
 impl From<job_run::Model> for RunRecord {
     fn from(row: job_run::Model) -> Self {
+        let given = |stored: String| key::given(&stored).to_owned();
         Self {
             id: RunId(row.id),
             job_type: row.job_type,
@@ -193,8 +194,8 @@ impl From<job_run::Model> for RunRecord {
             recoveries: row.recoveries,
             snoozes: row.snoozes,
             worker_id: row.worker_id,
-            concurrency_key: row.concurrency_key,
-            dedupe_key: row.dedupe_key,
+            concurrency_key: row.concurrency_key.map(given),
+            dedupe_key: row.dedupe_key.map(given),
             scope_type: row.scope_type,
             scope_id: row.scope_id,
             parent_run_id: row.parent_run_id.map(RunId),

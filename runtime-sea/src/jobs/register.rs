@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
+};
 
 use uuid::Uuid;
 
@@ -66,26 +68,34 @@ pub(crate) async fn register_types<'a>(
 // without its code has guessed.
 async fn move_to_new_pools(db: &DatabaseConnection, jobs: &[&Registration]) -> Result<(), DbErr> {
     let known: HashMap<_, _> = job::Entity::find()
+        .select_only()
+        .columns([job::Column::Type, job::Column::Pool])
         .filter(job::Column::Type.is_in(jobs.iter().map(|job| job.job_type)))
+        .into_tuple::<(String, String)>()
         .all(db)
         .await?
         .into_iter()
-        .map(|row| (row.r#type, row.pool))
         .collect();
     for job in jobs {
         if known.get(job.job_type) == Some(&job.pool) {
             continue;
         }
-        // In the order in which runs go from one to the other: one that is woken meanwhile is not missed.
-        for status in ["waiting", "pending"] {
-            move_to_pool(db, job, status).await?;
-        }
+        move_to_pool(db, job).await?;
+    }
+    Ok(())
+}
+
+/// Moves the runs that wait for a worker, or for something to happen, to the pool that the job has here.
+pub(super) async fn move_to_pool(db: &DatabaseConnection, job: &Registration) -> Result<(), DbErr> {
+    // In the order in which runs go from one to the other: one that is woken meanwhile is not missed.
+    for status in ["waiting", "pending"] {
+        move_in_status(db, job, status).await?;
     }
     Ok(())
 }
 
 // In batches: a statement over all that waits would keep claims out for as long as it takes.
-async fn move_to_pool(
+async fn move_in_status(
     db: &DatabaseConnection,
     job: &Registration,
     status: &'static str,

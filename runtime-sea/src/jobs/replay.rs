@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, retrying, rows_per_statement};
+use crate::database::{begin_patient, dialect, read_one, retrying, rows_per_statement};
 
 use super::entities::{job, job_dedupe, job_run, job_step};
 use super::{Collision, RunId, RunStatus};
@@ -51,7 +51,7 @@ pub(crate) async fn replay(
     let mut decisions = 1;
     loop {
         let replayed = retrying(db, || async move {
-            let tx = begin_short(db).await?;
+            let tx = begin_patient(db).await?;
             let replayed = replay_in(&tx, id.0, replay, may_replay).await?;
             tx.commit().await?;
             Ok(replayed)
@@ -173,11 +173,8 @@ async fn put_back(
     replay: Replay,
     may_replay: fn(RunStatus) -> bool,
 ) -> Result<Replayed, DbErr> {
-    let Some(run) = job_run::Entity::find_by_id(id)
-        .lock(LockType::Update)
-        .one(tx)
-        .await?
-    else {
+    let locked = job_run::Entity::find_by_id(id).lock(LockType::Update);
+    let Some(run) = read_one(tx, locked).await? else {
         return Ok(Replayed::NotFound);
     };
     let status = RunStatus::from_name(&run.status).unwrap_or(RunStatus::Pending);
@@ -208,12 +205,15 @@ async fn open_window(
         return Ok(None);
     };
     let open = job_dedupe::Entity::find_by_id(key)
+        .select_only()
+        .column(D::RunId)
         .filter(Expr::col(D::ExpiresAt).gt(dialect(tx)?.now()))
         .filter(D::RunId.ne(run.id))
         .lock(LockType::Share)
+        .into_tuple::<Uuid>()
         .one(tx)
         .await?;
-    Ok(open.map(|window| RunId(window.run_id)))
+    Ok(open.map(RunId))
 }
 
 async fn holder(tx: &DatabaseTransaction, run: &job_run::Model) -> Result<Option<RunId>, DbErr> {
@@ -247,15 +247,18 @@ async fn forget_steps(tx: &DatabaseTransaction, id: Uuid, replay: Replay) -> Res
         Replay::LastStep => {
             // Children and waits are no work to do again.
             let last = job_step::Entity::find()
+                .select_only()
+                .column(S::Position)
                 .filter(S::RunId.eq(id))
                 .filter(S::Status.eq("completed"))
                 .filter(S::Kind.eq("step"))
                 .order_by_desc(S::Position)
                 .order_by_desc(S::FinishedAt)
+                .into_tuple::<i32>()
                 .one(tx)
                 .await?;
             let Some(last) = last else { return Ok(()) };
-            delete.and_where(S::Position.gte(last.position));
+            delete.and_where(S::Position.gte(last));
         }
     }
     tx.execute(&delete).await.map(drop)
@@ -272,9 +275,12 @@ async fn update(
 
     let none = || Expr::null();
     let pool = job::Entity::find_by_id(&run.job_type)
+        .select_only()
+        .column(job::Column::Pool)
+        .into_tuple::<String>()
         .one(tx)
         .await?
-        .map_or_else(|| run.pool.clone(), |job| job.pool);
+        .unwrap_or_else(|| run.pool.clone());
     let key = run.concurrency_key.clone().filter(|_| takes_key);
     let update = Query::update()
         .table(job_run::Entity)

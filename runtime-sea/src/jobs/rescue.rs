@@ -70,7 +70,7 @@ pub(crate) async fn rescue(
                 Ok(_) => ids.push(id),
                 Err(error) => match give_up(db, id, row, &error).await {
                     Ok(()) => rescued.given_up += 1,
-                    Err(error) if dialect.is_transient(&error) => return Err(error),
+                    Err(error) if dialect.is_outage(&error) => return Err(error),
                     Err(error) => {
                         tracing::warn!(run = %id, %error, "a lost run cannot be read, nor ended");
                     }
@@ -83,13 +83,13 @@ pub(crate) async fn rescue(
         after = last;
         match take_over_all(db, &ids, max_recoveries, holding).await {
             Ok(done) => rescued.add(done),
-            Err(error) if dialect.is_transient(&error) => return Err(error),
+            Err(error) if dialect.is_outage(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "lost runs could not be taken over together; trying one by one");
                 for id in ids {
                     match take_over_all(db, &[id], max_recoveries, holding).await {
                         Ok(done) => rescued.add(done),
-                        Err(error) if dialect.is_transient(&error) => return Err(error),
+                        Err(error) if dialect.is_outage(&error) => return Err(error),
                         Err(error) => {
                             tracing::warn!(run = %id, %error, "a lost run cannot be taken over");
                         }

@@ -7,7 +7,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::database::{begin_short, dialect, retrying};
+use crate::database::{begin_patient, dialect, retrying};
+use crate::failpoint;
 
 use super::cancel::{Cancelled, cancel_in, locked_status};
 use super::entities::job_run;
@@ -71,7 +72,7 @@ pub(super) async fn reschedule(
     at: DateTime<Utc>,
 ) -> Result<Rescheduled, DbErr> {
     retrying(db, || async move {
-        let tx = begin_short(db).await?;
+        let tx = begin_patient(db).await?;
         let Some(status) = locked_status(&tx, id.0).await? else {
             return Ok(Rescheduled::NotFound);
         };
@@ -99,7 +100,7 @@ pub(super) async fn reschedule_scope(
     let mut after = None;
     loop {
         let ids = retrying(db, || async move {
-            let tx = begin_short(db).await?;
+            let tx = begin_patient(db).await?;
             let mut which = about.runs(after);
             which.limit(BATCH);
             let ids = move_pending(&tx, which, at).await?;
@@ -143,9 +144,11 @@ pub(super) async fn cancel_scope(
         after = Some(*last);
         for id in ids {
             let outcome = retrying(db, || async move {
-                let tx = begin_short(db).await?;
+                let tx = begin_patient(db).await?;
                 let outcome = cancel_in(&tx, id).await?;
+                failpoint::before("jobs.cancel_scope");
                 tx.commit().await?;
+                failpoint::after("jobs.cancel_scope");
                 Ok(outcome)
             });
             match outcome.await? {

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 
-use crate::database::{begin_short, repeating};
+use crate::database::{News, begin_patient, repeating};
 use crate::failpoint;
 
 use super::calls::Call;
-use super::start::{Parent, PreparedRun};
+use super::prepared::{Parent, PreparedRun};
 use super::step::{StepResult, store};
 use super::wait::step_of;
 use super::{JobContext, JobError, JobHandler, RunId, StartError, StartOptions};
@@ -62,7 +62,7 @@ impl JobContext {
             let child = repeating(self.db(), || self.insert_child(&run, &call, started_at)).await?;
             match child {
                 Ok(child) => {
-                    self.runtime().wake_up().announce();
+                    self.runtime().wake_up().announce(News::RUNS);
                     Ok(child)
                 }
                 Err(StartError::LeaseLost { .. }) => Err(self.lose()),
@@ -78,7 +78,7 @@ impl JobContext {
         call: &Call,
         started_at: DateTime<Utc>,
     ) -> Result<Result<RunId, StartError>, DbErr> {
-        let tx = begin_short(self.db()).await?;
+        let tx = begin_patient(self.db()).await?;
         let child = match run.insert(&tx).await {
             Ok(started) => started.run_id,
             Err(StartError::Database(error)) => return Err(error),

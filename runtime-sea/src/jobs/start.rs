@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
@@ -12,17 +11,13 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{CENTURY, Dialect, dialect, insert_if_new, insert_or_replace, now_plus};
-use crate::events::EventId;
+use crate::database::{Dialect, dialect, insert_if_new, insert_or_replace, now_plus};
 use crate::failpoint;
-use crate::storable::{check_name, storable_json};
-use crate::trace::{Traces, well_formed};
+use crate::trace::well_formed;
 
 use super::entities::{job_dedupe, job_run};
-use super::policy::{DEFAULT_POOL, RESERVED_POOL_PREFIX};
-use super::pool::is_reserved;
-use super::registration::version_of;
-use super::{Collision, JobHandler, Retry, RunId, StartError, StartOptions};
+use super::prepared::PreparedRun;
+use super::{Collision, RunId, StartError, key};
 
 /// How often a start is decided anew because the run that was in its way ended meanwhile.
 const DECISIONS: usize = 8;
@@ -36,178 +31,7 @@ pub struct Started {
     pub deduplicated: bool,
 }
 
-/// The claim that a child's insert is fenced with.
-#[derive(Debug, Clone)]
-pub(crate) struct Parent {
-    pub(crate) run_id: RunId,
-    pub(crate) root_run_id: RunId,
-    pub(crate) child_name: String,
-    pub(crate) worker_id: Uuid,
-    pub(crate) fence: i64,
-}
-
-impl Parent {
-    /// Holds while the parent is still the claim's.
-    fn condition(&self) -> Condition {
-        use job_run::Column as C;
-        Condition::all()
-            .add(C::Id.eq(self.run_id.0))
-            .add(C::Fence.eq(self.fence))
-            .add(C::WorkerId.eq(self.worker_id))
-            .add(C::Status.eq("running"))
-    }
-}
-
-/// The event that a run is started for.
-#[derive(Debug, Clone)]
-pub(crate) struct Cause {
-    pub(crate) event_id: EventId,
-    pub(crate) trigger_id: String,
-}
-
-/// A run that is ready to be inserted: input serialised, keys computed.
-#[derive(Debug, Clone)]
-pub(crate) struct PreparedRun {
-    pub(crate) id: RunId,
-    pub(super) job_type: Cow<'static, str>,
-    pub(super) pool: String,
-    pub(super) input: Value,
-    pub(super) version: i32,
-    pub(super) max_attempts: i32,
-    pub(super) timeout_ms: Option<i64>,
-    pub(super) scope: Option<(String, String)>,
-    pub(super) concurrency: Option<(Collision, String)>,
-    pub(super) dedupe: Option<(Duration, String)>,
-    pub(super) options: StartOptions,
-    pub(crate) parent: Option<Parent>,
-    pub(crate) cause: Option<Cause>,
-    /// The schedule and the slot of it that ask for the run.
-    pub(crate) slot: Option<(String, DateTime<Utc>)>,
-}
-
 impl PreparedRun {
-    pub(crate) fn new<J: JobHandler>(
-        input: &J::Input,
-        options: StartOptions,
-    ) -> Result<Self, StartError> {
-        let policy = J::policy();
-        let value = storable_json(input).map_err(|reason| StartError::Input {
-            job_type: J::TYPE.to_owned(),
-            reason,
-        })?;
-        Self {
-            pool: policy.pool.clone(),
-            version: version_of::<J>(),
-            max_attempts: policy.retry.attempts(),
-            timeout_ms: policy
-                .timeout
-                .map(|timeout| i64::try_from(timeout.min(CENTURY).as_millis()).unwrap_or(i64::MAX)),
-            scope: policy
-                .scope
-                .as_ref()
-                .map(|(kind, id)| (kind.clone(), id(input))),
-            concurrency: policy
-                .concurrency
-                .as_ref()
-                .map(|(collision, key)| (*collision, key(input))),
-            dedupe: policy
-                .dedupe
-                .as_ref()
-                .map(|(window, key)| (*window, key(input))),
-            ..Self::bare(J::TYPE, value, options)
-        }
-        .checked()
-    }
-
-    /// A run of a job that has no policy.
-    pub(super) fn bare(
-        job_type: impl Into<Cow<'static, str>>,
-        input: Value,
-        options: StartOptions,
-    ) -> Self {
-        Self {
-            id: RunId::generate(),
-            job_type: job_type.into(),
-            pool: DEFAULT_POOL.to_owned(),
-            input,
-            version: 1,
-            max_attempts: Retry::default().attempts(),
-            timeout_ms: None,
-            scope: None,
-            concurrency: None,
-            dedupe: None,
-            options,
-            parent: None,
-            cause: None,
-            slot: None,
-        }
-    }
-
-    /// The run, unless a name in it cannot be used.
-    pub(super) fn checked(self) -> Result<Self, StartError> {
-        let checked = if is_reserved(&self.pool) {
-            Err(format!(
-                "the pool `{}` belongs to the event drain; choose a name that does not begin with `{RESERVED_POOL_PREFIX}`",
-                self.pool
-            ))
-        } else {
-            self.check_names()
-        };
-        match checked {
-            Ok(()) => Ok(self),
-            Err(reason) => Err(StartError::Policy {
-                job_type: self.job_type.into_owned(),
-                reason,
-            }),
-        }
-    }
-
-    /// Whether nothing that is there already can stand in the way of its row.
-    pub(super) fn is_never_refused(&self) -> bool {
-        self.parent.is_none()
-            && self.dedupe.is_none()
-            && self.slot.is_none()
-            && !matches!(self.concurrency, Some((Collision::Reject, _)))
-    }
-
-    // A key that the database refuses would fail the whole transaction, which is the caller's or the event drain's.
-    fn check_names(&self) -> Result<(), String> {
-        let names = [
-            ("its pool", Some(self.pool.as_str())),
-            ("its scope", self.scope.as_ref().map(|it| it.1.as_str())),
-            (
-                "its concurrency key",
-                self.concurrency.as_ref().map(|it| it.1.as_str()),
-            ),
-            (
-                "its deduplication key",
-                self.dedupe.as_ref().map(|it| it.1.as_str()),
-            ),
-            ("its tenant", self.options.tenant_id()),
-        ];
-        for (what, name) in names {
-            check_name(what, name.unwrap_or_default())?;
-        }
-        self.options
-            .tags
-            .iter()
-            .try_for_each(|tag| check_name("its tag", tag))
-    }
-
-    /// Puts the run into the trace that the calling code is in.
-    pub(crate) fn traced(mut self, traces: &Traces) -> Self {
-        let trace = traces.current(self.options.traceparent.as_deref());
-        self.options.traceparent = trace.map(|it| it.to_string());
-        self
-    }
-
-    /// Puts the run into this trace where it is in none.
-    pub(crate) fn traced_or(mut self, traceparent: Option<&str>) -> Self {
-        let given = self.options.traceparent.take();
-        self.options.traceparent = given.or_else(|| traceparent.map(str::to_owned));
-        self
-    }
-
     /// Inserts the run, or finds the one that stands in its place. The caller announces the work.
     pub(crate) async fn insert<C>(&self, conn: &C) -> Result<Started, StartError>
     where
@@ -218,7 +42,8 @@ impl PreparedRun {
         };
         // The window and the run belong together, in a savepoint where the caller is in a transaction already.
         let tx = conn.begin().await?;
-        let started = match self.open_window(&tx, *window, key).await? {
+        let key = self.stored(key);
+        let started = match self.open_window(&tx, *window, &key).await? {
             Some(run_id) => Started {
                 run_id,
                 deduplicated: true,
@@ -226,7 +51,7 @@ impl PreparedRun {
             None => {
                 let started = self.insert_run(&tx).await?;
                 if started.run_id != self.id {
-                    self.hand_window_to(&tx, key, started.run_id).await?;
+                    self.hand_window_to(&tx, &key, started.run_id).await?;
                 }
                 started
             }
@@ -267,7 +92,7 @@ impl PreparedRun {
                 return Ok((!is_ours).then_some(RunId(standing.run_id)));
             }
         }
-        Err(self.undecided("deduplication", key))
+        Err(self.undecided("deduplication", key::given(key)))
     }
 
     // The child of that name is there already: the window is for it, not for a run that does not exist.
@@ -343,7 +168,7 @@ impl PreparedRun {
             let Some((_, key)) = &self.concurrency else {
                 continue;
             };
-            let holder = Condition::all().add(job_run::Column::ActiveKey.eq(key));
+            let holder = Condition::all().add(job_run::Column::ActiveKey.eq(&*self.stored(key)));
             if let Some(incumbent) = find(holder).one(conn).await? {
                 return Err(StartError::Rejected {
                     job_type: self.job_type.to_string(),
@@ -402,7 +227,7 @@ impl PreparedRun {
                 .into(),
         };
         let active_key = match &self.concurrency {
-            Some((Collision::Reject, key)) => Some(key.clone()),
+            Some((Collision::Reject, key)) => Some(self.stored(key).into_owned()),
             _ => None,
         };
         let parent = self.parent.as_ref();
@@ -424,7 +249,10 @@ impl PreparedRun {
             (C::TimeoutMs, self.timeout_ms.into()),
             (
                 C::ConcurrencyKey,
-                self.concurrency.as_ref().map(|(_, key)| key.clone()).into(),
+                self.concurrency
+                    .as_ref()
+                    .map(|(_, key)| self.stored(key).into_owned())
+                    .into(),
             ),
             (
                 C::Collision,
@@ -436,7 +264,10 @@ impl PreparedRun {
             (C::ActiveKey, active_key.into()),
             (
                 C::DedupeKey,
-                self.dedupe.as_ref().map(|(_, key)| key.clone()).into(),
+                self.dedupe
+                    .as_ref()
+                    .map(|(_, key)| self.stored(key).into_owned())
+                    .into(),
             ),
             (
                 C::ScopeType,
@@ -487,6 +318,11 @@ impl PreparedRun {
             ),
             (C::CreatedAt, dialect.now()),
         ]
+    }
+
+    /// A key of the run as it is stored.
+    fn stored<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        key::stored(self.options.tenant_id(), key)
     }
 
     fn undecided(&self, kind: &str, key: &str) -> StartError {

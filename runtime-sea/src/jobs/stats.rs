@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QuerySelect};
 use serde::Serialize;
 
 use crate::database::{dialect, literal};
@@ -77,9 +77,14 @@ const STATES: [(&str, Option<&str>); 9] = [
 pub(super) async fn stats(db: &DatabaseConnection, seen: Option<Expr>) -> Result<Stats, DbErr> {
     let mut jobs: BTreeMap<(String, String), JobStats> = BTreeMap::new();
     let mut hosted = BTreeMap::new();
-    for job in job::Entity::find().all(db).await? {
-        jobs.entry((job.pool, job.r#type.clone())).or_default();
-        hosted.insert(job.r#type, job.gone_at.is_none());
+    let registered = job::Entity::find()
+        .select_only()
+        .columns([job::Column::Type, job::Column::Pool])
+        .column_as(job::Column::GoneAt.is_null(), "is_hosted")
+        .into_tuple::<(String, String, bool)>();
+    for (job_type, pool, is_hosted) in registered.all(db).await? {
+        jobs.entry((pool, job_type.clone())).or_default();
+        hosted.insert(job_type, is_hosted);
     }
     let mut is_partial = false;
     for (status, readiness) in STATES {

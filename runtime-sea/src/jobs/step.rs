@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTra
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::database::{dialect, insert_if_new, now_plus};
+use crate::database::{dialect, insert_if_new, now_plus, read_all, read_one};
 
 use super::calls::Call;
 use super::context::Claim;
@@ -29,10 +29,8 @@ pub(crate) enum StepResult {
 pub(crate) async fn recorded(db: &DatabaseConnection, run_id: RunId) -> Result<History, DbErr> {
     let rows = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(run_id.0))
-        .filter(job_step::Column::Status.is_in(["completed", "waiting"]))
-        .all(db)
-        .await?;
-    Ok(History::new(rows))
+        .filter(job_step::Column::Status.is_in(["completed", "waiting"]));
+    Ok(History::new(read_all(db, &rows).await?))
 }
 
 /// A stored output as its type.
@@ -138,8 +136,7 @@ pub(crate) async fn store(
     if db.execute(&update).await?.rows_affected() > 0 {
         return Ok(true);
     }
-    let stored = job_step::Entity::find_by_id((claim.run_id.0, call.name.clone()))
-        .one(db)
-        .await?;
+    let stored = job_step::Entity::find_by_id((claim.run_id.0, call.name.clone()));
+    let stored = read_one(db, stored).await?;
     Ok(stored.is_some_and(|row| row.status == "completed" && row.fence == claim.fence))
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::JobError;
+use crate::clock::sleep_by_clock;
 
 /// What a step asks for beyond its work, for [`JobContext::step_with`](super::JobContext::step_with).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,11 +32,11 @@ impl StepOptions {
         let Some(limit) = self.timeout else {
             return work.await.map_err(Into::into);
         };
-        match timeout(limit, work).await {
-            Ok(result) => result.map_err(Into::into),
-            Err(_) => Err(JobError::retryable(format!(
-                "it took longer than {limit:?}"
-            ))),
+        let time_is_up = sleep_by_clock(limit);
+        tokio::select! {
+            biased;
+            result = work => result.map_err(Into::into),
+            () = time_is_up => Err(JobError::retryable(format!("it took longer than {limit:?}"))),
         }
     }
 }

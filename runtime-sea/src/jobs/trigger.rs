@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::events::{DecodeError, EventRecord};
 
-use super::start::{Cause, PreparedRun};
+use super::prepared::{Cause, PreparedRun};
 use super::{JobHandler, StartError, StartOptions};
 
 /// Why a trigger could not say whether an event starts a run.

@@ -1,26 +1,20 @@
 //! Which jobs there are, and whether a worker hosts them.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{dialect, literal, rows_per_statement};
+use crate::database::{literal, read_all};
 
+use super::Registration;
 use super::admit::waiting;
 use super::entities::{job, job_run};
-
-/// How often a worker says what it hosts.
-pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(30);
-
-/// How long after the last word of a worker a job counts as gone.
-const GONE_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How many runs are moved to their pool at a time.
 const ASTRAY: u64 = 1000;
@@ -31,7 +25,8 @@ const ASTRAY: u64 = 1000;
 pub struct JobTypeRecord {
     /// Its type.
     pub job_type: String,
-    /// The pool that its runs go to.
+    /// The pool that its runs go to: the one that the worker has which registered the job last, for as long as there are
+    /// workers that have it.
     pub pool: String,
     /// The plain settings of its policy.
     pub policy: Value,
@@ -41,7 +36,7 @@ pub struct JobTypeRecord {
     pub registered_at: DateTime<Utc>,
     /// When it was last registered.
     pub updated_at: DateTime<Utc>,
-    /// When a live worker last hosted it, to half a minute.
+    /// When a live worker last hosted it, to some seconds.
     pub seen_at: DateTime<Utc>,
     /// When it was found that no live worker had hosted it for five minutes. Its runs wait for one that does.
     pub gone_at: Option<DateTime<Utc>>,
@@ -64,55 +59,34 @@ impl From<job::Model> for JobTypeRecord {
 
 /// Every job, by type.
 pub(super) async fn list(db: &DatabaseConnection) -> Result<Vec<JobTypeRecord>, DbErr> {
-    let rows = job::Entity::find()
-        .order_by_asc(job::Column::Type)
-        .all(db)
-        .await?;
+    let rows = read_all(db, &job::Entity::find().order_by_asc(job::Column::Type)).await?;
     Ok(rows.into_iter().map(JobTypeRecord::from).collect())
-}
-
-/// Says that these jobs are hosted, and marks those that nobody has said so of for long. Rows are never deleted: another
-/// worker of the fleet may host the job again.
-pub(crate) async fn keep(db: &DatabaseConnection, hosted: &[String]) -> Result<(), DbErr> {
-    use job::Column as C;
-
-    let dialect = dialect(db)?;
-    for types in hosted.chunks(rows_per_statement(dialect, 1) / 2) {
-        let seen = Query::update()
-            .table(job::Entity)
-            .value(C::SeenAt, dialect.real_now())
-            .value(C::GoneAt, Expr::null())
-            .and_where(C::Type.is_in(types))
-            .to_owned();
-        db.execute(&seen).await?;
-    }
-    let gone = Query::update()
-        .table(job::Entity)
-        .value(C::GoneAt, dialect.now())
-        .and_where(C::GoneAt.is_null())
-        .and_where(
-            Expr::col(C::SeenAt).lt(dialect.real_now_plus_seconds(-GONE_AFTER.as_secs_f64())),
-        )
-        .to_owned();
-    db.execute(&gone).await.map(drop)
 }
 
 /// Moves runs that wait in another pool than their job's, where perhaps no worker claims: a process with older code has
 /// started them, or held them when the job got its pool. Returns whether there were any.
-pub(crate) async fn bring_home(db: &DatabaseConnection, hosted: &[String]) -> Result<bool, DbErr> {
+pub(crate) async fn bring_home(
+    db: &DatabaseConnection,
+    hosted: &[Registration],
+) -> Result<bool, DbErr> {
     use job_run::Column as R;
 
     let homes = job::Entity::find()
-        .filter(job::Column::Type.is_in(hosted))
+        .select_only()
+        .columns([job::Column::Type, job::Column::Pool])
+        .filter(job::Column::Type.is_in(hosted.iter().map(|job| job.job_type)))
+        .into_tuple::<(String, String)>()
         .all(db)
         .await?;
     let mut moved = false;
     if homes.is_empty() {
         return Ok(moved);
     }
-    let astray = homes.iter().fold(Condition::any(), |any, job| {
-        any.add(R::JobType.eq(&job.r#type).and(R::Pool.ne(&job.pool)))
-    });
+    let astray = homes
+        .iter()
+        .fold(Condition::any(), |any, (job_type, pool)| {
+            any.add(R::JobType.eq(job_type).and(R::Pool.ne(pool)))
+        });
     for readiness in ["ready", "scheduled", "blocked"] {
         loop {
             let select = waiting(readiness)
@@ -126,10 +100,10 @@ pub(crate) async fn bring_home(db: &DatabaseConnection, hosted: &[String]) -> Re
                 .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "job_type")?)))
                 .collect::<Result<Vec<(Uuid, String)>, DbErr>>()?;
             let mut changed = 0;
-            for job in &homes {
+            for (home_of, pool) in &homes {
                 let ids: Vec<_> = runs
                     .iter()
-                    .filter(|(_, job_type)| *job_type == job.r#type)
+                    .filter(|(_, job_type)| job_type == home_of)
                     .map(|(id, _)| *id)
                     .collect();
                 if ids.is_empty() {
@@ -137,7 +111,7 @@ pub(crate) async fn bring_home(db: &DatabaseConnection, hosted: &[String]) -> Re
                 }
                 let update = Query::update()
                     .table(job_run::Entity)
-                    .value(R::Pool, job.pool.as_str())
+                    .value(R::Pool, pool.as_str())
                     .and_where(R::Id.is_in(ids))
                     .and_where(Expr::col(R::Status).eq(literal("pending")))
                     .to_owned();

@@ -4,6 +4,7 @@ use sea_orm::{ColumnTrait, Condition, DatabaseConnection, DbErr, QueryResult};
 use uuid::Uuid;
 
 use crate::database::{begin_short, dialect, retrying};
+use crate::failpoint;
 
 use super::close::close_children;
 use super::complete::{end, over};
@@ -53,7 +54,9 @@ async fn try_end(
         }
         released |= close_children(&tx, [id]).await?.released;
     }
+    failpoint::before("jobs.end_unreadable");
     tx.commit().await?;
+    failpoint::after("jobs.end_unreadable");
     Ok((ended.is_some(), released))
 }
 

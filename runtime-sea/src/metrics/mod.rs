@@ -15,8 +15,10 @@
 //! | `runtime_sea_event_latency_seconds` | histogram | `event_type`, `consumer` | from the storing of an event to the end of its successful delivery; a commit that comes late counts |
 //! | `runtime_sea_event_stale_outcomes_total` | counter | | events whose outcome was discarded, because another worker had them |
 //! | `runtime_sea_event_take_overs_total` | counter | | events and deliveries of dead workers that this worker has released |
-//! | `runtime_sea_event_queue_depth` | gauge | `pool` | events that no worker has finished calling consumers with; counted to 10 000; the pool of audit events is `audit` |
+//! | `runtime_sea_event_queue_depth` | gauge | `pool` | events that no worker has finished calling consumers with; counted to 10 000; the pool of audit events is `events_audit` |
 //! | `runtime_sea_event_oldest_seconds` | gauge | `pool` | how old the oldest of these is |
+//! | `runtime_sea_event_delivery_queue_depth` | gauge | `pool` | deliveries that wait beside these: to be tried again, for the one before them, or for the process that hosts their consumer; counted to 10 000 |
+//! | `runtime_sea_event_delivery_oldest_seconds` | gauge | `pool` | for how long the first of these has waited |
 //! | `runtime_sea_heartbeat_failures_total` | counter | | heartbeats that did not arrive |
 //! | `runtime_sea_lease_losses_total` | counter | | heartbeats that came after the worker's lease had run out |
 //! | `runtime_sea_oldest_transaction_seconds` | gauge | | PostgreSQL: for how long the longest open of the transactions is open that keep the database from clearing away dead rows; 0 elsewhere |
@@ -53,6 +55,8 @@ const STALE_OUTCOMES: &str = "runtime_sea_event_stale_outcomes_total";
 const EVENT_TAKE_OVERS: &str = "runtime_sea_event_take_overs_total";
 const EVENT_DEPTH: &str = "runtime_sea_event_queue_depth";
 const EVENT_OLDEST: &str = "runtime_sea_event_oldest_seconds";
+const DELIVERY_DEPTH: &str = "runtime_sea_event_delivery_queue_depth";
+const DELIVERY_OLDEST: &str = "runtime_sea_event_delivery_oldest_seconds";
 const HEARTBEAT_FAILURES: &str = "runtime_sea_heartbeat_failures_total";
 const LEASE_LOSSES: &str = "runtime_sea_lease_losses_total";
 const OLDEST_TRANSACTION: &str = "runtime_sea_oldest_transaction_seconds";
@@ -77,6 +81,8 @@ pub(crate) fn describe() {
             describe_counter!(EVENT_TAKE_OVERS, Unit::Count, "Events of dead workers");
             describe_gauge!(EVENT_DEPTH, Unit::Count, "Events to be delivered");
             describe_gauge!(EVENT_OLDEST, Unit::Seconds, "Age of the oldest event");
+            describe_gauge!(DELIVERY_DEPTH, Unit::Count, "Deliveries that wait");
+            describe_gauge!(DELIVERY_OLDEST, Unit::Seconds, "Wait of the first delivery");
             describe_counter!(HEARTBEAT_FAILURES, Unit::Count, "Heartbeats that failed");
             describe_counter!(LEASE_LOSSES, Unit::Count, "Leases that ran out");
             describe_gauge!(

@@ -8,9 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr};
 
-use super::{CLOCK_OFFSET, EVENT_DEPTH, EVENT_OLDEST, JOB_DEPTH, JOB_OLDEST, gauge, record};
+use super::{
+    CLOCK_OFFSET, DELIVERY_DEPTH, DELIVERY_OLDEST, EVENT_DEPTH, EVENT_OLDEST, JOB_DEPTH,
+    JOB_OLDEST, gauge, record,
+};
 use crate::database::{dialect, literal};
-use crate::events::entities::domain_event;
+use crate::events::drain::Lane;
+use crate::events::entities::{domain_event, event_delivery};
 use crate::jobs::entities::job_run;
 
 /// How far a queue is counted: a sample must stay cheap when there is a backlog.
@@ -49,8 +53,8 @@ impl Clock {
 pub(crate) struct Sampler {
     /// The pools whose runs it executes.
     pub(crate) job_pools: Vec<String>,
-    /// The pools whose events it delivers; none for audit events.
-    pub(crate) event_pools: Vec<Option<&'static str>>,
+    /// The lanes whose events it takes from the outbox.
+    pub(crate) lanes: Vec<Lane>,
 }
 
 impl Sampler {
@@ -64,12 +68,17 @@ impl Sampler {
                 gauge!(JOB_OLDEST, "pool" => pool.clone()).set(oldest);
             });
         }
-        for pool in &self.event_pools {
-            let (depth, oldest) = look(db, undispatched_events(*pool)).await?;
-            let name = pool.unwrap_or("audit");
+        for lane in &self.lanes {
+            let name = lane.name();
+            let (depth, oldest) = look(db, undispatched_events(*lane)).await?;
             record(|| {
                 gauge!(EVENT_DEPTH, "pool" => name).set(depth);
                 gauge!(EVENT_OLDEST, "pool" => name).set(oldest);
+            });
+            let (depth, oldest) = look(db, waiting_deliveries(*lane)).await?;
+            record(|| {
+                gauge!(DELIVERY_DEPTH, "pool" => name).set(depth);
+                gauge!(DELIVERY_OLDEST, "pool" => name).set(oldest);
             });
         }
         Ok(())
@@ -116,7 +125,7 @@ fn ready_runs(pool: &str) -> SelectStatement {
         .to_owned()
 }
 
-fn undispatched_events(pool: Option<&str>) -> SelectStatement {
+fn undispatched_events(lane: Lane) -> SelectStatement {
     use domain_event::Column as C;
 
     Query::select()
@@ -124,8 +133,24 @@ fn undispatched_events(pool: Option<&str>) -> SelectStatement {
         .from(domain_event::Entity)
         .and_where(Expr::col(C::Status).eq(literal("pending")))
         .and_where(C::DispatchedAt.is_null())
-        .and_where(pool.map_or_else(|| C::Pool.is_null(), |pool| C::Pool.eq(pool)))
+        .and_where(match lane {
+            Lane::Pool(pool) => C::Pool.eq(pool.as_str()),
+            Lane::Audit => C::Pool.is_null(),
+        })
         .order_by(C::Seq, Order::Asc)
+        .limit(DEEPEST)
+        .to_owned()
+}
+
+fn waiting_deliveries(lane: Lane) -> SelectStatement {
+    use event_delivery::Column as C;
+
+    Query::select()
+        .expr_as(Expr::col(C::CreatedAt), "since")
+        .from(event_delivery::Entity)
+        .and_where(Expr::col(C::Status).eq(literal("pending")))
+        .and_where(C::Pool.eq(lane.name()))
+        .order_by(C::EventSeq, Order::Asc)
         .limit(DEEPEST)
         .to_owned()
 }

@@ -46,3 +46,8 @@ pub mod jobs {
 pub mod bridge {
     pub mod v1;
 }
+
+/// The answers to requests that may be sent again; needs nothing else.
+pub mod idempotency {
+    pub mod v1;
+}

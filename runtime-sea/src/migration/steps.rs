@@ -3,11 +3,16 @@
 use sea_orm_migration::prelude::*;
 
 use crate::database::{dialect, insert_if_new, literal_zero};
-use crate::storable::MAX_NAME_LENGTH;
+use crate::storable::{MAX_KEY_LENGTH, MAX_NAME_LENGTH};
 
 /// A short text that names something. A key over two of them still fits into an index of MySQL.
 pub(super) fn name(column: &'static str) -> ColumnDef {
     ColumnDef::new(column).string_len(MAX_NAME_LENGTH).take()
+}
+
+/// The key of a run, with the tenant that it belongs to.
+pub(super) fn key(column: &'static str) -> ColumnDef {
+    ColumnDef::new(column).string_len(MAX_KEY_LENGTH).take()
 }
 
 /// A moment in UTC.

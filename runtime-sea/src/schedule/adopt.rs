@@ -3,60 +3,16 @@
 //! The one that was registered last, for as long as workers say that they host it. A deployment that is taken back
 //! leaves its expression behind, and then the schedule goes back to the workers that are left.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QuerySelect};
 
 use crate::database::{begin_short, dialect, rows_per_statement};
 use crate::jobs::entities::job_schedule::{self, Column as C};
+use crate::watched::{SEEN_EVERY, Watched};
 
 use super::register::goes_on;
 use super::{Plan, Scheduled};
-
-/// How often workers say that they host a schedule as it stands.
-const SEEN_EVERY: Duration = Duration::from_secs(5);
-
-/// After how long without such a word, by the database's clock, nobody does.
-const GONE_AFTER: Duration = Duration::from_secs(60);
-
-/// For how long another worker must have looked on meanwhile, by its own clock: the database's may have been set.
-const WATCHED_FOR: Duration = Duration::from_secs(12);
-
-/// A schedule whose row has another expression than this worker's, since it was last seen to be hosted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Watched {
-    seen_at: DateTime<Utc>,
-    since: Instant,
-}
-
-impl Watched {
-    /// The watch goes on, or begins anew where there has been a word since.
-    pub(super) fn go_on(before: Option<Self>, seen_at: DateTime<Utc>) -> Self {
-        before
-            .filter(|before| before.seen_at == seen_at)
-            .unwrap_or_else(|| Self {
-                seen_at,
-                since: Instant::now(),
-            })
-    }
-
-    /// Whether nobody hosts the schedule as it stands.
-    pub(super) fn is_over(&self, real_now: DateTime<Utc>) -> bool {
-        self.since.elapsed() > WATCHED_FOR && apart(real_now, self.seen_at) > GONE_AFTER
-    }
-}
-
-/// Whether it is time to say that a schedule is hosted.
-pub(super) fn is_to_be_renewed(seen_at: DateTime<Utc>, real_now: DateTime<Utc>) -> bool {
-    apart(real_now, seen_at) > SEEN_EVERY
-}
-
-// A clock that was set back leaves moments in the future behind.
-fn apart(one: DateTime<Utc>, other: DateTime<Utc>) -> Duration {
-    (one - other).abs().to_std().unwrap_or_default()
-}
 
 /// Says that these schedules are hosted, unless another worker just has.
 pub(super) async fn renew(db: &DatabaseConnection, names: &[String]) -> Result<(), DbErr> {

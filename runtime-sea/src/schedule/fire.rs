@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
@@ -12,17 +12,25 @@ use sea_orm::{
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
-use crate::database::{Outage, begin_short, dialect, read_row, retrying};
+use crate::database::{News, Outage, begin_short, dialect, read_row, retrying};
 use crate::events::{Events, PublishError};
 use crate::failpoint;
 use crate::jobs::StartError;
 use crate::jobs::entities::job_schedule::{self, Column as C};
 use crate::tenancy::TenantScope;
+use crate::watched::{Watched, is_to_be_renewed};
 use crate::{Runtime, database};
 
-use super::adopt::{self, Watched};
+use super::adopt;
 use super::make::Making;
 use super::{Made, Plan, Scheduled};
+
+/// How many closures are called at a time, each on its thread. One that takes long does not count any more: the others do
+/// not wait for it.
+const AT_A_TIME: usize = 16;
+
+/// How long a schedule is left alone of which a transaction that is still open has the key: each try waits for it.
+const LOCKED_OUT: Duration = Duration::from_secs(5);
 
 /// The schedules of a worker, and what their closures are busy with.
 pub(crate) struct Timetable {
@@ -39,6 +47,8 @@ struct State {
     /// At most one call at a time of each closure: one that blocks costs one thread.
     making: HashMap<String, Making>,
     refused: HashMap<String, Outage>,
+    /// Until when those are left alone of which a transaction that is still open has the key.
+    locked_out: HashMap<String, Instant>,
     /// Those that another worker's expression rules.
     watched: HashMap<String, Watched>,
 }
@@ -108,6 +118,10 @@ impl Timetable {
             let Some(scheduled) = self.hosted.iter().find(|it| it.name == name) else {
                 continue;
             };
+            let left_until = state.locked_out.get(&name);
+            if left_until.is_some_and(|until| *until > Instant::now()) {
+                continue;
+            }
             let next = match row {
                 Ok(row) if row.goes_by(scheduled) => {
                     self.fire(db, &mut state.making, scheduled, &row, &mut fired)
@@ -123,14 +137,19 @@ impl Timetable {
             match next {
                 Ok(next) => {
                     state.refused.remove(&name);
+                    state.locked_out.remove(&name);
                     fired.next = [fired.next, next].into_iter().flatten().min();
                 }
-                Err(error) if dialect.is_transient(&error) && !dialect.is_beaten(&error) => {
+                Err(error) if dialect.is_transient(&error) && !is_in_the_way(dialect, &error) => {
                     state.watched.clear();
                     return Err(error);
                 }
                 // What the database has against one schedule must not hold up the others.
                 Err(error) => {
+                    if dialect.is_locked_out(&error) {
+                        let later = Instant::now() + LOCKED_OUT;
+                        state.locked_out.insert(name.clone(), later);
+                    }
                     let what = format!("the schedule `{name}` could not make its slot");
                     state.refused.entry(name).or_default().failed(&error, &what);
                 }
@@ -145,7 +164,7 @@ impl Timetable {
             let hosted = self.hosted.iter().find(|it| it.name == *name);
             row.as_ref().is_ok_and(|row| {
                 hosted.is_some_and(|it| row.goes_by(it))
-                    && adopt::is_to_be_renewed(row.seen_at, row.real_now)
+                    && is_to_be_renewed(row.seen_at, row.real_now)
             })
         };
         let due: Vec<_> = rows.iter().filter(is_due).map(|it| it.0.clone()).collect();
@@ -205,11 +224,15 @@ impl Timetable {
                 };
                 fired.made += count;
                 if count > 0 {
-                    self.runtime.wake_up().announce();
+                    self.runtime.wake_up().announce(News::ALL);
                 }
                 next = busy.due.next;
             }
         } else if slot <= row.now {
+            if making.values().filter(|it| it.is_quick()).count() >= AT_A_TIME {
+                fired.making = true;
+                return Ok(None);
+            }
             if let Some(begun) = self.begin(scheduled, slot, row.now)? {
                 making.insert(scheduled.name.clone(), begun);
                 fired.making = true;
@@ -302,6 +325,10 @@ impl Timetable {
             }
         }
     }
+}
+
+fn is_in_the_way(dialect: &dyn database::Dialect, error: &DbErr) -> bool {
+    dialect.is_beaten(error) || dialect.is_locked_out(error)
 }
 
 /// A schedule's row by its name, where it can be read.

@@ -6,17 +6,14 @@ use sea_orm::{
 };
 
 use crate::Runtime;
-use crate::database::{begin_short, dialect};
+use crate::database::{begin_patient, dialect, read_all};
 use crate::jobs::entities::job_schedule::{self, Column as C};
 
 use super::{Plan, ScheduleRecord};
 
 /// Every schedule that was ever registered, by name.
 pub(crate) async fn list(db: &DatabaseConnection) -> Result<Vec<ScheduleRecord>, DbErr> {
-    let rows = job_schedule::Entity::find()
-        .order_by_asc(C::Name)
-        .all(db)
-        .await?;
+    let rows = read_all(db, &job_schedule::Entity::find().order_by_asc(C::Name)).await?;
     Ok(rows.into_iter().map(ScheduleRecord::from).collect())
 }
 
@@ -26,7 +23,7 @@ pub(crate) async fn set_paused(runtime: &Runtime, name: &str, paused: bool) -> R
     let db = runtime.db();
     let dialect = dialect(db)?;
     let now = runtime.now().await?;
-    let tx = begin_short(db).await?;
+    let tx = begin_patient(db).await?;
     let known = job_schedule::Entity::find_by_id(name)
         .lock_exclusive()
         .one(&tx)

@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, Query, UpdateStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait};
 
 use crate::Runtime;
-use crate::database::{Dialect, begin_short, dialect, insert_if_new, retrying};
+use crate::database::{Dialect, begin_patient, dialect, insert_if_new, retrying};
 use crate::jobs::entities::job_schedule::{self, Column as C};
 
 use super::{Plan, Scheduled};
@@ -64,7 +64,7 @@ async fn register_one(
     if insert_if_new(db, &insert).await? {
         return Ok(());
     }
-    let tx = begin_short(db).await?;
+    let tx = begin_patient(db).await?;
     let mut known = job_schedule::Entity::find_by_id(scheduled.name.as_str());
     sea_orm::QueryTrait::query(&mut known).lock(sea_orm::sea_query::LockType::Update);
     let Some(known) = known.one(&tx).await? else {

@@ -1,6 +1,6 @@
 //! Handlers that block their thread. They cannot be stopped, since nothing but their own code runs there: they are told
-//! of, and their runs are ended when their time is up. The slot is free only when the handler returns: its thread is
-//! gone until then, and to begin another run would take the next one.
+//! of, and their runs are ended when their time is up, or when they were told to stop. The slot is free only when the
+//! handler returns: its thread is gone until then, and to begin another run would take the next one.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,17 @@ use tokio::time::sleep;
 
 use crate::Runtime;
 use crate::jobs::RunStatus;
-use crate::jobs::complete::Ending;
+use crate::jobs::complete::{Ending, EndingKind};
 
 use super::builder::Settings;
 use super::endings::{over, write};
 use super::executor::STOPPING;
 use super::pulse::Pulse;
+use super::running::Stop;
 
-/// Whether a handler is being polled, and since when.
+/// Whether a handler or a subscription is being polled, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Polling(Mutex<State>);
+pub(crate) struct Polling(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -31,7 +32,7 @@ struct State {
 
 impl Polling {
     /// Polls the future to its end, noting when.
-    pub(super) async fn note<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) async fn note<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {
             self.lock().since = Some(Instant::now());
@@ -42,7 +43,7 @@ impl Polling {
     }
 
     /// For how long the handler has not yielded.
-    fn blocked_for(&self) -> Duration {
+    pub(crate) fn blocked_for(&self) -> Duration {
         let since = self.lock().since;
         since.map(|since| since.elapsed()).unwrap_or_default()
     }
@@ -83,6 +84,17 @@ pub(super) async fn watch(
 ) {
     loop {
         sleep(settings.heartbeat).await;
+        for call in pulse.calls.all() {
+            let blocked_for = call.polling.blocked_for();
+            if call.polling.is_to_be_reported(blocked_for, settings.lease) {
+                tracing::warn!(
+                    subscription = call.subscription,
+                    event_id = %call.event_id,
+                    seconds = blocked_for.as_secs(),
+                    "a subscription blocks its thread; use tokio::task::spawn_blocking for work that does not await"
+                );
+            }
+        }
         for attempt in pulse.running.all() {
             let claim = &attempt.claim;
             let blocked_for = attempt.polling.blocked_for();
@@ -96,16 +108,15 @@ pub(super) async fn watch(
                     "a handler blocks its thread; use tokio::task::spawn_blocking for work that does not await"
                 );
             }
-            let is_overdue = attempt
-                .deadline
-                .is_some_and(|deadline| deadline.elapsed() >= STOPPING);
-            if !is_overdue || blocked_for < STOPPING || attempt.polling.lock().is_ended {
+            let Some(kind) = ending(&attempt) else {
+                continue;
+            };
+            if blocked_for < STOPPING || attempt.polling.lock().is_ended {
                 continue;
             }
-            let text = "its time was up, and its handler blocks its thread";
             let ending = Ending {
                 claim: claim.clone(),
-                kind: over(claim, RunStatus::TimedOut, "timed_out", text),
+                kind,
             };
             match write(runtime, db, pulse, &[ending]).await {
                 Ok(()) => attempt.polling.lock().is_ended = true,
@@ -115,6 +126,19 @@ pub(super) async fn watch(
             }
         }
     }
+}
+
+// How the run ends if its handler does not return.
+fn ending(attempt: &Stop) -> Option<EndingKind> {
+    let (since, status, outcome, what) = match attempt.cancelled_for() {
+        Some(since) => (since, RunStatus::Canceled, "canceled", "it was cancelled"),
+        None => {
+            let since = attempt.deadline?.elapsed();
+            (since, RunStatus::TimedOut, "timed_out", "its time was up")
+        }
+    };
+    let text = format!("{what}, and its handler blocks its thread");
+    (since >= STOPPING).then(|| over(&attempt.claim, status, outcome, &text))
 }
 
 #[cfg(test)]

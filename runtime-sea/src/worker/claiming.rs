@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::database::{Dialect, Outage, answered, dialect};
+use crate::database::{Dialect, News, Outage, answered, dialect};
 use crate::jobs::Registration;
 use crate::jobs::claim::{Claimed, ClaimedRun, claim, hand_back_unknown};
 use crate::jobs::complete::{Ending, EndingKind};
@@ -28,6 +28,9 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 /// How often a pool is searched for runs whose claim's answer was lost.
 const SEARCH: Duration = Duration::from_secs(3);
 
+/// After how many refusals in a row the database will refuse a claim the next time too.
+const FOR_GOOD: u32 = 3;
+
 /// One pool of a worker.
 pub(super) struct Lane {
     pub(super) pool: String,
@@ -45,7 +48,7 @@ impl Lane {
         let hosted: Hosted = self.jobs.values().collect();
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let longest = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
-        let mut wake_up = self.executor.runtime.wake_up().subscribe();
+        let mut wake_up = self.executor.runtime.wake_up().subscribe(News::RUNS);
         let mut written = self.pulse.written.subscribe();
         let mut pause = FIRST_PAUSE;
         let mut searched = Instant::now();
@@ -91,7 +94,10 @@ impl Lane {
             let mut is_limited = false;
             let full = match claimed {
                 Ok(Claimed { runs, limited }) => {
-                    outage.is_over();
+                    if outage.failures() > 0 {
+                        outage.is_over();
+                        *self.pulse.unclaimable() = None;
+                    }
                     is_limited = limited;
                     let full = runs.len() == limit;
                     if !runs.is_empty() {
@@ -106,6 +112,10 @@ impl Lane {
                 }
                 Err(error) => {
                     outage.failed(&error, "no runs could be claimed");
+                    let is_transient = dialect(db).is_ok_and(|it| it.is_transient(&error));
+                    if !is_transient && outage.failures() >= FOR_GOOD {
+                        *self.pulse.unclaimable() = Some(error);
+                    }
                     pause = longest;
                     false
                 }
@@ -142,7 +152,7 @@ impl Lane {
                     runs,
                     "claims without an answer were handed back"
                 );
-                self.executor.runtime.wake_up().wake_here();
+                self.executor.runtime.wake_up().wake_here(News::RUNS);
             }
             Err(error) => {
                 tracing::debug!(pool = self.pool, %error, "claims without an answer are looked for later");

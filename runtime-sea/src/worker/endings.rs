@@ -1,14 +1,16 @@
 //! Writing how attempts ended: in batches, and one by one where the database refuses a batch.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::Runtime;
-use crate::database::{Outage, answered, dialect, retrying};
+use crate::database::{News, Outage, answered, dialect, retrying};
 use crate::jobs::complete::{self, Ending, EndingKind};
 use crate::jobs::{AttemptError, Claim, RunStatus, wait};
 use crate::metrics;
@@ -21,38 +23,65 @@ const ENDINGS: usize = 256;
 /// How often the database may refuse an ending before the run fails for it.
 const MAX_REFUSALS: u32 = 5;
 
+/// How many of the endings that could not be written together are written at a time.
+const ALONE: usize = 4;
+
 /// Writes endings until there will be no more: every executor is gone and the channel is empty.
 pub(super) async fn write_endings(
     runtime: &Runtime,
     db: &DatabaseConnection,
-    pulse: &Pulse,
+    pulse: &Arc<Pulse>,
     mut endings: mpsc::Receiver<Ending>,
     end: &CancellationToken,
 ) {
+    let writer = Alone {
+        runtime: runtime.clone(),
+        db: db.clone(),
+        pulse: pulse.clone(),
+        end: end.clone(),
+        turns: Arc::new(Semaphore::new(ALONE)),
+        outage: Arc::default(),
+    };
+    // What one of them is refused for, or waits for, must not hold up the others.
+    let mut alone = JoinSet::new();
     let mut batch = Vec::with_capacity(ENDINGS);
-    while endings.recv_many(&mut batch, ENDINGS).await > 0 {
+    loop {
+        tokio::select! {
+            received = endings.recv_many(&mut batch, ENDINGS), if alone.len() < ENDINGS => {
+                if received == 0 {
+                    break;
+                }
+            }
+            Some(_) = alone.join_next() => continue,
+        }
         // The same order everywhere keeps two batches from waiting for each other.
         batch.sort_by_key(|ending| ending.claim.run_id);
-        let left = batch.len();
-        let written = match write(runtime, db, pulse, &batch).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, runs = left, "results could not be written together; trying one by one");
-                // What one of them is refused for must not hold up the others.
-                one_by_one(runtime, db, pulse, &mut batch, end).await
+        match write(runtime, db, pulse, &batch).await {
+            Ok(()) => {
+                for ending in batch.drain(..) {
+                    written(pulse, &ending.claim);
+                }
             }
-        };
-        if !written {
-            return;
+            Err(error) => {
+                tracing::warn!(%error, runs = batch.len(), "results could not be written together; trying one by one");
+                if alone.is_empty() {
+                    writer.outage().is_over();
+                }
+                for ending in batch.drain(..) {
+                    alone.spawn(writer.clone().write(ending));
+                }
+            }
         }
-        for ending in batch.drain(..) {
-            let claim = ending.claim;
-            pulse.running.remove(claim.run_id.0, claim.fence);
-        }
-        pulse
-            .written
-            .send_modify(|count| *count = count.wrapping_add(1));
     }
+    while alone.join_next().await.is_some() {}
+}
+
+// In this order: whoever finds the run gone from those that run has been told by then.
+fn written(pulse: &Pulse, claim: &Claim) {
+    pulse
+        .written
+        .send_modify(|count| *count = count.wrapping_add(1));
+    pulse.running.remove(claim.run_id.0, claim.fence);
 }
 
 pub(super) async fn write(
@@ -76,37 +105,41 @@ pub(super) async fn write(
         }
     }
     if released {
-        runtime.wake_up().wake_here();
+        runtime.wake_up().wake_here(News::RUNS);
     }
     Ok(())
 }
 
-// Returns whether all were written; `false` only at a shutdown without a database.
-async fn one_by_one(
-    runtime: &Runtime,
-    db: &DatabaseConnection,
-    pulse: &Pulse,
-    endings: &mut [Ending],
-    end: &CancellationToken,
-) -> bool {
-    let mut deadline = None;
-    let mut outage = Outage::default();
-    for ending in endings {
+/// Writes endings one by one.
+#[derive(Clone)]
+struct Alone {
+    runtime: Runtime,
+    db: DatabaseConnection,
+    pulse: Arc<Pulse>,
+    end: CancellationToken,
+    turns: Arc<Semaphore>,
+    outage: Arc<Mutex<Outage>>,
+}
+
+impl Alone {
+    async fn write(self, mut ending: Ending) {
+        let mut deadline = None;
         let mut pause = Duration::from_millis(20);
         let mut refusals = 0;
-        while let Err(error) = write(runtime, db, pulse, std::slice::from_ref(ending)).await {
-            let since = end.is_cancelled().then(Instant::now);
+        while let Err(error) = self.attempt(&ending).await {
+            let since = self.end.is_cancelled().then(Instant::now);
             deadline = deadline.or(since);
             if deadline.is_some_and(|since: Instant| since.elapsed() > FAREWELL) {
-                tracing::error!(%error, "results were lost at shutdown; the runs will be taken over");
-                return false;
+                tracing::error!(%error, run = %ending.claim.run_id, "a result was lost at shutdown; the run will be taken over");
+                return;
             }
-            outage.failed(&error, "a result could not be written");
-            if !dialect(db).is_ok_and(|dialect| dialect.is_transient(&error)) {
+            self.outage()
+                .failed(&error, "a result could not be written");
+            if !dialect(&self.db).is_ok_and(|dialect| dialect.is_transient(&error)) {
                 refusals += 1;
             }
             if refusals == MAX_REFUSALS {
-                ending.kind = refused(ending, &error);
+                ending.kind = refused(&ending, &error);
             } else if refusals == 2 * MAX_REFUSALS {
                 tracing::error!(%error, run = %ending.claim.run_id, "the database refuses every ending of a run");
                 break;
@@ -114,8 +147,19 @@ async fn one_by_one(
             sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+        written(&self.pulse, &ending.claim);
     }
-    true
+
+    async fn attempt(&self, ending: &Ending) -> Result<(), DbErr> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        let ending = std::slice::from_ref(ending);
+        write(&self.runtime, &self.db, &self.pulse, ending).await
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn refused(ending: &Ending, error: &DbErr) -> EndingKind {

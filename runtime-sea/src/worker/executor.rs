@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use crate::Runtime;
 use crate::clock::sleep_by_clock;
@@ -134,8 +134,8 @@ impl Executor {
         self.runtime.traces().go_on(&span, run.traceparent.as_ref());
         // A handler that is dropped may panic in a destructor.
         let supervised = panics::catch(|| supervise(job, &ctx, input, run.time_left, stop));
-        let outcome = trace::within(run.traceparent.clone(), supervised)
-            .instrument(span.clone())
+        let traced = trace::within(run.traceparent.clone(), supervised);
+        let outcome = trace::in_span(&span, traced)
             .await
             .unwrap_or_else(Outcome::Panicked);
         let kind = ending(job, run, &ctx, stop, outcome);
@@ -174,13 +174,15 @@ async fn supervise(
     time_left: Option<Duration>,
     stop: &Stop,
 ) -> Outcome {
-    let mut handler = std::pin::pin!(stop.polling.note(panics::catch(|| job.run(ctx, input))));
+    // Its time counts from before the handler does anything.
+    let time = time_left.map(sleep_by_clock);
     let time_is_up = async {
-        match time_left {
-            Some(left) => sleep_by_clock(left).await,
+        match time {
+            Some(time) => time.await,
             None => std::future::pending().await,
         }
     };
+    let mut handler = std::pin::pin!(stop.polling.note(panics::catch(|| job.run(ctx, input))));
     let returned = tokio::select! {
         biased;
         returned = &mut handler => returned,

@@ -9,11 +9,11 @@ use sea_orm::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::database::{dialect, literal};
+use crate::database::{News, dialect, literal};
 use crate::events::drain::Drainer;
 use crate::jobs::entities::{job_pool, job_run};
 use crate::jobs::hosted::Hosted;
-use crate::jobs::wait::sweep::sweep;
+use crate::jobs::wait::sweep::Sweeper;
 
 use crate::schedule::Timetable;
 
@@ -30,33 +30,39 @@ pub(super) async fn wait(
     drainer: &Drainer,
     timetable: &Timetable,
 ) -> Result<(), WorkerError> {
-    let hosted: Hosted = worker
-        .jobs
-        .values()
-        .filter(|job| worker.hosts_pool(&job.pool))
-        .collect();
+    let hosted: Hosted = worker.executed().collect();
     let mut written = pulse.written.subscribe();
-    let mut was_idle = false;
+    let mut sweeper = Sweeper::default();
     loop {
         written.mark_unchanged();
         let settled = drainer.drain_until_idle().await?;
-        if !hosted.is_empty() && sweep(worker.runtime.db()).await?.woken {
-            worker.runtime.wake_up().wake_here();
+        let mut waits_left = false;
+        if !hosted.is_empty() {
+            let swept = sweeper.sweep(worker.runtime.db()).await?;
+            waits_left = swept.more;
+            if swept.woken {
+                worker.runtime.wake_up().wake_here(News::ALL);
+            }
         }
         let fired = timetable.fire_due(worker.runtime.db()).await?;
         let made = fired.made;
         let idle = settled + made == 0
             && !fired.making
+            && !waits_left
             && (hosted.is_empty()
-                || !has_runs(worker.runtime.db(), pulse.worker_id, &hosted).await?);
-        // A run that ended after the events were drained may have published: it takes two looks.
-        if idle && was_idle {
+                || !has_runs(worker.runtime.db(), pulse.worker_id, &hosted).await?)
+            // A run that has ended may have published, or be about to wake who waits for it, where this has looked already.
+            && pulse.running.is_empty()
+            && !written.has_changed().unwrap_or(true);
+        if idle {
             return Ok(());
         }
-        was_idle = idle;
+        if let Some(error) = pulse.unclaimable().take() {
+            return Err(error.into());
+        }
         if settled + made > 0 {
-            worker.runtime.wake_up().wake_here();
-        } else if !idle {
+            worker.runtime.wake_up().wake_here(News::ALL);
+        } else {
             // The sender lives in `pulse`.
             let _ = timeout(PAUSE, written.changed()).await;
         }

@@ -8,9 +8,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::{Outage, answered, dialect};
+use crate::database::{News, Outage, answered, dialect};
 use crate::jobs::entities::{job_dedupe, job_worker};
-use crate::jobs::{release, rescue, types};
+use crate::jobs::hosting::Hosting;
+use crate::jobs::{Registration, release, rescue, types};
 use crate::metrics;
 use crate::retention;
 
@@ -41,13 +42,13 @@ pub(super) async fn maintenance(
     db: &DatabaseConnection,
     settings: &Settings,
     pulse: &Pulse,
-    job_types: &[String],
+    jobs: &[Registration],
 ) {
     let longest = longest_pause_between_looks(settings);
     // After an outage the other workers get one lease to be heard again before they count as dead.
     let mut heard_since: Option<Instant> = None;
     let mut cleared: Option<Instant> = None;
-    let mut seen: Option<Instant> = None;
+    let mut hosting = Hosting::new(jobs);
     let (mut neighbours, mut transactions) = (Neighbours::default(), Transactions::default());
     let mut outage = Outage::default();
     loop {
@@ -73,16 +74,15 @@ pub(super) async fn maintenance(
                     );
                 }
                 if rescued.taken_over > 0 || released {
-                    runtime.wake_up().wake_here();
+                    runtime.wake_up().wake_here(News::RUNS);
                 }
                 if cleared.is_none_or(|at| at.elapsed() > CLEARING)
                     && forget_closed_windows(db).await?
                 {
                     cleared = Some(Instant::now());
                 }
-                if seen.is_none_or(|at| at.elapsed() > types::SEEN_EVERY) {
-                    types::keep(db, job_types).await?;
-                    seen = Some(Instant::now());
+                if hosting.look(db).await? {
+                    runtime.wake_up().announce(News::RUNS);
                 }
             }
             forget_dead_workers(db, &holding).await?;
@@ -138,14 +138,14 @@ pub(super) async fn tidying(
     runtime: &Runtime,
     db: &DatabaseConnection,
     settings: &Settings,
-    job_types: &[String],
+    jobs: &[Registration],
 ) {
     let with_jobs = !settings.events_only;
     loop {
         let tidied = async {
-            if with_jobs && types::bring_home(db, job_types).await? {
+            if with_jobs && types::bring_home(db, jobs).await? {
                 tracing::info!("runs were moved to their job's pool");
-                runtime.wake_up().announce();
+                runtime.wake_up().announce(News::RUNS);
             }
             retention::prune(db, &settings.retention, with_jobs).await
         };

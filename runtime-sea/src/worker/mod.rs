@@ -34,14 +34,16 @@ use uuid::Uuid;
 pub use builder::{BuildError, WorkerBuilder};
 
 use crate::Runtime;
+use crate::events::EventRegistry;
 use crate::events::drain::{self, Drainer, DrainerParts, Hosted};
-use crate::events::{EventPool, EventRegistry};
 use crate::jobs::{self, Registration};
 use crate::metrics::{self, Sampler};
 use crate::schedule::{self, Scheduled, Timetable};
 
+pub(crate) use blocked::Polling;
 use claiming::Lane;
 use executor::Executor;
+pub(crate) use neighbours::Neighbours;
 pub(crate) use pulse::Lease;
 use pulse::{Life, Pulse};
 use running::StopReason;
@@ -172,9 +174,10 @@ impl Worker {
         let mut thread = thread::start(Life {
             runtime: self.runtime.clone(),
             settings: self.settings.clone(),
-            job_types: self.job_types(),
+            jobs: self.executed().cloned().collect(),
             sampler: self.sampler(),
             timetable: timetable.clone(),
+            drainer: (drain == Drain::Hosted).then(|| drainer.clone()),
             pulse: pulse.clone(),
             endings: unwritten,
             end: end.clone(),
@@ -201,7 +204,7 @@ impl Worker {
             died = &mut thread => {
                 // Nobody renews the lease any more: others will have the runs and the events soon.
                 abort.cancel();
-                pulse.running.stop_all(StopReason::LeaseExpired);
+                pulse.stop_all();
                 return died.unwrap_or(Err(WorkerError::ThreadDied)).and(Err(WorkerError::ThreadDied));
             }
         };
@@ -248,6 +251,7 @@ impl Worker {
             hosted: self.hosted.clone(),
             registry: self.registry.clone(),
             lanes: lanes.collect(),
+            calls: pulse.calls.clone(),
             drained: drained.collect(),
         })
     }
@@ -259,14 +263,10 @@ impl Worker {
             .map(|job| job.pool.as_str())
             .filter(|pool| self.hosts_pool(pool))
             .collect();
-        let event_pools = EventPool::ALL
-            .map(EventPool::as_str)
-            .into_iter()
-            .filter(|pool| self.hosts_pool(pool))
-            .map(Some);
+        let lanes = drain::Lane::ALL.into_iter();
         Sampler {
             job_pools: job_pools.into_iter().map(str::to_owned).collect(),
-            event_pools: event_pools.chain([None]).collect(),
+            lanes: lanes.filter(|it| self.settings.drains(*it)).collect(),
         }
     }
 
@@ -310,12 +310,8 @@ impl Worker {
     }
 
     /// The jobs that the worker executes.
-    fn job_types(&self) -> Vec<String> {
-        self.jobs
-            .values()
-            .filter(|job| self.hosts_pool(&job.pool))
-            .map(|job| job.job_type.to_owned())
-            .collect()
+    fn executed(&self) -> impl Iterator<Item = &Registration> {
+        self.jobs.values().filter(|job| self.hosts_pool(&job.pool))
     }
 
     fn hosts_pool(&self, pool: &str) -> bool {

@@ -1,9 +1,10 @@
-//! What must go on whatever the handlers do: heartbeats, take-over, admission, cancellation, and the writing of endings.
+//! What must go on whatever the handlers do: heartbeats, take-over of runs and events, admission, cancellation, and the
+//! writing of endings.
 //!
 //! [`super::thread`] says where it runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
@@ -14,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Runtime;
-use crate::database::{CENTURY, Dialect, Outage, answered, dialect, literal};
+use crate::database::{CENTURY, Dialect, News, Outage, answered, dialect, literal};
+use crate::events::drain::{Calls, Drainer};
+use crate::jobs::admit::Admission;
 use crate::jobs::complete::Ending;
 use crate::jobs::entities::{job_run, job_worker};
-use crate::jobs::{ParentClose, admit};
+use crate::jobs::{ParentClose, Registration};
 use crate::metrics::{self, Sampler};
 use crate::schedule::Timetable;
 
@@ -37,17 +40,27 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
     beat: watch::Receiver<Instant>,
+    term: watch::Receiver<CancellationToken>,
     length: Duration,
 }
 
 impl Lease {
-    pub(crate) const fn new(beat: watch::Receiver<Instant>, length: Duration) -> Self {
-        Self { beat, length }
+    pub(crate) const fn new(
+        beat: watch::Receiver<Instant>,
+        term: watch::Receiver<CancellationToken>,
+        length: Duration,
+    ) -> Self {
+        Self { beat, term, length }
     }
 
     /// The last heartbeat gave the worker at least this much time, counted from before it was sent.
     pub(crate) fn holds(&self) -> bool {
         self.beat.borrow().elapsed() < self.length
+    }
+
+    /// Cancelled when the lease has run out, or may have, since this was asked: what was claimed later is not concerned.
+    pub(crate) fn term(&self) -> CancellationToken {
+        self.term.borrow().clone()
     }
 }
 
@@ -56,9 +69,15 @@ impl Lease {
 pub(super) struct Pulse {
     pub(super) worker_id: Uuid,
     pub(super) running: Arc<Running>,
+    /// What subscriptions are called with at the moment.
+    pub(super) calls: Calls,
     alive: AtomicBool,
     /// When the last heartbeat that arrived was sent.
     pub(super) beat: watch::Sender<Instant>,
+    /// Why runs could not be claimed, where that will be the same the next time.
+    unclaimable: Mutex<Option<DbErr>>,
+    /// Cancelled, and another one from then on, when the lease has run out.
+    term: watch::Sender<CancellationToken>,
     /// Grows with every batch of endings that was written.
     pub(super) written: watch::Sender<u64>,
 }
@@ -68,15 +87,31 @@ impl Pulse {
         Self {
             worker_id,
             running: Arc::default(),
+            calls: Calls::default(),
             alive: AtomicBool::new(true),
             beat: watch::Sender::new(Instant::now()),
+            term: watch::Sender::new(CancellationToken::new()),
             written: watch::Sender::new(0),
+            unclaimable: Mutex::new(None),
         }
     }
 
     /// What everything that the worker claims is held under.
     pub(super) fn lease(&self, length: Duration) -> Lease {
-        Lease::new(self.beat.subscribe(), length)
+        Lease::new(self.beat.subscribe(), self.term.subscribe(), length)
+    }
+
+    /// Stops what is in hand: another worker may have it.
+    pub(super) fn stop_all(&self) {
+        self.running.stop_all(StopReason::LeaseExpired);
+        self.term.send_replace(CancellationToken::new()).cancel();
+    }
+
+    /// Why runs cannot be claimed.
+    pub(super) fn unclaimable(&self) -> MutexGuard<'_, Option<DbErr>> {
+        self.unclaimable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the worker may claim: its last heartbeat is recent enough that nobody can think it dead.
@@ -90,9 +125,11 @@ pub(super) struct Life {
     pub(super) runtime: Runtime,
     pub(super) settings: Settings,
     /// The jobs that the worker executes.
-    pub(super) job_types: Vec<String>,
+    pub(super) jobs: Vec<Registration>,
     pub(super) sampler: Sampler,
     pub(super) timetable: Arc<Timetable>,
+    /// What is to be kept; nothing where the caller drives the drain.
+    pub(super) drainer: Option<Drainer>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) endings: mpsc::Receiver<Ending>,
     /// Cancelled when the worker is done with everything else.
@@ -113,9 +150,10 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
     let Life {
         runtime,
         settings,
-        job_types,
+        jobs,
         sampler,
         timetable,
+        drainer,
         pulse,
         endings,
         end,
@@ -124,13 +162,14 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
     let endless = async {
         tokio::join!(
             heartbeat(db, &settings, &pulse),
-            maintenance(&runtime, db, &settings, &pulse, &job_types),
-            tidying(&runtime, db, &settings, &job_types),
+            maintenance(&runtime, db, &settings, &pulse, &jobs),
+            tidying(&runtime, db, &settings, &jobs),
             admission(&runtime, db, with_jobs),
             end_waits(&runtime, db, with_jobs),
             cancellations(&runtime, db, &settings, &pulse, with_jobs),
             notifications(&runtime, db),
             make_slots(&runtime, db, &timetable),
+            keep_events(db, drainer.as_ref()),
             blocked::watch(&runtime, db, &settings, &pulse),
             sampling(&runtime, db, &sampler, settings.sample_every),
         )
@@ -149,6 +188,13 @@ pub(super) async fn live(life: Life, db: &DatabaseConnection) {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
         Err(_) => tracing::warn!("the worker could not sign off in time"),
+    }
+}
+
+async fn keep_events(db: &DatabaseConnection, drainer: Option<&Drainer>) {
+    match drainer {
+        Some(drainer) => drainer.keep(db).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -224,7 +270,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
                 if !held {
                     metrics::lease_lost();
                     tracing::warn!("the lease had run out; what was in hand is stopped");
-                    pulse.running.stop_all(StopReason::LeaseExpired);
+                    pulse.stop_all();
                 }
                 None
             }
@@ -250,7 +296,7 @@ async fn heartbeat(db: &DatabaseConnection, settings: &Settings, pulse: &Pulse) 
             }
         }
         if last.elapsed() > settings.lease.mul_f64(0.75) {
-            pulse.running.stop_all(StopReason::LeaseExpired);
+            pulse.stop_all();
         }
     }
 }
@@ -259,16 +305,17 @@ async fn admission(runtime: &Runtime, db: &DatabaseConnection, with_jobs: bool) 
     if !with_jobs {
         return std::future::pending().await;
     }
-    let mut wake_up = runtime.wake_up().subscribe();
+    let mut wake_up = runtime.wake_up().subscribe(News::RUNS);
     let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
+    let mut admission = Admission::default();
     let mut outage = Outage::default();
     loop {
         wake_up.mark_unchanged();
-        let pause = match answered(admit::admit(db)).await {
+        let pause = match answered(admission.admit(db)).await {
             Ok(admitted) => {
                 outage.is_over();
                 if admitted.any || admitted.cancelled {
-                    runtime.wake_up().wake_here();
+                    runtime.wake_up().wake_here(News::RUNS);
                     wake_up.mark_unchanged();
                 }
                 admitted.next.map_or(poll, |next| next.min(poll))
@@ -295,7 +342,7 @@ async fn cancellations(
     if !with_jobs {
         return std::future::pending().await;
     }
-    let mut wake_up = runtime.wake_up().subscribe();
+    let mut wake_up = runtime.wake_up().subscribe(News::RUNS);
     let requested = Query::select()
         .columns([C::Id, C::Fence, C::ParentClose, C::ClosedByParent])
         .from(job_run::Entity)

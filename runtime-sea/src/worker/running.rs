@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub(super) struct Stop {
     pub(super) token: CancellationToken,
     pub(super) polling: Polling,
     pub(super) lease_lost: CancellationToken,
-    reason: OnceLock<StopReason>,
+    reason: OnceLock<(StopReason, Instant)>,
 }
 
 impl Stop {
@@ -54,7 +54,7 @@ impl Stop {
     }
 
     pub(super) fn stop(&self, reason: StopReason) {
-        let _first = self.reason.set(reason);
+        let _first = self.reason.set((reason, Instant::now()));
         if reason == StopReason::LeaseExpired {
             self.lease_lost.cancel();
         }
@@ -62,7 +62,15 @@ impl Stop {
     }
 
     pub(super) fn reason(&self) -> Option<StopReason> {
-        self.reason.get().copied()
+        self.reason.get().map(|it| it.0)
+    }
+
+    /// For how long its handler has been told that somebody wants the run to end.
+    pub(super) fn cancelled_for(&self) -> Option<Duration> {
+        match self.reason.get()? {
+            (StopReason::Cancelled | StopReason::Terminated, since) => Some(since.elapsed()),
+            _ => None,
+        }
     }
 }
 

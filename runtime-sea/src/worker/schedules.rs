@@ -6,7 +6,7 @@ use sea_orm::DatabaseConnection;
 use tokio::time::{sleep, timeout};
 
 use crate::Runtime;
-use crate::database::{Dialect, Outage, answered, dialect};
+use crate::database::{Dialect, News, Outage, answered, dialect};
 use crate::schedule::Timetable;
 
 /// Makes slots as they come, for as long as the worker lives.
@@ -14,7 +14,7 @@ pub(super) async fn make_slots(runtime: &Runtime, db: &DatabaseConnection, timet
     if timetable.is_empty() {
         return std::future::pending().await;
     }
-    let mut wake_up = runtime.wake_up().subscribe();
+    let mut wake_up = runtime.wake_up().subscribe(News::RUNS);
     let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
     let mut outage = Outage::default();
     loop {

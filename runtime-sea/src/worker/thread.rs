@@ -10,7 +10,7 @@ use super::WorkerError;
 use super::pulse::{self, Life};
 
 /// How many connections the pulse has to itself: one per task that must not wait for another, the listener included.
-const CONNECTIONS: u32 = 9;
+const CONNECTIONS: u32 = 10;
 
 /// Tells how the pulse ended.
 pub(super) type Ended = oneshot::Receiver<Result<(), WorkerError>>;

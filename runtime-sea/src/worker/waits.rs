@@ -6,8 +6,8 @@ use sea_orm::DatabaseConnection;
 use tokio::time::{sleep, timeout};
 
 use crate::Runtime;
-use crate::database::{Dialect, Outage, answered, dialect};
-use crate::jobs::wait::sweep::sweep;
+use crate::database::{Dialect, News, Outage, answered, dialect};
+use crate::jobs::wait::sweep::Sweeper;
 
 /// The longest rest after a look, however long that took.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -17,20 +17,24 @@ pub(super) async fn end_waits(runtime: &Runtime, db: &DatabaseConnection, with_j
     if !with_jobs {
         return std::future::pending().await;
     }
-    let mut wake_up = runtime.wake_up().subscribe();
+    let mut wake_up = runtime.wake_up().subscribe(News::ALL);
     let poll = dialect(db).map_or(Duration::from_secs(1), Dialect::max_poll_interval);
     let mut outage = Outage::default();
+    let mut sweeper = Sweeper::default();
     loop {
         wake_up.mark_unchanged();
         let begun = Instant::now();
-        let pause = match answered(sweep(db)).await {
+        let pause = match answered(sweeper.sweep(db)).await {
             Ok(swept) => {
                 outage.is_over();
                 if swept.woken {
-                    runtime.wake_up().wake_here();
+                    runtime.wake_up().wake_here(News::RUNS);
                     wake_up.mark_unchanged();
                 }
-                swept.next.map_or(poll, |next| next.min(poll))
+                match swept.next {
+                    _ if swept.more => Duration::ZERO,
+                    next => next.map_or(poll, |next| next.min(poll)),
+                }
             }
             Err(error) => {
                 outage.failed(&error, "waits could not be looked at");

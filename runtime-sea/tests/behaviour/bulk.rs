@@ -1,17 +1,20 @@
 //! Many runs at once, and runs of jobs whose code is elsewhere.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::TestBed;
 use runtime_sea::{
     Collision, Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, RawRun, RunFilter,
-    RunStatus, StartError, StartOptions, begin,
+    RunStatus, Runtime, StartError, StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 crate::on_each_database! {
     many_runs_are_started_in_the_order_of_their_inputs,
+    many_runs_are_started_by_few_statements,
     many_runs_commit_or_vanish_with_their_transaction,
     many_large_runs_and_events_are_stored_all_or_none,
     many_runs_of_a_job_that_deduplicates_are_each_decided,
@@ -110,6 +113,23 @@ async fn many_runs_are_started_in_the_order_of_their_inputs(bed: TestBed) {
     assert_eq!(run.output, Some(json!(2500)));
     let none = jobs.start_many::<Plain>(bed.runtime.db(), []).await;
     assert_eq!(none.unwrap(), []);
+}
+
+async fn many_runs_are_started_by_few_statements(bed: TestBed) {
+    let inserts = Arc::new(AtomicUsize::new(0));
+    let mut db = bed.runtime.db().clone();
+    let counted = inserts.clone();
+    db.set_metric_callback(move |info| {
+        if info.statement.sql.starts_with("INSERT INTO") {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let jobs = Runtime::new(db.clone()).jobs();
+    jobs.start::<Plain>(&db, 0).await.unwrap();
+    assert_eq!(inserts.swap(0, Ordering::SeqCst), 1);
+    jobs.start_many::<Plain>(&db, 0..2500).await.unwrap();
+    let many = inserts.load(Ordering::SeqCst);
+    assert!((1..=10).contains(&many), "{many}");
 }
 
 async fn many_runs_commit_or_vanish_with_their_transaction(bed: TestBed) {

@@ -20,6 +20,7 @@ crate::on_each_database! {
     schedules_are_listed_paused_and_resumed_from_the_command_line,
     what_is_over_is_cleared_away_from_the_command_line,
     the_timeline_shows_waits,
+    the_timeline_shows_attempts,
 }
 
 #[derive(Parser)]
@@ -225,8 +226,26 @@ async fn pools_are_paused_limited_and_resumed_from_the_command_line(bed: TestBed
          events_outbound  open    none\n\
          mail             open    3"
     );
+    for arguments in [
+        &["pause", "mial"][..],
+        &["resume", "mial"],
+        &["limit", "mial", "3"],
+    ] {
+        let unknown = app(&bed, arguments).await.unwrap_err();
+        assert_eq!(unknown.to_string(), "there is no pool mial");
+    }
+    for lane in ["events_change", "events_audit", "events_mine"] {
+        let refused = app(&bed, &["limit", lane, "3"]).await.unwrap_err();
+        assert!(matches!(refused, CliError::Refused(_)), "{refused}");
+        let refused = bed.runtime.jobs().limit_pool(lane, Some(3)).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("has no limit"), "{refused}");
+    }
+    assert_eq!(as_json(&bed, &["pools"]).await.as_array().unwrap().len(), 4);
+    let text = app(&bed, &["pause", "events_audit"]).await.unwrap();
+    assert_eq!(text, "pool events_audit: paused, limit none");
     app(&bed, &["limit", "mail", "none"]).await.unwrap();
-    assert_eq!(as_json(&bed, &["pools"]).await[3]["run_limit"], Value::Null);
+    assert_eq!(as_json(&bed, &["pools"]).await[4]["run_limit"], Value::Null);
 }
 
 async fn schedules_are_listed_paused_and_resumed_from_the_command_line(bed: TestBed) {
@@ -294,4 +313,28 @@ async fn the_timeline_shows_waits(bed: TestBed) {
     assert!(listed.unwrap().contains(&run.to_string()));
     let listed = app(&bed, &["list", "--about", "account:1"]).await.unwrap();
     assert_eq!(listed, "no runs");
+}
+
+async fn the_timeline_shows_attempts(bed: TestBed) {
+    let run = start::<Mail>(&bed, false, StartOptions::new()).await;
+    drain(&bed).await;
+    bed.runtime.jobs().retry(run).await.unwrap();
+    let text = app(&bed, &["show", &run.to_string()]).await.unwrap();
+    let timeline: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.contains("timeline"))
+        .skip(1)
+        .map(|line| line.trim_start().split_once("  ").unwrap().1)
+        .collect();
+    let once = [
+        "started",
+        "attempt 1 begins",
+        "attempt 1 failed: no such address",
+    ];
+    assert_eq!(timeline[..3], once, "{text}");
+    drain(&bed).await;
+    let text = app(&bed, &["show", &run.to_string()]).await.unwrap();
+    assert_eq!(text.matches("attempt 1 begins").count(), 2, "{text}");
+    assert_eq!(text.matches(once[2]).count(), 2, "{text}");
+    assert!(text.ends_with("  failed"), "{text}");
 }

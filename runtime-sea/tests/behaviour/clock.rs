@@ -10,6 +10,7 @@ use chrono::{TimeDelta, Utc};
 use runtime_sea::jobs::entities::job_worker;
 use runtime_sea::{
     JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StartOptions,
+    StepOptions,
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, Set};
 
@@ -18,6 +19,7 @@ crate::on_each_database! {
     a_worker_that_waits_wakes_up_when_the_clock_is_moved,
     nothing_is_due_before_its_time_when_the_clock_is_turned_back,
     a_handlers_time_is_up_when_the_clock_says_so,
+    a_steps_time_is_up_when_the_clock_says_so,
     a_deduplication_window_closes_by_the_clock,
     no_worker_dies_of_a_moved_clock,
     r56_clocks_that_differ_by_minutes_change_nothing,
@@ -135,6 +137,41 @@ async fn a_handlers_time_is_up_when_the_clock_says_so(bed: TestBed) {
     running.stop().await;
 }
 
+/// Never comes to the end of its step, which has a day.
+struct Stuck(Arc<AtomicU32>);
+
+impl JobHandler for Stuck {
+    const TYPE: &'static str = "stuck";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().retry(Retry::none())
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        ctx.step_with("wait", StepOptions::new().timeout(DAY), || async {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<Result<(), JobError>>().await
+        })
+        .await
+    }
+}
+
+async fn a_steps_time_is_up_when_the_clock_says_so(bed: TestBed) {
+    let begun = Arc::default();
+    let worker = bed.runtime.worker().job(Stuck(Arc::clone(&begun)));
+    let running = Running::start(worker.build().unwrap());
+    let (jobs, db) = (bed.runtime.jobs(), bed.runtime.db());
+    let id = jobs.start::<Stuck>(db, ()).await.unwrap().run_id;
+    until("it runs", async || begun.load(Ordering::SeqCst) == 1).await;
+    bed.clock.advance(DAY);
+    bed.until_status(id, RunStatus::Failed).await;
+    let error = bed.run(id).await.run.error.unwrap();
+    assert_eq!(error, "step `wait`: it took longer than 86400s");
+    running.stop().await;
+}
+
 async fn a_deduplication_window_closes_by_the_clock(bed: TestBed) {
     let first = start(&bed, "a", StartOptions::new()).await;
     assert_eq!(start(&bed, "a", StartOptions::new()).await, first);
@@ -147,7 +184,7 @@ async fn no_worker_dies_of_a_moved_clock(bed: TestBed) {
         hangs: true,
         ..Errand::default()
     };
-    let lease = Duration::from_millis(1500);
+    let lease = Duration::from_secs(4);
     let worker = || {
         let worker = bed.runtime.worker().job(errand.clone()).lease(lease);
         worker.shutdown_grace(Duration::ZERO).build().unwrap()

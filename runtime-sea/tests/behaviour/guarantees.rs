@@ -6,6 +6,37 @@ use std::path::Path;
 
 use crate::support::not_in_memory::NOT_IN_MEMORY;
 
+/// The promises that the design makes, each with an entry of its own.
+const PROMISES: [&str; 27] = [
+    "An event exists if and only if its transaction committed",
+    "The same event id twice is one event",
+    "Every committed event reaches every registered subscription at least once",
+    "Events of one aggregate are delivered in order",
+    "No handler runs inside the claiming transaction",
+    "A run is executed by one worker at a time",
+    "A dead worker's runs are taken up within 10 s",
+    "A child is spawned once per run and name",
+    "All decisions about time use the database's clock",
+    "A completed step is not executed again",
+    "A run that waits holds no worker",
+    "Retries",
+    "`timeout` is wall clock across attempts and really stops the handler",
+    "A cancellation stops a running handler, and its tree by close policy",
+    "A replay is the same run again",
+    "A pool's limit holds over all workers",
+    "A job's runs go where a worker claims them",
+    "Many starts are one",
+    "What is over is cleared away",
+    "Concurrency keys",
+    "A start inside the deduplication window returns the existing run",
+    "A trigger fires exactly once per event",
+    "A schedule fires once per slot",
+    "A shutdown finishes what it can in the time given, hands back only its own runs, and loses nothing",
+    "Tenants",
+    "A trace goes from the request to the event, the run and its steps",
+    "What a dashboard needs is measured",
+];
+
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
     assert_all_exist(&named_tests(&guarantees()));
@@ -29,24 +60,37 @@ fn every_failure_has_an_entry() {
 }
 
 #[test]
+fn every_promise_has_an_entry() {
+    let text = guarantees();
+    let promises = text.split("## Promises").nth(1).unwrap_or_default();
+    let promises = promises.split("\n## ").next().unwrap_or_default();
+    let titles: Vec<_> = promises
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert_eq!(titles, PROMISES);
+}
+
+#[test]
 fn every_entry_names_its_tests() {
     for entry in guarantees().split("\n### ").skip(1) {
         let title = entry.lines().next().unwrap_or_default();
         let tests = entry.lines().filter(|line| line.starts_with("Tests: "));
         assert_eq!(tests.count(), 1, "{title}");
+        assert!(!named_tests(entry).is_empty(), "{title}");
     }
 }
 
 fn assert_all_exist(names: &[impl AsRef<str>]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut functions = BTreeSet::new();
+    let mut tests = BTreeSet::new();
     for sources in ["runtime-sea", "cargo-codegen", "tests"] {
-        collect_functions(&root.join(sources), &mut functions);
+        collect_tests(&root.join(sources), &mut tests);
     }
     let missing: Vec<_> = names
         .iter()
         .map(AsRef::as_ref)
-        .filter(|name| !functions.contains(*name))
+        .filter(|name| !tests.contains(*name))
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
 }
@@ -64,18 +108,52 @@ fn named_tests(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn collect_functions(folder: &Path, functions: &mut BTreeSet<String>) {
+fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect_functions(&path, functions);
+            collect_tests(&path, tests);
         } else if path.extension().is_some_and(|it| it == "rs") {
-            let source = fs::read_to_string(&path).unwrap();
-            let names = source.lines().filter_map(|line| {
-                let (_, name) = line.split_once("fn ")?;
-                Some(name.split(['(', '<']).next()?.to_owned())
-            });
-            functions.extend(names);
+            collect_tests_of(&fs::read_to_string(path).unwrap(), tests);
         }
     }
+}
+
+/// Those that have an attribute, and those that the macros make of a list.
+fn collect_tests_of(source: &str, tests: &mut BTreeSet<String>) {
+    let (mut has_attribute, mut is_in_list) = (false, false);
+    for line in source.lines().map(str::trim) {
+        if is_in_list {
+            is_in_list = !line.starts_with([')', '}']);
+            tests.extend(line.strip_suffix(',').map(str::to_owned));
+        } else if line.starts_with('#') {
+            has_attribute |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        } else if let Some((_, function)) = line.split_once("fn ") {
+            let name = function.split(['(', '<']).next();
+            tests.extend(name.filter(|_| has_attribute).map(str::to_owned));
+            has_attribute = false;
+        } else {
+            is_in_list = line.contains("on_each_database!") && line.ends_with(['(', '{']);
+        }
+    }
+}
+
+#[test]
+fn a_function_that_nothing_calls_is_no_test() {
+    let source = "
+        crate::on_each_database! {
+            on_each,
+        }
+        #[test]
+        #[should_panic]
+        fn of_its_own() {}
+        async fn forgotten(bed: TestBed) {}
+        proptest_like!(other,)
+    ";
+    let mut tests = BTreeSet::new();
+    collect_tests_of(source, &mut tests);
+    assert_eq!(
+        tests.into_iter().collect::<Vec<_>>(),
+        ["of_its_own", "on_each"]
+    );
 }

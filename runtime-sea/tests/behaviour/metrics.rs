@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::support::measured::{PANICS, forget, measured};
+use crate::support::warned::warned_of;
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
     Event, EventEnvelope, EventFilter, EventRegistry, EventRetry, EventRoute, EventStatus,
-    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunStatus,
-    SubscriptionError,
+    JobContext, JobError, JobHandler, JobPolicy, JobResult, NoAggregate, Retry, RunFilter,
+    RunStatus, SubscriptionError,
 };
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ crate::on_each_database!(
     attempts_are_measured_by_type_pool_and_outcome,
     deliveries_are_measured_by_type_consumer_and_outcome,
     what_waits_is_sampled,
+    r56_a_clock_that_differs_is_warned_of_once_and_measured,
     take_overs_and_discarded_endings_are_counted,
     r05_a_recorder_that_panics_stops_nothing,
 );
@@ -141,6 +143,14 @@ async fn deliveries_are_measured_by_type_consumer_and_outcome(bed: TestBed) {
     }
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen;
+
+impl Event for Seen {
+    const TYPE: &'static str = "measured_seen";
+    const ROUTE: EventRoute = EventRoute::audit();
+}
+
 async fn what_waits_is_sampled(bed: TestBed) {
     let _alone = alone().await;
     let (db, jobs) = (bed.runtime.db(), bed.runtime.jobs());
@@ -148,6 +158,9 @@ async fn what_waits_is_sampled(bed: TestBed) {
     for _ in 0..3 {
         jobs.start::<Second>(db, ()).await.unwrap();
     }
+    let absent = bed.runtime.worker();
+    let absent = absent.subscribe("absent", async |_: EventEnvelope<Seen>| Ok(()));
+    absent.build().unwrap().drain_until_idle().await.unwrap();
     // As many as no other test of this process lets wait.
     let events = bed.runtime.events();
     for number in 0..97 {
@@ -155,6 +168,9 @@ async fn what_waits_is_sampled(bed: TestBed) {
             .publish_detached(number.to_string(), Happened)
             .await
             .unwrap();
+    }
+    for _ in 0..89 {
+        events.publish_detached(NoAggregate, Seen).await.unwrap();
     }
     bed.sql("UPDATE job_run SET run_at = '2020-01-01 00:00:00'")
         .await;
@@ -179,11 +195,49 @@ async fn what_waits_is_sampled(bed: TestBed) {
             && measured(&format!("runtime_sea_event_queue_depth{events}")) >= 97.0
     })
     .await;
+    until(
+        "what is left for an absent subscription is sampled",
+        async || measured("runtime_sea_event_delivery_queue_depth{pool=events_audit}") >= 89.0,
+    )
+    .await;
     let year = 365.0 * 24.0 * 60.0 * 60.0;
     assert!(measured(&format!("runtime_sea_job_oldest_seconds{jobs}")) > year);
     assert!(measured(&format!("runtime_sea_event_oldest_seconds{events}")) > year);
     shutdown.cancel();
     running.await.unwrap().unwrap();
+}
+
+async fn r56_a_clock_that_differs_is_warned_of_once_and_measured(bed: TestBed) {
+    const DAYS: f64 = 90.0 * 365.0;
+
+    let _alone = alone().await;
+    forget("clock_offset");
+    let days = |seconds: f64| seconds / (24.0 * 60.0 * 60.0);
+    let warned = || {
+        let text =
+            "the database's clock and this process's differ; the database's is the one that counts";
+        let seconds = warned_of(text, "seconds");
+        // No other test has a clock that is so far ahead.
+        let these = seconds.iter().filter(|it| days(it.parse().unwrap()) > DAYS);
+        these.count()
+    };
+    let before = warned();
+    bed.clock
+        .advance(Duration::from_secs(91 * 365 * 24 * 60 * 60));
+    let worker = bed.runtime.worker().job(Second);
+    let sampled = || {
+        let offset = measured("runtime_sea_clock_offset_seconds{}");
+        forget("clock_offset");
+        days(offset) > DAYS
+    };
+    let worker = worker.sample_queues(Some(Duration::from_millis(20)));
+    while_working(worker.build().unwrap(), async || {
+        for _ in 0..3 {
+            until("the offset is measured", async || sampled()).await;
+        }
+    })
+    .await;
+    assert_eq!(warned() - before, 1);
 }
 
 struct Bereft;

@@ -1,35 +1,37 @@
 //! Pauses and limits of pools.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{TestBed, until, while_working};
+use crate::support::{Running, TestBed, until, while_working};
+use chrono::Datelike;
 use runtime_sea::{
-    JobContext, JobHandler, JobPolicy, JobResult, Pool, RunFilter, RunId, RunStatus, Runtime,
-    Worker,
+    JobContext, JobHandler, JobPolicy, JobResult, Pool, RawRun, RunFilter, RunId, RunStatus,
+    Runtime, Worker,
 };
 use sea_orm::ConnectionTrait;
+use tokio::sync::watch;
 
 crate::on_each_database! {
     a_limit_holds_over_all_workers,
     a_limit_is_raised_and_taken_away_while_workers_run,
     a_pool_with_the_limit_zero_runs_nothing,
     pools_show_what_is_set_for_them,
+    a_jobs_runs_go_to_the_pool_of_the_workers_that_are_left,
     a_cancelled_run_that_comes_to_wait_ends_though_its_pool_is_paused,
     a_cancelled_run_whose_claim_had_no_answer_ends_though_its_pool_is_paused,
 }
 
 const NARROW: Pool = Pool::new("narrow");
 
-/// Counts how many runs execute at a time.
+/// Counts how many runs execute at a time. Each waits until so many have done so as its input says.
 #[derive(Clone, Default)]
 struct Busy {
-    running: Arc<Mutex<(u32, u32)>>,
+    running: watch::Sender<(u32, u32)>,
 }
 
 impl Busy {
     fn most(&self) -> u32 {
-        self.running.lock().unwrap().1
+        self.running.borrow().1
     }
 }
 
@@ -42,14 +44,16 @@ impl JobHandler for Busy {
         JobPolicy::new().pool(NARROW)
     }
 
-    async fn run(&self, _ctx: &JobContext, milliseconds: u32) -> JobResult<()> {
-        {
-            let mut running = self.running.lock().unwrap();
-            running.0 += 1;
-            running.1 = running.1.max(running.0);
-        }
-        tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
-        self.running.lock().unwrap().0 -= 1;
+    async fn run(&self, _ctx: &JobContext, at_once: u32) -> JobResult<()> {
+        self.running.send_modify(|(now, most)| {
+            *now += 1;
+            *most = (*most).max(*now);
+        });
+        let mut running = self.running.subscribe();
+        running.wait_for(|it| it.1 >= at_once).await.unwrap();
+        // One too many would come meanwhile.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.running.send_modify(|it| it.0 -= 1);
         Ok(())
     }
 }
@@ -58,11 +62,11 @@ fn worker(runtime: &Runtime, busy: &Busy) -> Worker {
     runtime.worker().job(busy.clone()).build().unwrap()
 }
 
-async fn start(bed: &TestBed, runs: u32) {
+async fn start(bed: &TestBed, runs: u32, at_once: u32) {
     for _ in 0..runs {
         bed.runtime
             .jobs()
-            .start::<Busy>(bed.runtime.db(), 5)
+            .start::<Busy>(bed.runtime.db(), at_once)
             .await
             .unwrap();
     }
@@ -80,7 +84,7 @@ async fn a_limit_holds_over_all_workers(bed: TestBed) {
         .limit_pool("narrow", Some(3))
         .await
         .unwrap();
-    start(&bed, 40).await;
+    start(&bed, 40, 3).await;
     let others = [bed.other_process().await, bed.other_process().await];
     while_working(worker(&bed.runtime, &busy), async || {
         while_working(worker(&others[0], &busy), async || {
@@ -99,13 +103,13 @@ async fn a_limit_is_raised_and_taken_away_while_workers_run(bed: TestBed) {
     let busy = Busy::default();
     let jobs = bed.runtime.jobs();
     jobs.limit_pool("narrow", Some(1)).await.unwrap();
-    start(&bed, 5).await;
+    start(&bed, 5, 1).await;
     while_working(worker(&bed.runtime, &busy), async || {
         until("some have run", async || completed(&bed).await == 5).await;
         assert_eq!(busy.most(), 1);
         jobs.limit_pool("narrow", None).await.unwrap();
         jobs.pause_pool("narrow").await.unwrap();
-        start(&bed, 30).await;
+        start(&bed, 30, 2).await;
         jobs.resume_pool("narrow").await.unwrap();
         until("all have run", async || completed(&bed).await == 35).await;
         assert!(busy.most() > 1);
@@ -117,7 +121,7 @@ async fn a_pool_with_the_limit_zero_runs_nothing(bed: TestBed) {
     let busy = Busy::default();
     let jobs = bed.runtime.jobs();
     jobs.limit_pool("narrow", Some(0)).await.unwrap();
-    start(&bed, 1).await;
+    start(&bed, 1, 1).await;
     worker(&bed.runtime, &busy)
         .drain_until_idle()
         .await
@@ -178,6 +182,54 @@ async fn a_cancelled_run_whose_claim_had_no_answer_ends_though_its_pool_is_pause
         bed.until_status(id, RunStatus::Canceled).await;
     })
     .await;
+}
+
+/// Two versions of one job that differ in its pool.
+struct Moved<const NEW: bool>;
+
+impl<const NEW: bool> JobHandler for Moved<NEW> {
+    const TYPE: &'static str = "moved";
+    type Input = ();
+    type Output = ();
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::new().pool(if NEW { "new" } else { "old" })
+    }
+
+    async fn run(&self, _ctx: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn a_jobs_runs_go_to_the_pool_of_the_workers_that_are_left(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let moved = async || jobs.types().await.unwrap().pop();
+    let goes_to = async |pool| moved().await.is_some_and(|it| it.pool == pool);
+    jobs.pause_pool("old").await.unwrap();
+    let lease = Duration::from_secs(2);
+    let new = bed.runtime.worker().job(Moved::<true>).lease(lease);
+    let new = Running::start(new.build().unwrap());
+    until("the new one has it", async || goes_to("new").await).await;
+    // A pod of the old version is the last to start.
+    let other = bed.other_process().await;
+    let old = other.worker().job(Moved::<false>).lease(lease);
+    let old = Running::start(old.build().unwrap());
+    until("the old one has it", async || goes_to("old").await).await;
+    let raw = RawRun::new("moved", serde_json::json!(null));
+    let id = jobs.start_raw(bed.runtime.db(), raw).await.unwrap().run_id;
+    // Who lives says so.
+    let long_ago = "UPDATE job SET seen_at = '2020-01-01 00:00:00+00:00'";
+    bed.sql(long_ago).await;
+    until("it has been seen", async || {
+        moved().await.unwrap().seen_at.year() > 2020
+    })
+    .await;
+    assert!(goes_to("old").await);
+    old.stop().await;
+    bed.sql(long_ago).await;
+    bed.until_status(id, RunStatus::Completed).await;
+    assert!(goes_to("new").await);
+    new.stop().await;
 }
 
 async fn pools_show_what_is_set_for_them(bed: TestBed) {

@@ -15,6 +15,7 @@ crate::on_each_database!(
     a_batch_with_an_event_that_cannot_be_stored_writes_nothing,
     a_batch_vanishes_with_its_transaction,
     more_events_than_a_statement_takes_are_stored,
+    r50_a_huge_payload_is_refused_at_publish,
     a_raw_event_is_what_a_typed_one_would_be,
     a_raw_event_needs_a_type_and_the_id_of_what_it_changes,
     the_key_to_wait_for_is_the_aggregates_id_unless_it_is_said,
@@ -128,6 +129,37 @@ async fn a_batch_with_an_event_that_cannot_be_stored_writes_nothing(bed: TestBed
     let stored = stored(&bed).await;
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0].payload["n"], 3);
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Attached {
+    text: String,
+}
+
+impl Event for Attached {
+    const TYPE: &'static str = "thing_attached";
+    const ROUTE: EventRoute = EventRoute::change("thing");
+}
+
+async fn r50_a_huge_payload_is_refused_at_publish(bed: TestBed) {
+    let of = |bytes| Attached {
+        text: "x".repeat(bytes),
+    };
+    let events = bed.runtime.events();
+    let tx = begin(bed.runtime.db()).await.unwrap();
+    events.publish(&tx, "one", of(4_000_000)).await.unwrap();
+    let refused = events.publish(&tx, "one", of(5_000_000)).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("its payload takes 50000"),
+        "{refused}"
+    );
+    let huge = PublishOptions::new().metadata("text", "x".repeat(5_000_000));
+    let refused = events.publish_with(&tx, "one", of(1), huge).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("its metadata takes 50000"), "{refused}");
+    // The transaction goes on.
+    tx.commit().await.unwrap();
+    assert_eq!(stored(&bed).await.len(), 1);
 }
 
 async fn a_batch_vanishes_with_its_transaction(bed: TestBed) {

@@ -20,6 +20,7 @@ crate::on_each_database! {
     r52_a_slot_publishes_one_event_however_many_workers_there_are,
     r53_a_slot_that_came_while_nobody_was_there_is_made_later,
     r54_missed_slots_are_made_up_for_as_the_schedule_says,
+    r54_missed_events_are_made_up_for_as_the_schedule_says,
     r57_a_clock_that_goes_back_makes_no_slot_twice,
     a_changed_expression_goes_on_from_now,
     a_paused_schedule_makes_nothing_and_makes_up_for_nothing,
@@ -28,6 +29,7 @@ crate::on_each_database! {
     a_running_worker_makes_slots_as_they_come,
     a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule,
     a_schedule_that_the_database_refuses_holds_up_no_other,
+    many_schedules_at_once_are_made_by_few_threads,
     wrong_schedules_are_refused,
 }
 
@@ -71,6 +73,34 @@ struct HourBegan {
 impl Event for HourBegan {
     const TYPE: &'static str = "hour_began";
     const ROUTE: EventRoute = EventRoute::inbound("clock");
+}
+
+async fn many_schedules_at_once_are_made_by_few_threads(bed: TestBed) {
+    const SCHEDULES: usize = 60;
+
+    let (busy, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let worker = || {
+        (0..SCHEDULES).fold(bed.runtime.worker(), |worker, number| {
+            let (busy, most) = (busy.clone(), most.clone());
+            let schedule = Schedule::cron("0 * * * *").name(number.to_string());
+            worker.schedule_event(schedule, move |slot| {
+                let now_busy = busy.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now_busy, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(20));
+                busy.fetch_sub(1, Ordering::SeqCst);
+                HourBegan { hour: slot.at }
+            })
+        })
+    };
+    let worker = worker().build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    bed.clock.advance(HOUR);
+    worker.drain_until_idle().await.unwrap();
+    let events = bed.runtime.events();
+    let made = events.list(EventFilter::new().limit(1000)).await.unwrap();
+    assert_eq!(made.len(), SCHEDULES);
+    let most = most.load(Ordering::SeqCst);
+    assert!(most <= 16, "{most} threads");
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -194,6 +224,57 @@ async fn r54_missed_slots_are_made_up_for_as_the_schedule_says(bed: TestBed) {
     ] {
         assert_eq!(made(&bed, name).await.len(), runs, "{name}");
     }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Struck {
+    clock: String,
+    hour: DateTime<Utc>,
+}
+
+impl Event for Struck {
+    const TYPE: &'static str = "struck";
+    const ROUTE: EventRoute = EventRoute::inbound("clock");
+}
+
+async fn r54_missed_events_are_made_up_for_as_the_schedule_says(bed: TestBed) {
+    let striking = || {
+        let policies = [Misfire::Last, Misfire::Skip, Misfire::All];
+        ["last", "skip", "all"].into_iter().zip(policies).fold(
+            bed.runtime.worker(),
+            |worker, (name, misfire)| {
+                let schedule = Schedule::cron("0 * * * *").name(name).misfire(misfire);
+                worker.schedule_event(schedule, move |slot| Struck {
+                    clock: name.to_owned(),
+                    hour: slot.at,
+                })
+            },
+        )
+    };
+    let hours = async |clock: &str| {
+        let all = bed.runtime.events().list(EventFilter::new()).await.unwrap();
+        let of_clock = all.into_iter().filter(|it| it.payload["clock"] == clock);
+        let mut hours: Vec<_> = of_clock
+            .map(|it| serde_json::from_value::<Struck>(it.payload).unwrap().hour)
+            .collect();
+        hours.sort_unstable();
+        hours
+    };
+    let begin = at_a_quarter_past(&bed).await.timestamp();
+    let hour =
+        |number: i64| DateTime::from_timestamp(begin - begin % 3600 + number * 3600, 0).unwrap();
+    work(striking()).await;
+    bed.clock.advance(HOUR * 3);
+    work(striking()).await;
+    assert_eq!(hours("last").await, [hour(3)]);
+    assert!(hours("skip").await.is_empty());
+    assert_eq!(hours("all").await, [hour(1), hour(2), hour(3)]);
+    // On time, none is missed.
+    bed.clock.advance(Duration::from_secs(45 * 60 + 20));
+    work(striking()).await;
+    assert_eq!(hours("last").await, [hour(3), hour(4)]);
+    assert_eq!(hours("skip").await, [hour(4)]);
+    assert_eq!(hours("all").await, [1, 2, 3, 4].map(hour));
 }
 
 async fn r57_a_clock_that_goes_back_makes_no_slot_twice(bed: TestBed) {

@@ -212,6 +212,21 @@ async fn one_tenant_never_sees_what_belongs_to_another(bed: TestBed) {
     assert!(events.for_tenant("acme").show(id).await.unwrap().is_some());
     assert!(jobs.for_tenant("acme").show(run).await.unwrap().is_some());
     assert!(jobs.all_tenants().show(run).await.unwrap().is_some());
+
+    // A child and a cause may be another tenant's: somebody has said so.
+    let worker = runtime.worker().job(Bill).job(Send).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    bed.sql("UPDATE job_run SET tenant_id = 'umbrella' WHERE parent_run_id IS NOT NULL")
+        .await;
+    bed.sql("UPDATE domain_events SET tenant_id = 'umbrella' WHERE type = 'ordered'")
+        .await;
+    let bills = RunFilter::new().job_type("bill");
+    let bill = jobs.for_tenant("acme").list(bills).await.unwrap()[0].id;
+    let seen = jobs.for_tenant("acme").show(bill).await.unwrap().unwrap();
+    assert!(seen.children.is_empty() && seen.caused_by_event.is_none());
+    assert_eq!(seen.steps.len(), 1);
+    let all = jobs.all_tenants().show(bill).await.unwrap().unwrap();
+    assert!(all.children.len() == 1 && all.caused_by_event.is_some());
 }
 
 async fn what_another_tenant_has_is_not_there_to_be_cancelled_or_delivered_again(bed: TestBed) {

@@ -22,6 +22,7 @@ crate::on_each_database!(
     outside_of_every_trace_there_is_none,
     r05_a_tracing_system_that_panics_stops_nothing,
     r05_a_layer_of_the_subscriber_that_panics_stops_nothing_else,
+    r05_a_layer_that_panics_when_a_span_is_entered_stops_nothing_else,
 );
 
 const REQUEST: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -280,26 +281,34 @@ async fn r05_a_tracing_system_that_panics_stops_nothing(bed: TestBed) {
     assert_eq!(noticed(&runtime).await.len(), 4);
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Watched;
+const fn panics(when_entered: bool) -> &'static str {
+    if when_entered {
+        open_telemetry::PANICS_WHEN_ENTERED
+    } else {
+        open_telemetry::PANICS
+    }
+}
 
-impl Event for Watched {
-    const TYPE: &'static str = open_telemetry::PANICS;
+#[derive(Debug, Serialize, Deserialize)]
+struct Watched<const ENTERED: bool>;
+
+impl<const ENTERED: bool> Event for Watched<ENTERED> {
+    const TYPE: &'static str = panics(ENTERED);
     const ROUTE: EventRoute =
         EventRoute::change("thing").retry(EventRetry::fixed(2).first_delay(Duration::ZERO));
 }
 
-struct Watch;
+struct Watch<const ENTERED: bool>;
 
-impl JobHandler for Watch {
-    const TYPE: &'static str = open_telemetry::PANICS;
+impl<const ENTERED: bool> JobHandler for Watch<ENTERED> {
+    const TYPE: &'static str = panics(ENTERED);
     type Input = ();
     type Output = ();
 
     fn policy() -> JobPolicy<()> {
         JobPolicy::<()>::new()
             .retry(Retry::none())
-            .on::<Watched>(|_| Some(()))
+            .on::<Watched<ENTERED>>(|_| Some(()))
     }
 
     async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
@@ -308,12 +317,23 @@ impl JobHandler for Watch {
 }
 
 async fn r05_a_layer_of_the_subscriber_that_panics_stops_nothing_else(bed: TestBed) {
+    a_layer_panics::<false>(&bed).await;
+}
+
+async fn r05_a_layer_that_panics_when_a_span_is_entered_stops_nothing_else(bed: TestBed) {
+    a_layer_panics::<true>(&bed).await;
+}
+
+async fn a_layer_panics<const ENTERED: bool>(bed: &TestBed) {
     let runtime = &bed.runtime;
-    let watched = runtime.events().publish_detached("1", Watched).await;
+    let watched = runtime
+        .events()
+        .publish_detached("1", Watched::<ENTERED>)
+        .await;
     let worker = runtime
         .worker()
-        .job(Watch)
-        .subscribe("watch", async |_: EventEnvelope<Watched>| Ok(()))
+        .job(Watch::<ENTERED>)
+        .subscribe("watch", async |_: EventEnvelope<Watched<ENTERED>>| Ok(()))
         .build()
         .unwrap();
     worker.drain_until_idle().await.unwrap();
@@ -323,7 +343,7 @@ async fn r05_a_layer_of_the_subscriber_that_panics_stops_nothing_else(bed: TestB
     assert_eq!(event.event.status, EventStatus::Failed);
     let error = event.event.error.unwrap();
     assert!(error.contains("the layer gives up"), "{error}");
-    let [run] = &runs(runtime, Watch::TYPE).await[..] else {
+    let [run] = &runs(runtime, Watch::<ENTERED>::TYPE).await[..] else {
         panic!("one run")
     };
     assert_eq!(run.status, RunStatus::Failed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime_sea::{
     Collision, Event, EventEnvelope, EventFilter, EventId, EventRoute, EventStatus, JobContext,
-    JobHandler, JobPolicy, JobResult, RunFilter, StartOptions, Worker,
+    JobHandler, JobPolicy, JobResult, RawRun, Replay, Replayed, RunFilter, StartOptions, Worker,
 };
 use sea_orm::DbBackend;
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,11 @@ crate::on_each_database! {
     r37_a_row_that_cannot_be_read_fails_and_spares_the_others_of_its_claim,
     r46_a_lost_run_that_cannot_be_read_fails_and_spares_the_others,
     r46_a_due_run_that_cannot_be_read_fails_and_spares_the_others,
+    r46_a_job_or_a_pool_that_cannot_be_read_stops_no_worker,
     r46_a_wait_that_cannot_be_read_fails_its_run_and_spares_the_others,
     r46_an_event_that_cannot_be_read_fails_and_spares_the_others,
     r46_a_delivery_that_cannot_be_read_fails_and_spares_the_others,
+    r46_deliveries_that_cannot_be_read_do_not_hide_what_is_behind_them,
     r46_a_run_waits_on_until_the_event_that_cannot_be_read_is_mended,
 }
 
@@ -124,6 +126,36 @@ async fn break_moment(bed: &TestBed, table: &str, column: &str, condition: &str)
 async fn drain(bed: &TestBed) {
     let worker = bed.runtime.worker().job(Plain).job(Keyed).build().unwrap();
     worker.drain_until_idle().await.unwrap();
+}
+
+async fn r46_a_job_or_a_pool_that_cannot_be_read_stops_no_worker(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    drain(&bed).await;
+    jobs.pause_pool("other").await.unwrap();
+    break_moment(&bed, "job", "registered_at", "type = 'plain'").await;
+    break_moment(&bed, "job_pool", "updated_at", "name = 'other'").await;
+    start::<Plain>(&bed, false, 0).await;
+    let raw = RawRun::new("plain", serde_json::json!(false));
+    let raw = jobs.start_raw(bed.runtime.db(), raw).await.unwrap().run_id;
+    drain(&bed).await;
+    assert_eq!(of_status(&bed, "completed").await, 2);
+    assert!(jobs.pools().await.unwrap().iter().any(|it| it.paused));
+    assert_eq!(jobs.stats().await.unwrap().jobs.len(), 2);
+    let replayed = jobs.replay(raw, Replay::Scratch).await.unwrap();
+    assert_eq!(replayed, Replayed::Pending);
+    let refused = jobs.types().await.unwrap_err().to_string();
+    assert!(refused.contains("type plain cannot be read"), "{refused}");
+    // Nor does a run that cannot be read take along who asks for it.
+    jobs.cancel(raw).await.unwrap();
+    break_moment(&bed, "job_run", "created_at", "status = 'canceled'").await;
+    for refused in [
+        jobs.replay(raw, Replay::Scratch).await.map(drop),
+        jobs.show(raw).await.map(drop),
+        jobs.list(RunFilter::new()).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(&raw.to_string()), "{refused}");
+    }
 }
 
 async fn of_status(bed: &TestBed, status: &str) -> i64 {
@@ -279,6 +311,30 @@ async fn r46_a_delivery_that_cannot_be_read_fails_and_spares_the_others(bed: Tes
     worker.drain_until_idle().await.unwrap();
     assert_eq!(*elsewhere.lock().unwrap(), [1, 4, 2, 3]);
     assert_eq!(*here.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+async fn r46_deliveries_that_cannot_be_read_do_not_hide_what_is_behind_them(bed: TestBed) {
+    let log = Log::default();
+    let elsewhere = || {
+        let log = log.clone();
+        let worker = bed.runtime.worker().pool("events_change", 1);
+        let worker = worker.subscribe("elsewhere", move |event: EventEnvelope<Told>| {
+            log.lock().unwrap().push(event.payload.n);
+            async { Ok(()) }
+        });
+        worker.build().unwrap()
+    };
+    elsewhere().drain_until_idle().await.unwrap();
+    // More than such a worker takes at a time.
+    for n in 1..=20 {
+        tell(&bed, n).await;
+    }
+    let nobody = bed.runtime.worker().build().unwrap();
+    nobody.drain_until_idle().await.unwrap();
+    let all_but_the_last = "seq < (SELECT * FROM (SELECT MAX(seq) FROM domain_events) last)";
+    break_moment(&bed, "domain_events", "occurred_at", all_but_the_last).await;
+    elsewhere().drain_once().await.unwrap();
+    assert_eq!(*log.lock().unwrap(), [20]);
 }
 
 async fn r46_a_run_waits_on_until_the_event_that_cannot_be_read_is_mended(bed: TestBed) {

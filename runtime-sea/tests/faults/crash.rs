@@ -5,12 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{TestBed, until};
+use crate::process::{GRACE, Process};
+use crate::support::{TestBed, until, while_working};
+use crate::witness;
+use crate::workload::Endless;
 use runtime_sea::{JobContext, JobError, JobHandler, JobResult, RunId, RunStatus};
+use sea_orm::ConnectionTrait;
 use tokio_util::sync::CancellationToken;
 
 crate::on_each_database! {
     r01_a_worker_killed_in_the_middle_of_a_step_loses_nothing_and_repeats_no_finished_step,
+    r02_a_worker_killed_after_a_steps_effect_executes_it_again_with_the_same_key,
+    r09_a_busy_process_that_is_told_to_stop_twice_ends_in_order,
     r11_a_run_that_kills_its_worker_every_time_is_given_up,
 }
 
@@ -89,6 +95,30 @@ impl JobHandler for Poison {
     }
 }
 
+/// Has an effect in a step, and kills its process before the step is on record.
+struct Charge {
+    dies: bool,
+}
+
+impl JobHandler for Charge {
+    const TYPE: &'static str = "charge";
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        let key = ctx.idempotency_key("charge");
+        ctx.step("charge", || async {
+            let note = format!("INSERT INTO charges (idempotency_key) VALUES ('{key}')");
+            ctx.db().execute_unprepared(&note).await?;
+            if self.dies {
+                std::process::abort();
+            }
+            Ok::<_, JobError>(())
+        })
+        .await
+    }
+}
+
 /// Not a test: the process that the tests kill. It does nothing unless it is told the database.
 #[test]
 fn worker_process() {
@@ -109,6 +139,7 @@ fn worker_process() {
             .worker()
             .job(import)
             .job(Poison)
+            .job(Charge { dies: true })
             .lease(LEASE)
             .build()
             .unwrap();
@@ -198,6 +229,54 @@ async fn r01_a_worker_killed_in_the_middle_of_a_step_loses_nothing_and_repeats_n
     assert_eq!((details.run.attempt, details.run.recoveries), (2, 1));
     assert_eq!(details.run.errors[0].outcome, "lost");
     assert_eq!(details.children.len(), 1);
+}
+
+async fn r02_a_worker_killed_after_a_steps_effect_executes_it_again_with_the_same_key(
+    bed: TestBed,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    bed.sql("CREATE TABLE charges (idempotency_key VARCHAR(64) NOT NULL)")
+        .await;
+    let id = start::<Charge>(&bed).await;
+    let mut process = spawn_worker(&bed, &dir.path().join("notes"));
+    until("the process has died", async || {
+        process.try_wait().unwrap().is_some()
+    })
+    .await;
+    assert_eq!(bed.count("SELECT COUNT(*) FROM charges").await, 1);
+    assert!(bed.run(id).await.steps.is_empty());
+
+    let survivor = bed.runtime.worker().job(Charge { dies: false });
+    let survivor = survivor.lease(LEASE).build().unwrap();
+    while_working(survivor, async || {
+        bed.until_status(id, RunStatus::Completed).await;
+    })
+    .await;
+    assert_eq!(bed.count("SELECT COUNT(*) FROM charges").await, 2);
+    let keys = "SELECT COUNT(DISTINCT idempotency_key) FROM charges";
+    assert_eq!(bed.count(keys).await, 1);
+    let details = bed.run(id).await;
+    assert_eq!((details.run.attempt, details.run.recoveries), (2, 1));
+    assert_eq!(details.steps.len(), 1);
+}
+
+async fn r09_a_busy_process_that_is_told_to_stop_twice_ends_in_order(bed: TestBed) {
+    witness::create_tables(bed.runtime.db()).await;
+    let logs = tempfile::tempdir().unwrap();
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Endless>(bed.runtime.db(), ()).await.unwrap();
+    let mut process = Process::start(&bed, "busy", logs.path(), 0, None);
+    bed.until_status(started.run_id, RunStatus::Running).await;
+    process.signal("TERM");
+    // The grace goes on, and so does the run.
+    tokio::time::sleep(GRACE / 3).await;
+    assert_eq!(bed.status(started.run_id).await, RunStatus::Running);
+    process.terminate().await;
+    let run = bed.run(started.run_id).await.run;
+    assert_eq!(
+        (run.status, run.attempt, run.recoveries),
+        (RunStatus::Pending, 0, 0)
+    );
 }
 
 async fn r11_a_run_that_kills_its_worker_every_time_is_given_up(bed: TestBed) {

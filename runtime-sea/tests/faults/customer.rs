@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::witness::{Expected, request};
 use crate::workload::{
-    ACCOUNTS, Account, Answered, Called, Endless, Import, LIMIT, LIMITED_POOL, Moved, Once,
+    ACCOUNTS, Account, Answered, Called, Endless, Import, LIMIT, LIMITED_POOL, Latest, Moved, Once,
     Overdue, Patient, Report,
 };
 
@@ -24,6 +24,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Customer {
     runtime: Runtime,
     may_be_stopped: bool,
+    /// How many runs of each kind it asks for in a round; of events, twice as many.
+    at_a_time: u32,
 }
 
 impl Customer {
@@ -31,7 +33,14 @@ impl Customer {
         Self {
             runtime,
             may_be_stopped: false,
+            at_a_time: 2,
         }
+    }
+
+    /// One that asks for no more of each kind than it takes to get every commit made.
+    pub(crate) fn brief(mut self) -> Self {
+        self.at_a_time = 1;
+        self
     }
 
     /// One that sees to it that its transactions end where its process is stopped.
@@ -51,20 +60,23 @@ impl Customer {
     async fn try_ask(&self, round: u32) -> Result<(), Failure> {
         let jobs = self.runtime.jobs();
         jobs.limit_pool(LIMITED_POOL, Some(LIMIT)).await?;
-        for number in 4 * round..4 * round + 4 {
+        let runs = self.at_a_time * round..self.at_a_time * (round + 1);
+        for number in 2 * runs.start..2 * runs.end {
             for account in ACCOUNTS {
                 self.publish(account, number).await?;
             }
             self.publish_and_roll_back(number).await?;
             self.publish_detached(number).await?;
         }
-        for number in 2 * round..2 * round + 2 {
+        for number in runs {
             self.start(number).await?;
             self.start_once(number).await?;
             self.start_many(number).await?;
             self.start_and_answer(number).await?;
             self.start_overdue(number).await?;
+            self.start_latest(number).await?;
             self.cancel_waiting(number).await?;
+            self.cancel_scope(number).await?;
         }
         self.cancel_running(round).await
     }
@@ -261,6 +273,24 @@ impl Customer {
         Ok(tx.commit().await?)
     }
 
+    /// Runs of one key, each of which takes the place of the one before it.
+    async fn start_latest(&self, number: u32) -> Result<(), Failure> {
+        for index in 0..3 {
+            let name = format!("latest:{number}:{index}");
+            if self.is_done(&name).await? {
+                continue;
+            }
+            let account = ACCOUNTS[0].to_owned();
+            let tx = self.begin().await?;
+            let jobs = self.runtime.jobs();
+            let run = jobs.start::<Latest>(&tx, Account { account, number });
+            let id = run.await?.run_id.as_uuid();
+            Self::write_down(&tx, name, Expected::Over, id).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
     async fn start_once(&self, number: u32) -> Result<(), Failure> {
         let name = format!("once:{number}");
         if self.is_done(&name).await? {
@@ -294,6 +324,14 @@ impl Customer {
             .start_to_cancel(format!("late:{number}"), options)
             .await?;
         self.cancel(id).await
+    }
+
+    async fn cancel_scope(&self, number: u32) -> Result<(), Failure> {
+        let options = StartOptions::new().delay(Duration::from_secs(3600));
+        self.start_to_cancel(format!("scoped:{number}"), options)
+            .await?;
+        let jobs = self.runtime.jobs();
+        Ok(jobs.cancel_for_scope("endless", "all").await.map(drop)?)
     }
 
     async fn cancel_running(&self, number: u32) -> Result<(), Failure> {

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
+use runtime_sea::EventEnvelope;
 use runtime_sea::failpoint::COMMITS;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::customer::Customer;
@@ -16,7 +18,7 @@ use crate::oracle::{self, Verdict};
 use crate::process::{LEASE, Process};
 use crate::support::TestBed;
 use crate::witness;
-use crate::workload::host;
+use crate::workload::{Moved, host};
 
 mod sqlite {
     use crate::databases::Databases;
@@ -94,6 +96,12 @@ fn at_every_commit(databases: Option<Databases>, action: &str) {
 async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
     witness::create_tables(bed.runtime.db()).await;
     let logs = tempfile::tempdir().unwrap();
+    if failpoint.contains("events.retire") {
+        // Nobody hosts it when the first events come.
+        let gone = bed.runtime.worker();
+        let gone = gone.subscribe("gone", async |_: EventEnvelope<Moved>| Ok(()));
+        gone.build().unwrap().drain_once().await.unwrap();
+    }
     // There has to be something to take over.
     let first = match failpoint {
         it if it.contains("events.take_over") => Some("abort before events.settle 1"),
@@ -108,13 +116,15 @@ async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
         return finish(bed).await;
     }
     let mut victim = Process::start(bed, "victim", logs.path(), 1, Some(failpoint));
+    provoke(bed, &victim, failpoint).await;
     if !within(PATIENCE, async || victim.is_stopped()).await {
         return Err(format!("never reached\n{}", victim.last_words()));
     }
     finish(bed).await?;
     victim.signal("CONT");
     // It notices that its time has passed, and comes back as a worker like any other.
-    let back = within(PATIENCE, async || is_alive(bed, "victim").await).await;
+    let stops = failpoint.contains("events.hand_back");
+    let back = stops || within(PATIENCE, async || is_alive(bed, "victim").await).await;
     if !back {
         return Err(format!("did not come back\n{}", victim.last_words()));
     }
@@ -126,11 +136,25 @@ async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
 
 async fn die(bed: &TestBed, logs: &Path, name: &str, failpoint: &str) -> Result<(), String> {
     let mut victim = Process::start(bed, name, logs, 1, Some(failpoint));
+    provoke(bed, &victim, failpoint).await;
     let status = victim.ends_within(PATIENCE).await;
     match status {
         Some(status) if status.signal() == ABORTED => Ok(()),
         Some(status) => Err(format!("{status}\n{}", victim.last_words())),
         None => Err(format!("never reached\n{}", victim.last_words())),
+    }
+}
+
+/// Does what the work alone does not lead to.
+async fn provoke(bed: &TestBed, victim: &Process, failpoint: &str) {
+    if failpoint.contains("events.hand_back") {
+        within(PATIENCE, async || is_alive(bed, "victim").await).await;
+        victim.signal("TERM");
+    } else if failpoint.contains("events.retire") {
+        let waiting = "SELECT COUNT(*) FROM event_delivery WHERE subscription = 'gone'";
+        within(PATIENCE, async || bed.count(waiting).await > 0).await;
+        bed.sql("UPDATE event_subscription SET retired_at = seen_at WHERE name = 'gone'")
+            .await;
     }
 }
 
@@ -142,11 +166,14 @@ async fn finish(bed: &TestBed) -> Result<(), String> {
         let shutdown = shutdown.clone();
         async move { survivor.run(shutdown).await }
     });
-    let finished = within(PATIENCE, async || {
-        Customer::new(bed.runtime.clone()).ask(0).await;
-        oracle::is_settled(bed.runtime.db()).await.unwrap_or(false)
-    })
-    .await;
+    let work = async {
+        Customer::new(bed.runtime.clone()).brief().ask(0).await;
+        within(PATIENCE, async || {
+            oracle::is_settled(bed.runtime.db()).await.unwrap_or(false)
+        })
+        .await
+    };
+    let finished = timeout(PATIENCE, work).await.unwrap_or(false);
     shutdown.cancel();
     working.await.unwrap().unwrap();
     let verdict = oracle::check(bed.runtime.db()).await;
@@ -180,8 +207,8 @@ async fn is_alive(bed: &TestBed, process: &str) -> bool {
 async fn within(time: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
     let wait = async {
         while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(time, wait).await.is_ok()
+    timeout(time, wait).await.is_ok()
 }

@@ -7,6 +7,7 @@ mod crash;
 mod customer;
 mod databases;
 mod failpoints;
+mod migrations;
 mod network;
 mod oracle;
 mod outage;

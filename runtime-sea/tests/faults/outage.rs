@@ -43,11 +43,39 @@ impl Server {
     fn fresh_database(&self) -> String {
         match self {
             Self::Postgres(server) => server.fresh_database().unwrap(),
-            Self::MariaDb(server) => server.fresh_database().unwrap(),
+            Self::MariaDb(server) => server.fresh_database_of_an_app().unwrap(),
         }
     }
 
-    // Both block.
+    // These block.
+
+    /// As a failover to a standby that is promoted later.
+    fn let_write(&self, url: &str, may_write: bool) {
+        let database = url.rsplit_once('/').unwrap().1;
+        tokio::task::block_in_place(|| match self {
+            // Every session is a new one.
+            Self::Postgres(server) => {
+                let read_only = if may_write { "off" } else { "on" };
+                for sql in [
+                    format!(
+                        "ALTER DATABASE {database} SET default_transaction_read_only = {read_only}"
+                    ),
+                    format!(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                         WHERE datname = '{database}'"
+                    ),
+                ] {
+                    server.execute(&sql).unwrap();
+                }
+            }
+            // Sessions stay.
+            Self::MariaDb(server) => {
+                let read_only = format!("SET GLOBAL read_only = {}", u8::from(!may_write));
+                server.execute(&read_only).unwrap();
+            }
+        });
+    }
+
     fn stop(&self) {
         tokio::task::block_in_place(|| match self {
             Self::Postgres(server) => server.stop(Stop::Immediate).unwrap(),
@@ -65,15 +93,31 @@ impl Server {
 
 #[test]
 fn r13_a_postgres_that_is_away_for_half_a_minute_is_waited_for_without_a_flood_of_lines() {
-    on_tokio(away(Server::postgres()));
+    on_tokio(is_waited_for(Server::postgres(), Outage::Away));
 }
 
 #[test]
 fn r13_a_mariadb_that_is_away_for_half_a_minute_is_waited_for_without_a_flood_of_lines() {
-    on_tokio(away(Server::mariadb()));
+    on_tokio(is_waited_for(Server::mariadb(), Outage::Away));
 }
 
-async fn away(server: Option<Server>) {
+#[test]
+fn r16_a_postgres_that_may_not_write_is_waited_for_without_a_flood_of_lines() {
+    on_tokio(is_waited_for(Server::postgres(), Outage::ReadOnly));
+}
+
+#[test]
+fn r16_a_mariadb_that_may_not_write_is_waited_for_without_a_flood_of_lines() {
+    on_tokio(is_waited_for(Server::mariadb(), Outage::ReadOnly));
+}
+
+#[derive(Clone, Copy)]
+enum Outage {
+    Away,
+    ReadOnly,
+}
+
+async fn is_waited_for(server: Option<Server>, outage: Outage) {
     let Some(server) = server else { return };
     let url = tokio::task::block_in_place(|| server.fresh_database());
     let bed = TestBed::on(url).await;
@@ -84,9 +128,15 @@ async fn away(server: Option<Server>) {
     let is_settled = async || oracle::is_settled(bed.runtime.db()).await.unwrap_or(false);
     customer.ask(0).await;
     let half_way = lines(logs.path()).len();
-    server.stop();
+    match outage {
+        Outage::Away => server.stop(),
+        Outage::ReadOnly => server.let_write(&bed.url, false),
+    }
     tokio::time::sleep(AWAY).await;
-    server.start_again();
+    match outage {
+        Outage::Away => server.start_again(),
+        Outage::ReadOnly => server.let_write(&bed.url, true),
+    }
     customer.ask(1).await;
     until("everything is done", is_settled).await;
     assert!(worker.exited().is_none(), "{}", worker.last_words());
@@ -94,6 +144,7 @@ async fn away(server: Option<Server>) {
     worker.terminate().await;
     let verdict = oracle::check(bed.runtime.db()).await;
     assert!(verdict.broken.is_empty(), "{verdict}");
+    assert!(!lines.is_empty(), "it was not away");
     assert!(
         lines.len() < LINES,
         "{}:\n{}",
@@ -154,51 +205,42 @@ impl JobHandler for Gate {
 }
 
 #[test]
-fn r16_a_server_that_may_not_write_for_a_while_loses_no_result() {
-    let Some(server) = PostgresServer::start().unwrap() else {
-        return;
-    };
-    let url = server.fresh_database().unwrap();
-    let database = url.rsplit_once('/').unwrap().1.to_owned();
-    // As after a failover to a standby that is promoted later: every session is a new one, and none may write.
-    let writable = |writable: bool| {
-        let read_only = if writable { "off" } else { "on" };
-        let set =
-            format!("ALTER DATABASE {database} SET default_transaction_read_only = {read_only}");
-        let end = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
-        );
-        tokio::task::block_in_place(|| {
-            server.execute(&set).unwrap();
-            server.execute(&end).unwrap();
-        });
-    };
-    on_tokio(async {
-        let bed = TestBed::on(url.clone()).await;
-        let go = Arc::new(Semaphore::new(0));
-        let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());
-        // Nobody takes the run over meanwhile.
-        let lease = Duration::from_secs(60);
-        let builder = runtime.worker().job(Gate(go.clone())).lease(lease);
-        let worker = builder.build().unwrap();
-        let shutdown = CancellationToken::new();
-        let working = tokio::spawn({
-            let shutdown = shutdown.clone();
-            async move { worker.run(shutdown).await }
-        });
-        let jobs = bed.runtime.jobs();
-        let run = jobs.start::<Gate>(bed.runtime.db(), ()).await.unwrap();
-        bed.until_status(run.run_id, RunStatus::Running).await;
-        writable(false);
-        go.add_permits(1);
-        // Longer than a refused result is tried.
-        tokio::time::sleep(Duration::from_secs(8)).await;
-        assert_eq!(bed.status(run.run_id).await, RunStatus::Running);
-        writable(true);
-        bed.until_status(run.run_id, RunStatus::Completed).await;
-        let run = bed.run(run.run_id).await.run;
-        assert_eq!((run.output, run.attempt), (Some(7.into()), 1));
-        shutdown.cancel();
-        working.await.unwrap().unwrap();
+fn r16_a_postgres_that_may_not_write_for_a_while_loses_no_result() {
+    on_tokio(no_result_is_lost(Server::postgres()));
+}
+
+#[test]
+fn r16_a_mariadb_that_may_not_write_for_a_while_loses_no_result() {
+    on_tokio(no_result_is_lost(Server::mariadb()));
+}
+
+async fn no_result_is_lost(server: Option<Server>) {
+    let Some(server) = server else { return };
+    let url = tokio::task::block_in_place(|| server.fresh_database());
+    let bed = TestBed::on(url.clone()).await;
+    let go = Arc::new(Semaphore::new(0));
+    let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());
+    // Nobody takes the run over meanwhile.
+    let lease = Duration::from_secs(60);
+    let builder = runtime.worker().job(Gate(go.clone())).lease(lease);
+    let worker = builder.build().unwrap();
+    let shutdown = CancellationToken::new();
+    let working = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown).await }
     });
+    let jobs = bed.runtime.jobs();
+    let run = jobs.start::<Gate>(bed.runtime.db(), ()).await.unwrap();
+    bed.until_status(run.run_id, RunStatus::Running).await;
+    server.let_write(&url, false);
+    go.add_permits(1);
+    // Longer than a refused result is tried.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(bed.status(run.run_id).await, RunStatus::Running);
+    server.let_write(&url, true);
+    bed.until_status(run.run_id, RunStatus::Completed).await;
+    let run = bed.run(run.run_id).await.run;
+    assert_eq!((run.output, run.attempt), (Some(7.into()), 1));
+    shutdown.cancel();
+    working.await.unwrap().unwrap();
 }

@@ -19,6 +19,9 @@ const ROUNDS: &str = "RUNTIME_SEA_WORKER_ROUNDS";
 /// Soon noticed when it dies, and not taken for dead on a busy machine.
 pub(crate) const LEASE: Duration = Duration::from_millis(1500);
 
+/// How long it lets handlers finish that is asked to stop.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
+
 /// Not a test: the process that the tests start. It does nothing unless it is told the database.
 #[test]
 fn worker_process() {
@@ -43,10 +46,14 @@ fn worker_process() {
         .unwrap();
     tokio.block_on(async {
         let runtime = Runtime::new(runtime_sea::connect(&url).await.unwrap());
-        let worker = host(&runtime, &name).lease(LEASE).build().unwrap();
+        let worker = host(&runtime, &name).lease(LEASE).shutdown_grace(GRACE);
+        let worker = worker.build().unwrap();
         let mut customer = Customer::new(runtime);
-        if std::env::var(failpoint::VARIABLE).is_ok_and(|it| it.starts_with("stop")) {
-            customer = customer.that_may_be_stopped();
+        if let Ok(failpoint) = std::env::var(failpoint::VARIABLE) {
+            customer = customer.brief();
+            if failpoint.starts_with("stop") {
+                customer = customer.that_may_be_stopped();
+            }
         }
         let customer = tokio::spawn(async move {
             for round in 0..rounds {
@@ -58,8 +65,9 @@ fn worker_process() {
         tokio::spawn({
             let shutdown = shutdown.clone();
             async move {
-                terminate.recv().await;
-                shutdown.cancel();
+                while terminate.recv().await.is_some() {
+                    shutdown.cancel();
+                }
             }
         });
         worker.run(shutdown).await.unwrap();

@@ -64,6 +64,8 @@ pub(crate) enum Expected {
     Completed,
     Canceled,
     TimedOut,
+    /// Completed, or cancelled for the sake of another one.
+    Over,
     /// Its transaction was rolled back.
     Nothing,
 }
@@ -75,6 +77,7 @@ impl Expected {
             Self::Completed => "completed",
             Self::Canceled => "canceled",
             Self::TimedOut => "timed_out",
+            Self::Over => "over",
             Self::Nothing => "nothing",
         }
     }

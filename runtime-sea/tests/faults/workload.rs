@@ -14,6 +14,9 @@ use crate::witness::Witness;
 /// How long the steps take.
 const WORK: Duration = Duration::from_millis(3);
 
+/// How long a subscription takes that is not done at once.
+const SLOW: Duration = Duration::from_millis(300);
+
 pub(crate) const ACCOUNTS: [&str; 3] = ["ada", "bob", "cyd"];
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,7 +59,7 @@ pub(crate) const LIMIT: u32 = 3;
 pub(crate) fn subscriptions_of(event_type: &str) -> &'static [&'static str] {
     match event_type {
         Moved::TYPE => &["ledger", "hesitant"],
-        Called::TYPE => &["calls"],
+        Called::TYPE => &["calls", "slow"],
         _ => &[],
     }
 }
@@ -73,7 +76,7 @@ pub(crate) fn effects_of(job_type: &str) -> &'static [&'static str] {
     match job_type {
         Import::TYPE => &["run", "fetch", "convert", "store"],
         Patient::TYPE => &["run", "store"],
-        Report::TYPE | Once::TYPE | Tick::TYPE => &["run"],
+        Report::TYPE | Once::TYPE | Latest::TYPE | Tick::TYPE => &["run"],
         _ => &[],
     }
 }
@@ -202,7 +205,7 @@ impl JobHandler for Overdue {
     type Output = ();
 
     fn policy() -> JobPolicy<()> {
-        patient().timeout(Duration::from_millis(1500))
+        patient().timeout(Duration::from_secs(3))
     }
 
     async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
@@ -224,6 +227,27 @@ impl JobHandler for Once {
 
     async fn run(&self, ctx: &JobContext, _name: String) -> JobResult<()> {
         let effect = self.0.run_begins(ctx, "run").await?;
+        Ok(self.0.ends(effect).await?)
+    }
+}
+
+/// Of an account's only the last one counts.
+pub(crate) struct Latest(Witness);
+
+impl JobHandler for Latest {
+    const TYPE: &'static str = "latest";
+    type Input = Account;
+    type Output = ();
+
+    fn policy() -> JobPolicy<Account> {
+        patient::<Account>().concurrency(Collision::Replace, |input| {
+            format!("latest:{}", input.account)
+        })
+    }
+
+    async fn run(&self, ctx: &JobContext, _input: Account) -> JobResult<()> {
+        let effect = self.0.run_begins(ctx, "run").await?;
+        tokio::time::sleep(10 * WORK).await;
         Ok(self.0.ends(effect).await?)
     }
 }
@@ -263,7 +287,7 @@ impl JobHandler for Endless {
     type Output = ();
 
     fn policy() -> JobPolicy<()> {
-        patient().pool("endless")
+        patient().pool("endless").scope("endless", |()| "all")
     }
 
     async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
@@ -285,10 +309,11 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
             }
         }
     };
-    let (ledger, hesitant, calls) = (
+    let (ledger, hesitant, calls, slow) = (
         subscriber("ledger"),
         subscriber("hesitant"),
         subscriber("calls"),
+        subscriber("slow"),
     );
     runtime
         .worker()
@@ -299,6 +324,7 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
         .job(Import(witness.clone()))
         .job(Report(witness.clone()))
         .job(Once(witness.clone()))
+        .job(Latest(witness.clone()))
         .job(Patient(witness.clone()))
         .job(Overdue)
         .job(Tick(witness.clone()))
@@ -320,5 +346,13 @@ pub(crate) fn host(runtime: &Runtime, process: &str) -> WorkerBuilder {
         .subscribe("calls", move |event: EventEnvelope<Called>| {
             let noted = calls(event.id);
             async move { noted.await.map_err(SubscriptionError::new) }
+        })
+        .subscribe("slow", move |event: EventEnvelope<Called>| {
+            let noted = slow(event.id);
+            async move {
+                noted.await.map_err(SubscriptionError::new)?;
+                tokio::time::sleep(SLOW).await;
+                Ok(())
+            }
         })
 }

@@ -8,10 +8,11 @@
 )]
 
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use camino::Utf8Path;
 use codegen_tests::databases::TestDatabase;
 use codegen_tests::fixture::{self, Fixture};
 use codegen_tests::{databases, readme, tool, tree};
@@ -47,17 +48,23 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
     tool::pin_dependencies(&workspace)?;
     let cargo = |words: &[&str]| tool::run(tool::cargo_in(&workspace).args(words));
     timed(name, "format", || cargo(&["fmt", "--all", "--check"]))?;
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    timed(name, "clippy", || cargo(&clippy))?;
-    timed(name, "tests on SQLite", || cargo(&["test", "--workspace"]))?;
-    let sea_orm_cli = sea_orm_cli()?;
+    // The feature once, and what is compiled without it everywhere else: it is the same code in every new workspace.
+    let (clippy, features): (_, &[_]) = match name.as_str() {
+        "crm" => ("clippy with the feature otel", &["--features", "otel"]),
+        _ => ("clippy", &[]),
+    };
+    let words = ["clippy", "--workspace", "--all-targets"];
+    let words = [&words, features, &["--", "-D", "warnings"]].concat();
+    timed(name, clippy, || cargo(&words))?;
+    let config = fs_err::read_to_string(workspace.join("codegen.yaml"))?;
+    let sqlite = supports(&config, "sqlite");
+    if sqlite {
+        timed(name, "tests on SQLite", || cargo(&["test", "--workspace"]))?;
+    }
+    let sea_orm_cli = tool::sea_orm_cli();
+    if sea_orm_cli.is_none() && std::env::var("CI").as_deref() == Ok("true") {
+        bail!("sea-orm-cli is not installed (`cargo install sea-orm-cli`)");
+    }
     if sea_orm_cli.is_none() {
         println!("{name}: NOT RUN: migrations, sea-orm-cli is not installed");
     }
@@ -67,27 +74,40 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
         }),
         None => Ok(()),
     };
-    migrations("SQLite", &databases::sqlite()?.url)?;
-    let config = fs_err::read_to_string(workspace.join("codegen.yaml"))?;
-    for (word, database, found) in [
-        (
-            "postgres",
-            "PostgreSQL",
-            databases::postgres as FindDatabase,
-        ),
-        ("mysql", "MariaDB", databases::mysql),
-    ] {
-        if !supports(&config, word) {
-            continue;
-        }
-        if let Some(found) = found()? {
-            migrations(database, &found.url)?;
-            timed(name, &format!("tests on {database}"), || {
-                test_on(&workspace, &found.url)
-            })?;
-        }
+    if sqlite {
+        migrations("SQLite", &databases::sqlite()?.url)?;
     }
-    Ok(())
+    let manifest = fs_err::read_to_string(workspace.join("Cargo.toml"))?;
+    let postgres: FindDatabase = if manifest.contains("postgres-vector") {
+        databases::postgres_with_pgvector
+    } else {
+        databases::postgres
+    };
+    let servers = [
+        ("postgres", "PostgreSQL", postgres),
+        ("mysql", "MariaDB", databases::mysql),
+    ];
+    let check = |database, found: FindDatabase| {
+        let Some(found) = found()? else {
+            return Ok(());
+        };
+        migrations(database, &found.url)?;
+        timed(name, &format!("tests on {database}"), || {
+            test_on(&workspace, &found.url)
+        })?;
+        Ok(())
+    };
+    // At once: the tests on a server go one after the other, and wait for it.
+    thread::scope(|scope| {
+        let checks: Vec<_> = servers
+            .into_iter()
+            .filter(|(word, ..)| supports(&config, word))
+            .map(|(_, database, found)| scope.spawn(move || check(database, found)))
+            .collect();
+        checks
+            .into_iter()
+            .try_for_each(|it| it.join().map_err(|_| anyhow!("{name}: a check panicked"))?)
+    })
 }
 
 type FindDatabase = fn() -> Result<Option<TestDatabase>>;
@@ -114,9 +134,8 @@ fn migrate(sea_orm_cli: &Utf8Path, workspace: &Utf8Path, url: &str) -> Result<()
         .context("the workspace has no migration crate")?;
     let run = |words: &[&str]| {
         tool::run(
-            tool::clean(&mut Command::new(sea_orm_cli))
+            tool::share_builds(tool::clean(&mut Command::new(sea_orm_cli)))
                 .current_dir(workspace)
-                .env("CARGO_TARGET_DIR", tool::generated_target_dir())
                 .env("DATABASE_URL", url)
                 .args(["migrate", "--migration-dir", dir])
                 .args(words),
@@ -146,19 +165,6 @@ fn migrate(sea_orm_cli: &Utf8Path, workspace: &Utf8Path, url: &str) -> Result<()
         "`fresh` leaves migrations pending"
     );
     Ok(())
-}
-
-/// The tool on the `PATH`; `None` if there is none.
-fn sea_orm_cli() -> Result<Option<Utf8PathBuf>> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join("sea-orm-cli"))
-        .find(|file| file.exists())
-        .and_then(|file| Utf8PathBuf::from_path_buf(file).ok());
-    if found.is_none() && std::env::var("CI").as_deref() == Ok("true") {
-        bail!("sea-orm-cli is not installed (`cargo install sea-orm-cli`)");
-    }
-    Ok(found)
 }
 
 fn timed<T>(name: &str, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {

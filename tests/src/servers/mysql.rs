@@ -116,6 +116,7 @@ impl MySqlServer {
             }
         };
         initialise.arg(server.data()).args(server.user());
+        server.keep_to_itself(&mut initialise);
         tool::run(&mut initialise)?;
         server.start_again()?;
         Ok(server)
@@ -128,6 +129,11 @@ impl MySqlServer {
     // It refuses to run as root unless it is told so.
     fn user(&self) -> Option<&'static str> {
         self.runs_as_root.then_some("--user=root")
+    }
+
+    // A server that starts removes what it takes for its own leftovers from the directory for temporary files.
+    fn keep_to_itself(&self, command: &mut Command) {
+        command.env("TMPDIR", &self.dir);
     }
 
     /// The address of one of its databases.
@@ -148,6 +154,27 @@ impl MySqlServer {
         let name = format!("fresh_{}", self.next.fetch_add(1, Ordering::Relaxed));
         mysql_execute(&self.url("mysql"), &format!("CREATE DATABASE {name}"))?;
         Ok(self.url(&name))
+    }
+
+    /// Executes statements as the administrator.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn execute(&self, sql: &str) -> Result<()> {
+        mysql_execute(&self.url("mysql"), sql)
+    }
+
+    /// Makes a database as [`fresh_database`](Self::fresh_database) does, whose address is that of an account without
+    /// an administrator's rights: a server that is read-only takes nothing from it.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn fresh_database_of_an_app(&self) -> Result<String> {
+        let url = self.fresh_database()?;
+        let name = url.rsplit('/').next().unwrap_or_default();
+        self.execute(&format!("CREATE USER {name}@'%'"))?;
+        self.execute(&format!("GRANT ALL ON {name}.* TO {name}@'%'"))?;
+        Ok(url.replace("root@", &format!("{name}@")))
     }
 
     /// Stops it, until [`start_again`](Self::start_again).
@@ -188,7 +215,9 @@ impl MySqlServer {
             // A port of its second protocol, which another server may have.
             MySqlBinaries::MySql { program } => (program, Some("--mysqlx=OFF")),
         };
-        let mut server = Command::new(program)
+        let mut command = Command::new(program);
+        self.keep_to_itself(&mut command);
+        let mut server = command
             .args([
                 "--no-defaults",
                 &self.data(),

@@ -3,10 +3,12 @@
 use askama::Template;
 
 use super::{Slice, title};
-use crate::model::{Field, FieldOrigin, FieldType};
+use crate::model::{Field, FieldType};
 use crate::render::constraint;
 use crate::render::entity::entity_doc;
-use crate::render::field::{self, capitalized, is_input, optional, string_literal, with_article};
+use crate::render::field::{
+    self, capitalized, is_input, is_number, optional, string_literal, with_article,
+};
 use crate::render::imports::Imports;
 
 #[derive(Template)]
@@ -23,6 +25,7 @@ pub(super) struct DtoView<'a> {
     module: String,
     rest: bool,
     writes: bool,
+    has_fields: bool,
     patterns: Vec<PatternView>,
     response: Vec<DtoField>,
     create: Vec<DtoField>,
@@ -41,6 +44,8 @@ struct DtoField {
     attributes: Vec<String>,
     ident: String,
     ty: String,
+    /// What a response takes from the row.
+    value: String,
 }
 
 /// Which struct a field stands in.
@@ -62,12 +67,14 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
     ]);
     let module = slice.row_module(&mut imports);
     let writes = entity.writes;
+    let has_fields = writes && entity.custom_fields.is_some();
     for (path, used) in [
         ("garde::Validate", writes),
         ("sea_orm::DeriveIntoActiveModel", writes),
         ("serde::Deserialize", writes),
         ("serde::Serialize", entity.rest),
         ("utoipa::ToSchema", true),
+        ("crate::generated::CustomFields", has_fields),
         ("crate::generated::Input", writes),
     ] {
         if used {
@@ -98,7 +105,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
     let response = entity
         .fields
         .iter()
-        .filter(|it| !(it.origin == FieldOrigin::Behavior && it.name.snake == "deleted_at"))
+        .filter(|it| entity.shows(it))
         .filter(|_| entity.rest)
         .collect();
     let response = fields(Role::Response, response);
@@ -124,6 +131,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
         module,
         rest: entity.rest,
         writes,
+        has_fields,
         patterns,
         response,
         create,
@@ -133,7 +141,10 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
 }
 
 fn dto_field(slice: Slice<'_>, field: &Field, role: Role, imports: &mut Imports) -> DtoField {
-    let plain = field::app_type(&field.ty, &slice.row_path(), imports);
+    let plain = match &field.constraints.json {
+        Some(json) => imports.name(&json.in_app_crate(&slice.model.config.entity_crate.ident())),
+        None => field::app_type(&field.ty, &slice.row_path(), imports),
+    };
     let may_be_absent = match role {
         Role::Response => field.nullable,
         Role::Create => !field.required,
@@ -145,7 +156,7 @@ fn dto_field(slice: Slice<'_>, field: &Field, role: Role, imports: &mut Imports)
     if role != Role::Response {
         attributes.push(format!(
             "#[garde({})]",
-            constraint::garde_rules(field, &slice.model.config, imports).join(", ")
+            constraint::garde_rules(field, imports).join(", ")
         ));
     }
     let schema = schema_attribute(slice, field, role, imports);
@@ -156,7 +167,12 @@ fn dto_field(slice: Slice<'_>, field: &Field, role: Role, imports: &mut Imports)
     if !serde.is_empty() {
         attributes.push(format!("#[serde({})]", serde.join(", ")));
     }
+    let value = format!("{}.{}", slice.entity.name.ident, field.name.ident);
     DtoField {
+        value: match role {
+            Role::Response => field::shown(field, &slice.model.config, value, imports),
+            Role::Create | Role::Update => value,
+        },
         docs: field::doc(slice.entity, field),
         attributes,
         ident: field.name.ident.clone(),
@@ -190,6 +206,12 @@ fn schema_attribute(
             let ty = if optional { "Option<String>" } else { "String" };
             schema.push(format!("value_type = {ty}"));
             schema.push("format = Byte".to_owned());
+        }
+        FieldType::BigInt | FieldType::Decimal { .. } | FieldType::Time => {
+            let optional = null || role == Role::Update;
+            let ty = if optional { "Option<String>" } else { "String" };
+            schema.push(format!("value_type = {ty}"));
+            schema.extend(constraint::text_format(&field.ty));
         }
         _ => {
             if role != Role::Response {
@@ -225,6 +247,16 @@ fn serde_attribute(field: &Field, role: Role, imports: &mut Imports) -> Vec<Stri
             (Role::Update, _) => {
                 format!("default, deserialize_with = \"{path}::deserialize_present\"")
             }
+        });
+    } else if is_number(&field.ty) {
+        let path = imports.name("crate::generated::number");
+        serde.push(match role {
+            Role::Response => format!("serialize_with = \"{path}::serialize\""),
+            Role::Create if field.required => {
+                format!("deserialize_with = \"{path}::deserialize\"")
+            }
+            Role::Create => format!("default, deserialize_with = \"{path}::deserialize\""),
+            Role::Update => format!("default, deserialize_with = \"{path}::present\""),
         });
     } else if role == Role::Update {
         imports.name("crate::generated::present");

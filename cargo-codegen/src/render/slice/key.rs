@@ -1,8 +1,8 @@
 //! The primary key, as the templates of a slice spell it.
 
 use crate::model::Entity;
-use crate::render::field;
 use crate::render::imports::Imports;
+use crate::render::{constraint, field};
 
 /// The primary key.
 #[derive(Clone)]
@@ -10,6 +10,8 @@ pub(super) struct KeyView {
     pub(super) ident: String,
     pub(super) variant: String,
     pub(super) ty: String,
+    /// How the API document describes it in a path.
+    pub(super) parameter: String,
 }
 
 pub(super) fn key(entity: &Entity, imports: &mut Imports) -> KeyView {
@@ -19,12 +21,20 @@ pub(super) fn key(entity: &Entity, imports: &mut Imports) -> KeyView {
         return KeyView {
             ident: "id".to_owned(),
             variant: "Id".to_owned(),
+            parameter: format!("{ty}, Path"),
             ty,
         };
     };
+    let ty = field::app_type(&key.ty, "", imports);
+    let words = constraint::text_format(&key.ty);
     KeyView {
         ident: key.name.ident.clone(),
         variant: field::variant(key),
-        ty: field::app_type(&key.ty, "", imports),
+        parameter: if words.is_empty() {
+            format!("{ty}, Path")
+        } else {
+            format!("String, Path, {}", words.join(", "))
+        },
+        ty,
     }
 }

@@ -1,13 +1,24 @@
 //! A vertical slice of the app crate: everything about one entity.
 
+mod bulk;
+mod cascade;
 mod dto;
+mod family;
+mod fields;
+pub(super) mod include;
 mod key;
+pub(super) mod links;
 mod named_query;
 mod query;
+mod related;
 mod repository;
 mod routes;
+mod scope;
 mod service;
+pub(super) mod upsert;
 mod use_cases;
+mod values;
+mod via;
 
 use askama::Template;
 
@@ -16,7 +27,7 @@ use super::field::capitalized;
 use super::imports::Imports;
 use super::{Rendered, Result};
 use crate::changeset::{Edit, Output, OutputKind};
-use crate::model::{EmitOn, Entity, Model, Subsystem};
+use crate::model::{Entity, Model};
 
 /// One entity, in the model that it belongs to.
 #[derive(Clone, Copy)]
@@ -39,18 +50,6 @@ impl Slice<'_> {
     /// The same, as a file that imports it spells it.
     fn row_module(&self, imports: &mut Imports) -> String {
         imports.name(&self.row_path())
-    }
-
-    /// Whether a deletion says who deleted the row: only a row that stays can.
-    fn stamps_delete(&self) -> bool {
-        self.entity.behaviors.soft_delete && self.entity.behaviors.user_tracking
-    }
-
-    /// Whether a change publishes events, for the tenant that the caller names.
-    fn publishes_of_tenant(&self, on: EmitOn) -> bool {
-        let config = &self.model.config;
-        let publishes = self.entity.emits.iter().any(|it| it.on == on);
-        config.multi_tenant && config.has(Subsystem::Events) && publishes
     }
 
     /// Imports an item of the slice; `item` holds a `*` where the entity's name goes.
@@ -78,7 +77,13 @@ struct ModuleView<'a> {
     has_dto: bool,
     rest: bool,
     writes: bool,
+    has_family: bool,
+    has_fields: bool,
+    has_values: bool,
     queries: Vec<String>,
+    includes: Vec<String>,
+    links: bool,
+    link_routes: bool,
 }
 
 /// Everything about one entity in the app crate.
@@ -93,6 +98,9 @@ pub fn slice(model: &Model, entity: &Entity) -> Result<Rendered> {
         title: title(entity),
         pascal: &entity.name.pascal,
     };
+    let has_includes = !include::items(slice).is_empty();
+    let has_links = links::linked(model, entity).next().is_some();
+    let has_link_routes = links::routed(model, entity).next().is_some();
     let has_dto = entity.rest || entity.writes;
     let mut files = vec![
         (
@@ -104,15 +112,40 @@ pub fn slice(model: &Model, entity: &Entity) -> Result<Rendered> {
                 has_dto,
                 rest: entity.rest,
                 writes: entity.writes,
+                has_family: family::has_methods(entity),
+                has_fields: entity.custom_fields.is_some(),
+                has_values: entity.field_values.is_some(),
                 queries: named_query::types(entity),
+                includes: include::items(slice),
+                links: has_links,
+                link_routes: has_link_routes,
             }
             .render()?,
         ),
         ("repository.rs", repository::view(slice).render()?),
         ("service.rs", service::view(slice).render()?),
+        ("bulk.rs", bulk::view(slice).render()?),
     ];
+    if family::has_methods(entity) {
+        files.push(("family.rs", family::view(slice).render()?));
+    }
+    if let Some(view) = fields::view(slice) {
+        files.push(("fields.rs", view.render()?));
+    }
+    if let Some(view) = values::view(slice) {
+        files.push(("values.rs", view.render()?));
+    }
     if !entity.named_queries.is_empty() {
         files.push(("queries.rs", named_query::view(slice).render()?));
+    }
+    if has_includes {
+        files.push(("include.rs", include::view(slice).render()?));
+    }
+    if has_links {
+        files.push(("links.rs", links::view(slice).render()?));
+    }
+    if has_link_routes {
+        files.push(("link_routes.rs", links::routes(slice).render()?));
     }
     if has_dto {
         files.push(("dto.rs", dto::view(slice).render()?));

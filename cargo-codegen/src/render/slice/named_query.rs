@@ -2,10 +2,14 @@
 
 use askama::Template;
 
-use super::Slice;
-use crate::model::{Entity, Field, FieldType, NamedQuery, SortOrder};
+use super::{Slice, include};
+use crate::model::{Entity, Field, FieldType, NamedQuery, Pages, SortOrder};
+use crate::render::constraint;
 use crate::render::field::{self, string_literal};
 use crate::render::imports::Imports;
+
+/// How many rows come where neither a definition nor a client says.
+const DEFAULT_LIMIT: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "app/src/slice/generated/queries.rs.jinja")]
@@ -14,6 +18,8 @@ pub(super) struct QueriesView<'a> {
     things: &'a str,
     imports: String,
     rest: bool,
+    /// The relations that can be included.
+    include: Option<String>,
     queries: Vec<ParametersView>,
 }
 
@@ -25,11 +31,30 @@ struct ParametersView {
     search: String,
     sort_ty: String,
     sort: Vec<SortParameter>,
-    paginate: bool,
+    pages: Pages,
+    /// How many rows come where a client does not say, if that differs from other lists.
+    own_default: Option<u32>,
+    default: u32,
+    max: u32,
+    /// The order without `sort`, and for each choice of it, as pairs of columns and directions.
+    keyset: Vec<(String, String)>,
+    key: String,
+}
+
+impl ParametersView {
+    /// Clients skip rows.
+    fn by_offset(&self) -> bool {
+        matches!(self.pages, Pages::Counted | Pages::Uncounted)
+    }
+
+    fn by_keyset(&self) -> bool {
+        self.pages == Pages::Keyset
+    }
 }
 
 struct FilterParameter {
     docs: String,
+    rule: String,
     attributes: Vec<String>,
     ident: String,
     ty: String,
@@ -49,7 +74,28 @@ pub(super) struct NamedQueryView {
     pub(super) operation: String,
     /// The struct of its parameters.
     pub(super) ty: String,
-    pub(super) paginate: bool,
+    pub(super) pages: Pages,
+    /// What the rows come in.
+    pub(super) container: String,
+}
+
+impl NamedQueryView {
+    pub(super) fn in_pages(&self) -> bool {
+        self.pages != Pages::None
+    }
+
+    /// The repository counts the rows.
+    pub(super) fn is_counted(&self) -> bool {
+        self.pages == Pages::Counted
+    }
+
+    pub(super) fn is_uncounted(&self) -> bool {
+        self.pages == Pages::Uncounted
+    }
+
+    pub(super) fn by_keyset(&self) -> bool {
+        self.pages == Pages::Keyset
+    }
 }
 
 /// One list, as the repository selects it.
@@ -67,23 +113,33 @@ pub(super) struct SelectionView {
 pub(super) fn view<'a>(slice: Slice<'a>) -> QueriesView<'a> {
     let entity = slice.entity;
     let mut imports = Imports::beside(types(entity));
+    let skips = entity
+        .named_queries
+        .iter()
+        .any(|it| it.pages != Pages::Keyset);
     let sorts = entity.named_queries.iter().any(|it| !it.sort.is_empty());
     for (path, used) in [
         ("garde::Validate", true),
         ("serde::Deserialize", true),
         ("utoipa::IntoParams", entity.rest),
         ("utoipa::ToSchema", entity.rest && sorts),
-        ("crate::generated::PageQuery", true),
+        ("crate::generated::PageQuery", skips),
     ] {
         if used {
             imports.name(path);
         }
     }
+    let includes = !include::items(slice).is_empty();
+    let include = includes.then(|| {
+        imports.name("crate::generated::Include");
+        imports.name(&format!("super::include::{}Include", entity.name.pascal))
+    });
     let queries = entity.named_queries.iter();
     QueriesView {
         source: entity.source.as_str(),
         things: &entity.plural.human,
         rest: entity.rest,
+        include,
         queries: queries
             .map(|it| parameters(slice, it, &mut imports))
             .collect(),
@@ -138,8 +194,49 @@ fn parameters(slice: Slice<'_>, query: &NamedQuery, imports: &mut Imports) -> Pa
                 })
             })
             .collect(),
-        paginate: query.paginate,
+        pages: query.pages,
+        own_default: (query.default_limit != DEFAULT_LIMIT).then_some(query.default_limit),
+        default: query.default_limit,
+        max: query.max_limit,
+        keyset: if query.pages == Pages::Keyset {
+            keyset(slice, query, imports)
+        } else {
+            Vec::new()
+        },
+        key: entity.key().map_or_else(|| "Id".to_owned(), field::variant),
     }
+}
+
+/// The orders of a list: what `sort` is for each, and the columns with their directions.
+fn keyset(slice: Slice<'_>, query: &NamedQuery, imports: &mut Imports) -> Vec<(String, String)> {
+    let entity = slice.entity;
+    imports.name("crate::generated::Keyset");
+    imports.name(&format!("{}::Column", slice.row_path()));
+    imports.name(&format!("{}::Entity", slice.row_path()));
+    let part = |field: &Field, order: SortOrder| {
+        let order = match order {
+            SortOrder::Ascending => "Order::Asc",
+            SortOrder::Descending => "Order::Desc",
+        };
+        format!("(Column::{}, {order})", field::variant(field))
+    };
+    let declared: Vec<String> = query
+        .order
+        .iter()
+        .filter_map(|(name, order)| Some(part(entity.field(name)?, *order)))
+        .collect();
+    if !(declared.is_empty() && query.sort.is_empty()) {
+        imports.name("sea_orm::Order");
+    }
+    let mut orders = vec![("None".to_owned(), declared.join(", "))];
+    let ty = sort_type(entity, query);
+    for field in fields(entity, &query.sort) {
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            let variant = format!("Some({ty}::{})", sort_variant(field, order));
+            orders.push((variant, part(field, order)));
+        }
+    }
+    orders
 }
 
 fn filter_parameter(slice: Slice<'_>, field: &Field, imports: &mut Imports) -> FilterParameter {
@@ -150,16 +247,29 @@ fn filter_parameter(slice: Slice<'_>, field: &Field, imports: &mut Imports) -> F
             let schema = imports.name("crate::generated::schema");
             format!("#[param(schema_with = {schema}::one_of::<{ty}>, required = false)]")
         } else {
-            "#[param(nullable = false)]".to_owned()
+            let mut words = constraint::text_format(&field.ty);
+            if !words.is_empty() {
+                words.insert(0, "value_type = Option<String>".to_owned());
+            }
+            words.push("nullable = false".to_owned());
+            format!("#[param({})]", words.join(", "))
         });
     }
+    let mut serde = Vec::new();
     if field.name.ident.trim_start_matches("r#") != field.name.snake {
-        attributes.push(format!(
-            "#[serde(rename = {})]",
-            string_literal(&field.name.snake)
+        serde.push(format!("rename = {}", string_literal(&field.name.snake)));
+    }
+    if field::is_number(&field.ty) {
+        let number = imports.name("crate::generated::number");
+        serde.push(format!(
+            "default, deserialize_with = \"{number}::deserialize\""
         ));
     }
+    if !serde.is_empty() {
+        attributes.push(format!("#[serde({})]", serde.join(", ")));
+    }
     FilterParameter {
+        rule: constraint::storable_rule(field, imports).unwrap_or_else(|| "skip".to_owned()),
         docs: format!("Only those with this `{}`.", field.name.snake),
         attributes,
         ident: field.name.ident.clone(),
@@ -200,7 +310,13 @@ fn named_query(slice: Slice<'_>, query: &NamedQuery, imports: &mut Imports) -> N
             "super::queries::{}",
             parameters_type(entity, query)
         )),
-        paginate: query.paginate,
+        pages: query.pages,
+        container: match query.pages {
+            Pages::None => "Vec".to_owned(),
+            Pages::Counted => "Page".to_owned(),
+            Pages::Uncounted => imports.name("crate::generated::Part"),
+            Pages::Keyset => imports.name("crate::generated::KeysetPage"),
+        },
     }
 }
 
@@ -239,6 +355,15 @@ fn selection(slice: Slice<'_>, query: &NamedQuery, imports: &mut Imports) -> Sel
     if !conditions.is_empty() {
         imports.name("sea_orm::QueryTrait");
     }
+    if query.pages == Pages::Keyset {
+        imports.name("crate::generated::Error");
+        return SelectionView {
+            query: view,
+            conditions,
+            order: String::new(),
+            sort: Vec::new(),
+        };
+    }
     let order = query
         .order
         .iter()
@@ -263,7 +388,7 @@ fn selection(slice: Slice<'_>, query: &NamedQuery, imports: &mut Imports) -> Sel
 }
 
 /// A method call that sorts; where nothing is, every database puts it last.
-fn sorted(field: &Field, order: SortOrder, imports: &mut Imports) -> String {
+pub(super) fn sorted(field: &Field, order: SortOrder, imports: &mut Imports) -> String {
     let column = field::variant(field);
     if field.nullable {
         let nulls = imports.name("sea_orm::sea_query::NullOrdering");

@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::key::{KeyView, key};
 use super::named_query::{NamedQueryView, named_queries};
-use super::{Slice, title};
-use crate::model::EmitOn;
+use super::scope::{Call, RouteView};
+use super::{Slice, include, links, title};
 use crate::render::field::with_article;
 use crate::render::imports::Imports;
 use crate::render::scaffold;
@@ -26,45 +26,58 @@ pub(super) struct RoutesView<'a> {
     ident: &'a str,
     key: KeyView,
     named: Vec<NamedQueryView>,
+    plural_pascal: &'a str,
+    /// What reads answer with.
+    shown: String,
+    includes: bool,
+    /// What the loading of related rows takes behind the connection.
+    lent: &'static str,
+    link_routes: bool,
     state: &'a str,
     writes: bool,
     soft_delete: bool,
-    user_tracking: bool,
-    stamps_delete: bool,
-    create_of_tenant: bool,
-    update_of_tenant: bool,
-    delete_of_tenant: bool,
+    versioned: bool,
+    has_fields: bool,
+    service: String,
+    read: RouteView,
+    create: Option<RouteView>,
+    update: Option<RouteView>,
+    delete: Option<RouteView>,
+    restore: Option<RouteView>,
 }
 
 /// The routes of a slice.
 pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
     let (model, entity) = (slice.model, slice.entity);
     let writes = entity.writes;
-    let user_tracking = entity.behaviors.user_tracking;
-    let [create_of_tenant, update_of_tenant, delete_of_tenant] =
-        [EmitOn::Create, EmitOn::Update, EmitOn::Delete].map(|it| slice.publishes_of_tenant(it));
-    let of_tenant = create_of_tenant || update_of_tenant || delete_of_tenant;
+    let (soft_delete, versioned) = (
+        entity.behaviors.soft_delete,
+        entity.behaviors.optimistic_lock,
+    );
+    let has_fields = entity.custom_fields.is_some();
     let mut imports = Imports::default();
     for (path, used) in [
         ("axum::Json", true),
         ("axum::extract::State", true),
-        ("axum::http::StatusCode", writes),
+        ("axum::http::StatusCode", writes || versioned),
+        ("axum::response::IntoResponse", versioned),
+        ("axum::response::Response", writes || versioned),
         ("utoipa_axum::router::OpenApiRouter", true),
         ("utoipa_axum::routes", true),
-        (
-            "crate::context::RequestContext",
-            writes && (user_tracking || of_tenant),
-        ),
-        ("crate::generated::tenant_events", writes && of_tenant),
         ("crate::generated::Body", writes),
         ("crate::generated::Conflict", writes),
+        ("crate::generated::ETag", versioned),
         ("crate::generated::Error", true),
+        ("crate::generated::IdempotencyKey", writes),
+        ("crate::generated::Idempotent", writes),
         ("crate::generated::Invalid", true),
+        ("crate::generated::Known", versioned),
         ("crate::generated::Malformed", true),
         ("crate::generated::NotFound", true),
         ("crate::generated::Page", true),
         ("crate::generated::PageQuery", true),
         ("crate::generated::Path", true),
+        ("crate::generated::Problem", writes),
         ("crate::generated::Query", true),
         (model.config.app_state.as_str(), true),
     ] {
@@ -77,7 +90,24 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         slice.import(&mut imports, "dto::Update*");
         slice.import(&mut imports, "use_cases");
     }
-    slice.import(&mut imports, "dto::*Response");
+    let write = |call, has: bool, imports: &mut Imports| has.then(|| slice.route(call, imports));
+    let includes = !include::items(slice).is_empty();
+    if includes {
+        imports.name("std::slice");
+        slice.import(&mut imports, "include::*Related");
+        slice.import(&mut imports, "include::*WithRelated");
+        imports.name(&format!("super::include::Include{}", entity.plural.pascal));
+    }
+    let link_routes = links::routed(model, entity).next().is_some();
+    if link_routes {
+        slice.import(&mut imports, "link_routes");
+    }
+    if writes || !includes {
+        slice.import(&mut imports, "dto::*Response");
+    }
+    if has_fields {
+        slice.import(&mut imports, "fields");
+    }
     slice.import(&mut imports, "service::*Service");
     RoutesView {
         source: entity.source.as_str(),
@@ -91,15 +121,31 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         url: &entity.plural.kebab,
         ident: &entity.name.ident,
         key: key(entity, &mut imports),
+        plural_pascal: &entity.plural.pascal,
+        shown: if includes {
+            format!("{}WithRelated", entity.name.pascal)
+        } else {
+            format!("{}Response", entity.name.pascal)
+        },
+        lent: if include::loads_of_tenant(slice) {
+            ", &tenant"
+        } else {
+            ""
+        },
+        includes,
+        link_routes,
         named: named_queries(slice, &mut imports),
         state: scaffold::state_type(&model.config),
         writes,
-        soft_delete: entity.behaviors.soft_delete,
-        user_tracking,
-        stamps_delete: slice.stamps_delete(),
-        create_of_tenant,
-        update_of_tenant,
-        delete_of_tenant,
+        soft_delete,
+        versioned,
+        has_fields,
+        service: slice.service("&"),
+        read: slice.route(Call::Read, &mut imports),
+        create: write(Call::Create, writes, &mut imports),
+        update: write(Call::Update, writes, &mut imports),
+        delete: write(Call::Delete, writes, &mut imports),
+        restore: write(Call::Restore, writes && soft_delete, &mut imports),
         imports: imports.lines(),
     }
 }

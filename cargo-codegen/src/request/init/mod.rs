@@ -117,6 +117,6 @@ fn mount_note(app: &Package, state: &str) -> String {
          \x20   or, without a router of your own:\n\
          \x20     let db = runtime_sea::connect(&std::env::var(\"DATABASE_URL\")?).await?;\n\
          \x20     let state = {krate}::{state}::AppState::new(db);\n\
-         \x20     {krate}::generated::serve(state, ([127, 0, 0, 1], 3000).into()).await?;"
+         \x20     {krate}::generated::serve(state, &{krate}::generated::HttpSettings::default()).await?;"
     )
 }

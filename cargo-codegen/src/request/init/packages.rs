@@ -15,7 +15,17 @@ use crate::request::Addition;
 use crate::workspace::{Disk, Files as _, Package};
 
 /// What only the scaffolded `main` needs.
-const OF_MAIN: [&str; 3] = ["anyhow", "dotenvy", "tracing-subscriber"];
+const OF_MAIN: [&str; 9] = [
+    "anyhow",
+    "config",
+    "dotenvy",
+    "opentelemetry",
+    "opentelemetry-otlp",
+    "opentelemetry_sdk",
+    "secrecy",
+    "tracing-opentelemetry",
+    "tracing-subscriber",
+];
 
 /// The files of a new workspace.
 pub(super) struct Scaffold {

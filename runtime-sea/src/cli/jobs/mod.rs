@@ -159,14 +159,17 @@ impl JobsCommand {
             }
             Action::Pools => pools::list(&jobs, as_json).await,
             Action::Pause { pool } => {
+                pools::known(&jobs, &pool).await?;
                 jobs.pause_pool(&pool).await?;
                 pools::show(&jobs, as_json, &pool).await
             }
             Action::Resume { pool } => {
+                pools::known(&jobs, &pool).await?;
                 jobs.resume_pool(&pool).await?;
                 pools::show(&jobs, as_json, &pool).await
             }
             Action::Limit { pool, runs } => {
+                pools::limitable(&jobs, &pool).await?;
                 jobs.limit_pool(&pool, runs.0).await?;
                 pools::show(&jobs, as_json, &pool).await
             }

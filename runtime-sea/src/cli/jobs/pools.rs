@@ -2,7 +2,8 @@
 
 use crate::cli::table::table;
 use crate::cli::{CliError, json};
-use crate::jobs::{Jobs, PoolRecord};
+use crate::events::EventPool;
+use crate::jobs::{Jobs, PoolRecord, is_reserved, no_limit};
 
 /// A limit, or none.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +30,36 @@ pub(super) async fn list(jobs: &Jobs, as_json: bool) -> Result<String, CliError>
     Ok(table(&["POOL", "STATE", "LIMIT"], &rows))
 }
 
-/// How a pool is set now.
-pub(super) async fn show(jobs: &Jobs, as_json: bool, name: &str) -> Result<String, CliError> {
+/// Refuses the name of a pool that no worker has registered a job in: a setting of it would hold nobody back.
+pub(super) async fn known(jobs: &Jobs, name: &str) -> Result<(), CliError> {
+    if name == EventPool::AUDIT_LANE {
+        return Ok(());
+    }
+    find(jobs, name).await.map(drop)
+}
+
+/// As [`known`], and refuses a lane of the event drain.
+pub(super) async fn limitable(jobs: &Jobs, name: &str) -> Result<(), CliError> {
+    if is_reserved(name) {
+        return Err(CliError::Refused(no_limit(name)));
+    }
+    known(jobs, name).await
+}
+
+async fn find(jobs: &Jobs, name: &str) -> Result<PoolRecord, CliError> {
     let pools = jobs.pools().await?;
-    let Some(pool) = pools.into_iter().find(|pool| pool.name == name) else {
-        return Err(CliError::NotFound {
+    pools
+        .into_iter()
+        .find(|pool| pool.name == name)
+        .ok_or_else(|| CliError::NotFound {
             what: "pool",
             id: name.to_owned(),
-        });
-    };
+        })
+}
+
+/// How a pool is set now.
+pub(super) async fn show(jobs: &Jobs, as_json: bool, name: &str) -> Result<String, CliError> {
+    let pool = find(jobs, name).await?;
     if as_json {
         return json(&pool);
     }

@@ -1,6 +1,7 @@
 //! Taking events and deliveries in hand: in short transactions of their own, in which no handler runs.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{
     Alias, Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr, UpdateStatement,
@@ -16,7 +17,7 @@ use super::dispatch::Consumers;
 use super::lane::Lane;
 use super::turns::SuspectTurns;
 use super::unreadable::{give_up_delivery, give_up_event};
-use crate::database::{self, Dialect, read_row, retrying, update_chosen};
+use crate::database::{self, Dialect, read_row, retrying, update_chosen, update_picked};
 use crate::events::entities::{domain_event, event_delivery};
 use crate::events::{ConsumerKind, EventOrdering, EventRecord};
 use crate::failpoint;
@@ -24,6 +25,9 @@ use crate::jobs::entities::job_worker;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
+
+/// How many claims of dead workers are given up at a time.
+const RELEASED: u64 = 500;
 
 /// Where a pump's work comes from.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +58,7 @@ pub(crate) struct Claimant<'a> {
 /// An event in hand.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimedEvent {
-    pub(crate) record: EventRecord,
+    pub(crate) record: Arc<EventRecord>,
     pub(crate) ordering: EventOrdering,
     /// The fence: a write about the event happens only while the row still has it.
     pub(crate) token: Uuid,
@@ -78,7 +82,7 @@ impl ClaimedEvent {
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimedDelivery {
     pub(crate) row: event_delivery::Model,
-    pub(crate) record: EventRecord,
+    pub(crate) record: Arc<EventRecord>,
     pub(crate) kind: ConsumerKind,
     pub(crate) token: Uuid,
 }
@@ -119,7 +123,7 @@ pub(crate) async fn claim_events(
                     } else {
                         EventOrdering::None
                     },
-                    record: row.into(),
+                    record: Arc::new(row.into()),
                     token,
                 }),
                 Err(why) => give_up_event(db, row, token, &why).await?,
@@ -149,43 +153,59 @@ pub(crate) async fn claim_deliveries(
     let dialect = database::dialect(db)?;
     let claimable =
         |suspects, limit| claimable_deliveries(dialect, claimant.consumers, lane, suspects, limit);
-    // An idle drainer asks one question.
-    if db.query_one(&claimable(None, 1)).await?.is_none() {
-        return Ok(Vec::new());
-    }
-    let waits = async |suspects| {
-        let probe = claimable(Some(suspects), 1);
-        db.query_one(&probe).await.map(|it| it.is_some())
-    };
-    let suspects_wait = waits(true).await?;
-    let others_wait = !suspects_wait || waits(false).await?;
-    let mut takes_suspect =
-        suspects_wait && (!others_wait || claimant.turns.is_suspects_turn(lane));
-    // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
-    if takes_suspect && !has_nothing_in_hand {
-        if !others_wait || claimant.turns.holds_back(lane) {
+    loop {
+        // An idle drainer asks one question.
+        if db.query_one(&claimable(None, 1)).await?.is_none() {
             return Ok(Vec::new());
         }
-        takes_suspect = false;
+        let waits = async |suspects| {
+            let probe = claimable(Some(suspects), 1);
+            db.query_one(&probe).await.map(|it| it.is_some())
+        };
+        let suspects_wait = waits(true).await?;
+        let others_wait = !suspects_wait || waits(false).await?;
+        let mut takes_suspect =
+            suspects_wait && (!others_wait || claimant.turns.is_suspects_turn(lane));
+        // What a worker died over is taken alone, so that nothing else comes to harm if it is what killed it.
+        if takes_suspect && !has_nothing_in_hand {
+            if !others_wait || claimant.turns.holds_back(lane) {
+                return Ok(Vec::new());
+            }
+            takes_suspect = false;
+        }
+        let limit = if takes_suspect { 1 } else { limit };
+        let chosen = claimable(Some(takes_suspect), limit);
+        let token = Uuid::now_v7();
+        let mut update = Query::update();
+        update
+            .table(event_delivery::Entity)
+            .value(D::ClaimedBy, claimant.worker_id)
+            .value(D::ClaimToken, token)
+            .value(D::Attempts, Expr::col(D::Attempts).add(1));
+        let rows = claim::<event_delivery::Entity>(db, dialect, claimant.worker_id, chosen, update)
+            .await?;
+        if !rows.is_empty() {
+            claimant
+                .turns
+                .set_suspects_turn(lane, suspects_wait && !takes_suspect);
+        }
+        let deliveries = read_deliveries(db, dialect, &rows, token).await?;
+        // What is behind deliveries that nobody can read must not look like nothing.
+        if !deliveries.is_empty() || rows.is_empty() {
+            return Ok(deliveries);
+        }
     }
-    let limit = if takes_suspect { 1 } else { limit };
-    let chosen = claimable(Some(takes_suspect), limit);
-    let token = Uuid::now_v7();
-    let mut update = Query::update();
-    update
-        .table(event_delivery::Entity)
-        .value(D::ClaimedBy, claimant.worker_id)
-        .value(D::ClaimToken, token)
-        .value(D::Attempts, Expr::col(D::Attempts).add(1));
-    let rows =
-        claim::<event_delivery::Entity>(db, dialect, claimant.worker_id, chosen, update).await?;
-    if !rows.is_empty() {
-        claimant
-            .turns
-            .set_suspects_turn(lane, suspects_wait && !takes_suspect);
-    }
+}
+
+/// The claimed deliveries that can be read, oldest event first; the others are given up.
+async fn read_deliveries(
+    db: &DatabaseConnection,
+    dialect: &dyn Dialect,
+    rows: &[QueryResult],
+    token: Uuid,
+) -> Result<Vec<ClaimedDelivery>, DbErr> {
     let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         match read_row::<event_delivery::Model>(row) {
             Ok(delivery) => found.push((row, delivery)),
             Err(why) => give_up_delivery(db, row, token, &why).await?,
@@ -196,7 +216,7 @@ pub(crate) async fn claim_deliveries(
     let mut deliveries = Vec::with_capacity(found.len());
     for (row, delivery) in found {
         let record = match records.get(&delivery.event_seq) {
-            Some(Ok(record)) => record.clone(),
+            Some(Ok(record)) => Arc::clone(record),
             Some(Err(why)) => {
                 give_up_delivery(db, row, token, why).await?;
                 continue;
@@ -223,56 +243,81 @@ async fn records(
     db: &DatabaseConnection,
     dialect: &dyn Dialect,
     seqs: &[i64],
-) -> Result<HashMap<i64, Result<EventRecord, DbErr>>, DbErr> {
+) -> Result<HashMap<i64, Result<Arc<EventRecord>, DbErr>>, DbErr> {
     let mut records = HashMap::new();
     for chunk in seqs.chunks(database::rows_per_statement(dialect, 1)) {
         let select = domain_event::Entity::find().filter(E::Seq.is_in(chunk.iter().copied()));
         for row in db.query_all(QueryTrait::as_query(&select)).await? {
-            let record = read_row::<domain_event::Model>(&row).map(EventRecord::from);
+            let record = read_row::<domain_event::Model>(&row).map(|row| Arc::new(row.into()));
             records.insert(row.try_get("", "seq")?, record);
         }
     }
     Ok(records)
 }
 
-/// Gives up the claims of other workers whose lease is over, so that they can be taken.
+/// Gives up the claims of other workers whose lease is over, so that they can be taken; not those of `holding`, whatever
+/// the database says of them.
 pub(crate) async fn release_dead_claims(
     db: &DatabaseConnection,
     worker_id: Uuid,
+    holding: &[Uuid],
 ) -> Result<u64, DbErr> {
     let dialect = database::dialect(db)?;
-    let mut released = 0;
     let dead = |claimed_by: SimpleExpr| {
         let lives = live_worker(dialect, claimed_by.clone());
-        claimed_by
-            .clone()
-            .is_not_null()
-            .and(claimed_by.ne(worker_id))
-            .and(Expr::exists(lives).not())
+        Condition::all()
+            .add(claimed_by.clone().is_not_null())
+            .add(claimed_by.clone().ne(worker_id))
+            .add(claimed_by.is_not_in(holding.iter().copied()))
+            .add(Expr::exists(lives).not())
     };
+    let of_events = Query::select()
+        .column(E::Seq)
+        .from(domain_event::Entity)
+        .cond_where(dead(Expr::col((domain_event::Entity, E::ClaimedBy))))
+        .to_owned();
     let events = Query::update()
         .table(domain_event::Entity)
         .value(E::ClaimedBy, Option::<Uuid>::None)
         .value(E::ClaimToken, Option::<Uuid>::None)
         .value(E::Recoveries, Expr::col(E::Recoveries).add(1))
-        .and_where(dead(Expr::col((domain_event::Entity, E::ClaimedBy))))
+        .to_owned();
+    let of_deliveries = Query::select()
+        .columns([D::EventSeq, D::Kind, D::Subscription])
+        .from(event_delivery::Entity)
+        .cond_where(dead(Expr::col((event_delivery::Entity, D::ClaimedBy))))
         .to_owned();
     let deliveries = Query::update()
         .table(event_delivery::Entity)
         .value(D::ClaimedBy, Option::<Uuid>::None)
         .value(D::ClaimToken, Option::<Uuid>::None)
         .value(D::Recoveries, Expr::col(D::Recoveries).add(1))
-        .and_where(dead(Expr::col((event_delivery::Entity, D::ClaimedBy))))
         .to_owned();
-    for update in [events, deliveries] {
+    let released = release::<domain_event::Entity>(db, &of_events, &events, E::Seq).await?;
+    let deliveries =
+        release::<event_delivery::Entity>(db, &of_deliveries, &deliveries, D::EventSeq).await?;
+    Ok(released + deliveries)
+}
+
+// In batches, so that what a dead worker had in hand is nobody's lock for long.
+async fn release<E: EntityTrait>(
+    db: &DatabaseConnection,
+    dead: &SelectStatement,
+    update: &UpdateStatement,
+    column: E::Column,
+) -> Result<u64, DbErr> {
+    let mut released = 0;
+    loop {
         failpoint::before("events.take_over");
-        let rows = db.execute(&update).await?.rows_affected();
-        if rows > 0 {
+        let rows = update_picked::<E>(db, dead, RELEASED, update.clone(), [column]).await?;
+        if !rows.is_empty() {
             failpoint::after("events.take_over");
         }
-        released += rows;
+        released += rows.len() as u64;
+        if (rows.len() as u64) < RELEASED {
+            return Ok(released);
+        }
     }
-    Ok(released)
 }
 
 /// Hands back what a worker has claimed from a source and does not know by its token: the claim has committed, and its
@@ -319,7 +364,10 @@ pub(crate) async fn release_unknown_claims(
         return Ok(0);
     }
     update.cond_where(condition);
-    Ok(db.execute(&update).await?.rows_affected())
+    failpoint::before("events.hand_back_unknown");
+    let handed_back = db.execute(&update).await?.rows_affected();
+    failpoint::after("events.hand_back_unknown");
+    Ok(handed_back)
 }
 
 /// Hands back what a worker has in hand, as if it had never taken it.
@@ -342,7 +390,9 @@ pub(crate) async fn release_own_claims(
         .and_where(Expr::col(D::ClaimedBy).eq(worker_id))
         .to_owned();
     for update in [events, deliveries] {
+        failpoint::before("events.hand_back");
         db.execute(&update).await?;
+        failpoint::after("events.hand_back");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 
+use super::calls::Calling;
 use super::claim::{ClaimedDelivery, ClaimedEvent};
 use crate::bridge::Firing;
 use crate::events::{ConsumerKind, EventRecord, Subscription, SubscriptionError, Tier, gets};
@@ -115,13 +116,14 @@ pub(crate) struct DispatchedDelivery {
     pub(crate) outcome: DeliveryOutcome,
 }
 
-/// Calls every hosted consumer of the event that is not held, and adds those that failed to `held`.
+/// Calls every hosted consumer of the event that is not held, and adds those that failed to `held`. Nothing comes of it
+/// where the lease is over before the calls are.
 pub(crate) async fn dispatch_event(
-    consumers: Arc<Consumers>,
+    calling: &Calling<'_>,
     event: ClaimedEvent,
     held: &mut Held,
-) -> DispatchedEvent {
-    let record = &event.record;
+) -> Option<DispatchedEvent> {
+    let (consumers, record) = (calling.consumers, &event.record);
     // Something about it kills workers: one delivery at a time will show what, and spare the others.
     let is_suspect = record.recoveries >= MAX_RECOVERIES;
     let held_now: Held = consumers
@@ -138,10 +140,11 @@ pub(crate) async fn dispatch_event(
             gets(it.event_type, &record.event_type) && is_free(ConsumerKind::Subscription, &it.name)
         })
         .map(async |it| {
-            let failure = consumers.deliver(it, record, 1).await.err()?;
-            Some((it.name.clone(), failure))
+            let delivered = calling.deliver(it, record, 1).await?;
+            Some(delivered.err().map(|failure| (it.name.clone(), failure)))
         });
-    let failures: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+    let ended: Option<Vec<_>> = join_all(calls).await.into_iter().collect();
+    let failures: Vec<_> = ended?.into_iter().flatten().collect();
     let firings = if record.tier == Tier::Audit {
         Vec::new()
     } else {
@@ -161,41 +164,43 @@ pub(crate) async fn dispatch_event(
         held.extend(held_now.iter().cloned());
         held.extend(retried.map(|(name, _)| (ConsumerKind::Subscription, name.clone())));
     }
-    DispatchedEvent {
+    Some(DispatchedEvent {
+        consumers: Arc::clone(consumers),
         event,
-        consumers,
         failures,
         held: held_now,
         firings,
-    }
+    })
 }
 
-/// Tries one delivery again, or for the first time where another process left it.
+/// Tries one delivery again, or for the first time where another process left it. Nothing comes of it where the lease is
+/// over before it is.
 pub(crate) async fn dispatch_delivery(
-    consumers: &Consumers,
+    calling: &Calling<'_>,
     delivery: &ClaimedDelivery,
-) -> DeliveryOutcome {
+) -> Option<DeliveryOutcome> {
+    let consumers = calling.consumers;
     let (name, event_type) = (&delivery.row.subscription, &delivery.record.event_type);
     let recoveries = u32::try_from(delivery.row.recoveries).unwrap_or_default();
     if recoveries >= MAX_RECOVERIES {
         let error = format!("{recoveries} workers died while they delivered the event");
-        return DeliveryOutcome::Failed(Failure {
+        return Some(DeliveryOutcome::Failed(Failure {
             error,
             retry_after: None,
-        });
+        }));
     }
     let attempt = u32::try_from(delivery.row.attempts).unwrap_or(1).max(1);
-    match delivery.kind {
+    let outcome = match delivery.kind {
         ConsumerKind::Subscription => {
             let hosted = &mut consumers.subscriptions.iter();
             let Some(subscription) =
                 hosted.find(|it| it.name == *name && gets(it.event_type, event_type))
             else {
-                return DeliveryOutcome::Behind;
+                return Some(DeliveryOutcome::Behind);
             };
-            match consumers
+            match calling
                 .deliver(subscription, &delivery.record, attempt)
-                .await
+                .await?
             {
                 Ok(()) => DeliveryOutcome::Delivered,
                 Err(failure) => DeliveryOutcome::Failed(failure),
@@ -211,7 +216,8 @@ pub(crate) async fn dispatch_delivery(
                 None => DeliveryOutcome::Behind,
             }
         }
-    }
+    };
+    Some(outcome)
 }
 
 pub(crate) async fn call(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::DbErr;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Shared;
@@ -24,8 +25,8 @@ pub(super) struct Done {
 pub(super) enum Outcome {
     Event(Box<DispatchedEvent>),
     Delivery(Box<DispatchedDelivery>),
-    /// The rest of a group, of which nothing was begun because the lease may be over, or of which a panic has left no
-    /// outcome. Whoever takes the lease over has it; if nobody does, it is handed back as a claim that nobody knows of.
+    /// The rest of a group, of which nothing was begun, or finished, because the lease may be over, or of which a panic
+    /// has left no outcome. Whoever takes the lease over has it; if nobody does, it is handed back as a claim that nobody knows of.
     Left {
         token: Uuid,
         count: usize,
@@ -52,6 +53,8 @@ impl Outcome {
 
 pub(super) struct Batch {
     pub(super) groups: Vec<Group>,
+    /// Cancelled when the lease is over that the claim was made under.
+    pub(super) term: CancellationToken,
 }
 
 impl Batch {
@@ -86,7 +89,13 @@ impl Group {
         .unwrap_or_default()
     }
 
-    pub(super) async fn dispatch(self, shared: &Shared, done: &mpsc::UnboundedSender<Done>) {
+    pub(super) async fn dispatch(
+        self,
+        shared: &Shared,
+        term: &CancellationToken,
+        done: &mpsc::UnboundedSender<Done>,
+    ) {
+        let holds = || shared.lease.holds() && !term.is_cancelled();
         let mut rest = Rest {
             token: self.token(),
             count: self.len(),
@@ -95,23 +104,31 @@ impl Group {
         match self {
             Self::Events { events, mut held } => {
                 for event in events {
-                    if !shared.lease.holds() {
+                    if !holds() {
                         return;
                     }
-                    let dispatched = dispatch_event(shared.hosted.now(), event, &mut held).await;
+                    let consumers = &shared.hosted.now();
+                    let calling = shared.calling(consumers, term);
+                    let Some(dispatched) = dispatch_event(&calling, event, &mut held).await else {
+                        return;
+                    };
                     rest.take(Outcome::Event(Box::new(dispatched)));
                 }
             }
             Self::Deliveries(deliveries) => {
                 let mut blocked = false;
                 for delivery in deliveries {
-                    if !shared.lease.holds() {
+                    if !holds() {
                         return;
                     }
+                    let consumers = &shared.hosted.now();
+                    let calling = shared.calling(consumers, term);
                     let outcome = if blocked {
                         DeliveryOutcome::Behind
+                    } else if let Some(outcome) = dispatch_delivery(&calling, &delivery).await {
+                        outcome
                     } else {
-                        dispatch_delivery(&shared.hosted.now(), &delivery).await
+                        return;
                     };
                     if let DeliveryOutcome::Failed(failure) = &outcome {
                         blocked = failure.retry_after.is_some();
@@ -167,6 +184,7 @@ pub(super) async fn claim(
     has_nothing_in_hand: bool,
 ) -> Result<Batch, DbErr> {
     let db = shared.runtime.db();
+    let term = shared.lease.term();
     let consumers = shared.hosted.now();
     let claimant = shared.claimant(&consumers);
     let groups = match source {
@@ -207,7 +225,7 @@ pub(super) async fn claim(
                 .collect()
         }
     };
-    Ok(Batch { groups })
+    Ok(Batch { groups, term })
 }
 
 // Keeps the order within a key; what has no key stands alone.

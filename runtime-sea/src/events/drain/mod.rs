@@ -5,6 +5,8 @@
 //! waits behind it in its aggregate, and what only another process hosts becomes a row of `event_delivery`, which the
 //! processes that host the consumer claim in the same way.
 
+mod aside;
+mod calls;
 mod claim;
 mod claimable;
 mod dispatch;
@@ -27,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -35,9 +37,11 @@ use uuid::Uuid;
 
 use super::EventRegistry;
 use crate::Runtime;
-use crate::database::{Outage, answered};
+use crate::database::{News, Outage, answered};
 use crate::metrics;
-use crate::worker::Lease;
+use crate::worker::{Lease, Neighbours};
+use calls::Calling;
+pub(crate) use calls::Calls;
 use claim::{Claimant, Source};
 pub(crate) use dispatch::Consumers;
 pub(crate) use hosted::Hosted;
@@ -83,6 +87,8 @@ pub(crate) struct DrainerParts {
     pub(crate) registry: Option<EventRegistry>,
     /// How many aggregates of each lane are worked on at a time.
     pub(crate) lanes: BTreeMap<Lane, usize>,
+    /// Where the calls of subscriptions can be looked at.
+    pub(crate) calls: Calls,
     /// The lanes whose events it takes from the outbox. What others leave for its consumers it takes in every lane:
     /// they may host none of them.
     pub(crate) drained: BTreeSet<Lane>,
@@ -104,6 +110,7 @@ struct Shared {
     lanes: BTreeMap<Lane, LaneLimit>,
     drained: BTreeSet<Lane>,
     turns: SuspectTurns,
+    calls: Calls,
 }
 
 /// What keeps a lane from taking more than its share. An aggregate counts whether its events come fresh from the outbox
@@ -136,6 +143,7 @@ impl Drainer {
             lanes: lanes.collect(),
             drained: parts.drained,
             turns: SuspectTurns::default(),
+            calls: parts.calls,
         };
         Self {
             shared: Arc::new(shared),
@@ -167,24 +175,10 @@ impl Drainer {
                 }
             });
         }
-        let keeper = {
-            let drainer = self.clone();
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = abort.cancelled() => {}
-                    () = drainer.keep() => {}
-                }
-            })
-        };
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a lane of the event drain panicked");
             }
-        }
-        // It goes on where there is no lane to drain: what is hosted here is marked as hosted.
-        if let Err(error) = keeper.await {
-            tracing::error!(%error, "the event drain's upkeep panicked");
         }
         let db = self.shared.runtime.db();
         if let Err(error) = claim::release_own_claims(db, self.shared.worker_id).await {
@@ -203,7 +197,8 @@ impl Drainer {
 
     /// Delivers what can be delivered now. Returns how many events and deliveries were settled.
     pub(crate) async fn drain_until_idle(&self) -> Result<usize, DbErr> {
-        claim::release_dead_claims(self.shared.runtime.db(), self.shared.worker_id).await?;
+        let db = self.shared.runtime.db();
+        claim::release_dead_claims(db, self.shared.worker_id, &[]).await?;
         let mut settled = 0;
         loop {
             let this_round = self.drain_once().await?;
@@ -214,13 +209,18 @@ impl Drainer {
         }
     }
 
-    async fn take_over(&self, patient_until: Instant) -> Result<u64, DbErr> {
+    async fn take_over(
+        &self,
+        db: &DatabaseConnection,
+        neighbours: &mut Neighbours,
+        patient_until: Instant,
+    ) -> Result<u64, DbErr> {
         // The database is asked all the same: it may be away again.
-        let db = self.shared.runtime.db();
+        let holding = neighbours.holding(db).await?;
         if Instant::now() < patient_until {
-            return db.ping().await.map(|()| 0);
+            return Ok(0);
         }
-        claim::release_dead_claims(db, self.shared.worker_id).await
+        claim::release_dead_claims(db, self.shared.worker_id, &holding).await
     }
 
     fn sources(&self) -> impl Iterator<Item = Source> {
@@ -235,8 +235,7 @@ impl Drainer {
     }
 
     /// Hosts what was retired no longer, and ends what waits for it.
-    async fn retire(&self) -> Result<(), DbErr> {
-        let db = self.shared.runtime.db();
+    async fn retire(&self, db: &DatabaseConnection) -> Result<(), DbErr> {
         let stopped = retired::stop_hosting(db, &self.shared.hosted).await?;
         let skipped = retired::skip_waiting(db, None).await?;
         if stopped > 0 || skipped > 0 {
@@ -246,37 +245,38 @@ impl Drainer {
     }
 
     /// Marks what is hosted here, and then retires what nobody has marked for long.
-    async fn renew(&self, unhosted: &mut Unhosted) -> Result<(), DbErr> {
-        let db = self.shared.runtime.db();
+    async fn renew(&self, db: &DatabaseConnection, unhosted: &mut Unhosted) -> Result<(), DbErr> {
         registration::renew(db, &self.shared.hosted.now()).await?;
         unhosted.look(db).await.map(drop)
     }
 
-    async fn keep(&self) {
+    /// What has to go on whatever the handlers do: takes events over from dead workers, and marks and retires what is
+    /// hosted. Also where there is no lane to drain.
+    pub(crate) async fn keep(&self, db: &DatabaseConnection) {
         let mut take_over = tokio::time::interval(TAKE_OVER_INTERVAL);
         let mut registration = tokio::time::interval(REGISTRATION_INTERVAL);
         // The first tick comes at once, and the worker has just registered. Between two of them every worker that lives
         // has its own, so that they must not come together after a standstill.
         registration.set_missed_tick_behavior(MissedTickBehavior::Delay);
         registration.tick().await;
-        let mut unhosted = Unhosted::default();
+        let (mut unhosted, mut neighbours) = (Unhosted::default(), Neighbours::default());
         // After an outage the other workers get time to be heard again before they count as dead.
         let mut patient_until = Instant::now();
         let mut outage = Outage::default();
         loop {
             let kept = tokio::select! {
-                _ = take_over.tick() => match answered(self.take_over(patient_until)).await {
+                _ = take_over.tick() => match answered(self.take_over(db, &mut neighbours, patient_until)).await {
                     Ok(released) => {
                         if released > 0 {
                             metrics::events_taken_over(released);
                             tracing::warn!(released, "took over events from dead workers");
-                            self.shared.runtime.wake_up().wake_here();
+                            self.shared.runtime.wake_up().wake_here(News::EVENTS);
                         }
-                        answered(self.retire()).await
+                        answered(self.retire(db)).await
                     }
                     Err(error) => Err(error),
                 },
-                _ = registration.tick() => answered(self.renew(&mut unhosted)).await,
+                _ = registration.tick() => answered(self.renew(db, &mut unhosted)).await,
             };
             if let Err(error) = kept {
                 patient_until = Instant::now() + PATIENCE;
@@ -295,6 +295,18 @@ impl Shared {
             known_types: self.known_types.as_deref(),
             consumers,
             turns: &self.turns,
+        }
+    }
+
+    fn calling<'a>(
+        &'a self,
+        consumers: &'a Arc<Consumers>,
+        term: &'a CancellationToken,
+    ) -> Calling<'a> {
+        Calling {
+            consumers,
+            calls: &self.calls,
+            term,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::dispatch::{Consumers, Failure, call, fire};
 use crate::bridge::Firing;
@@ -44,7 +44,7 @@ impl Consumers {
         let (span, trace) = self.span(record, &subscription.name, attempt);
         let began = Instant::now();
         let called = call(subscription, record, attempt, self.subscription_timeout);
-        let result = trace::within(trace, called).instrument(span.clone()).await;
+        let result = trace::in_span(&span, trace::within(trace, called)).await;
         let outcome = match &result {
             Ok(()) => "delivered",
             Err(failure) if failure.retry_after.is_some() => "retried",

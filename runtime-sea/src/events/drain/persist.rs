@@ -7,21 +7,33 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::aside::{Aside, Ended};
 use super::claim::ClaimedEvent;
 use super::dispatch::{DeliveryOutcome, DispatchedDelivery, DispatchedEvent, Failure};
 use super::group::{Done, Outcome};
 use super::settle::{postpone_event, settle_deliveries, settle_events};
-use crate::database::{self, retrying};
+use crate::bridge::Firing;
+use crate::database::{self, News, retrying};
 
 /// How often an event is taken up whose outcome the database refuses to record, before it is given up.
 const MAX_REFUSALS: u32 = 5;
+
+/// How many runs whose key is taken are waited for in one batch of deliveries.
+const MAX_IN_VAIN: u32 = 2;
 
 /// The longest pause between two tries while the database is away.
 const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Records a batch. While the database is away the outcomes are kept, because the handlers have done their work; where
-/// it refuses a batch, each outcome is tried alone, so that one cannot stand in the way of the others.
-pub(super) async fn settle(shared: &Shared, batch: Vec<Done>, abort: &CancellationToken) {
+/// it refuses a batch, each outcome is tried alone, so that one cannot stand in the way of the others. Nor can a run whose
+/// key a transaction has taken that stays open.
+pub(super) async fn settle(
+    shared: &Shared,
+    batch: Vec<Done>,
+    aside: &mut Aside,
+    abort: &CancellationToken,
+) {
+    let ended = Ended::with(&batch);
     let mut events = Vec::new();
     let mut deliveries = Vec::new();
     for it in batch {
@@ -31,39 +43,129 @@ pub(super) async fn settle(shared: &Shared, batch: Vec<Done>, abort: &Cancellati
             Outcome::Left { .. } => {}
         }
     }
-    let mut started = 0;
-    if !events.is_empty() {
-        match persist(shared, Write::Events(&events), abort).await {
-            Ok(runs) => started += runs,
-            // What is in hand is handed back, or taken over where the database is away.
-            Err(_) if abort.is_cancelled() => {}
-            Err(_) => {
-                for event in events.chunks(1) {
-                    match persist(shared, Write::Events(event), abort).await {
-                        Ok(runs) => started += runs,
-                        Err(error) => refuse(shared, event, &error, abort).await,
-                    }
-                }
-            }
-        }
-    }
-    if !deliveries.is_empty() {
-        match persist(shared, Write::Deliveries(&deliveries), abort).await {
-            Ok(runs) => started += runs,
-            Err(_) if abort.is_cancelled() => {}
-            Err(_) => {
-                for delivery in deliveries.chunks(1) {
-                    match persist(shared, Write::Deliveries(delivery), abort).await {
-                        Ok(runs) => started += runs,
-                        Err(error) => refuse_delivery(shared, delivery, &error, abort).await,
-                    }
-                }
-            }
-        }
-    }
+    aside.hold_back(&mut events, &mut deliveries);
+    let started = settle_all_events(shared, events, aside, abort).await
+        + settle_all_deliveries(shared, deliveries, aside, abort).await;
+    aside.forget(ended);
     if started > 0 {
-        shared.runtime.wake_up().announce();
+        shared.runtime.wake_up().announce(News::RUNS);
     }
+}
+
+async fn settle_all_events(
+    shared: &Shared,
+    mut events: Vec<DispatchedEvent>,
+    aside: &mut Aside,
+    abort: &CancellationToken,
+) -> usize {
+    if events.is_empty() {
+        return 0;
+    }
+    let mut result = persist(shared, Write::Events(&events), abort).await;
+    if result
+        .as_ref()
+        .is_err_and(|error| is_locked_out(shared, error))
+    {
+        aside.put_events(&mut events);
+        result = persist(shared, Write::Events(&events), abort).await;
+    }
+    let mut started = 0;
+    match result {
+        Ok(runs) => started += runs,
+        // What is in hand is handed back, or taken over where the database is away.
+        Err(_) if abort.is_cancelled() => {}
+        Err(_) => {
+            for event in events.chunks(1) {
+                match persist(shared, Write::Events(event), abort).await {
+                    Ok(runs) => started += runs,
+                    Err(error) => refuse(shared, event, &error, abort).await,
+                }
+            }
+        }
+    }
+    started
+}
+
+async fn settle_all_deliveries(
+    shared: &Shared,
+    deliveries: Vec<DispatchedDelivery>,
+    aside: &mut Aside,
+    abort: &CancellationToken,
+) -> usize {
+    if deliveries.is_empty() {
+        return 0;
+    }
+    match persist(shared, Write::Deliveries(&deliveries), abort).await {
+        Ok(runs) => runs,
+        Err(_) if abort.is_cancelled() => 0,
+        Err(error) if is_locked_out(shared, &error) => {
+            let (keyed, free): (Vec<_>, Vec<_>) =
+                deliveries.into_iter().partition(may_wait_for_a_key);
+            one_by_one(shared, free, abort).await + settle_keyed(shared, keyed, aside, abort).await
+        }
+        Err(_) => one_by_one(shared, deliveries, abort).await,
+    }
+}
+
+async fn one_by_one(
+    shared: &Shared,
+    deliveries: Vec<DispatchedDelivery>,
+    abort: &CancellationToken,
+) -> usize {
+    let mut started = 0;
+    for delivery in deliveries.chunks(1) {
+        match persist(shared, Write::Deliveries(delivery), abort).await {
+            Ok(runs) => started += runs,
+            Err(error) => refuse_delivery(shared, delivery, &error, abort).await,
+        }
+    }
+    started
+}
+
+// Each try may have to wait: after a few in vain the others are put aside untried. They have their turn first when it comes
+// again, for those that were tried are put aside for longer each time.
+async fn settle_keyed(
+    shared: &Shared,
+    deliveries: Vec<DispatchedDelivery>,
+    aside: &mut Aside,
+    abort: &CancellationToken,
+) -> usize {
+    let (mut started, mut in_vain) = (0, 0);
+    for mut it in deliveries {
+        if aside.is_behind(&it.delivery) {
+            it.outcome = DeliveryOutcome::Behind;
+        } else if in_vain < MAX_IN_VAIN {
+            match persist(shared, Write::Deliveries(std::slice::from_ref(&it)), abort).await {
+                Ok(runs) => {
+                    started += runs;
+                    continue;
+                }
+                Err(error) if is_locked_out(shared, &error) => {
+                    in_vain += 1;
+                    it = aside.put_delivery(it.delivery);
+                }
+                Err(error) => {
+                    refuse_delivery(shared, &[it], &error, abort).await;
+                    continue;
+                }
+            }
+        } else {
+            it = aside.put_delivery(it.delivery);
+        }
+        let id = it.delivery.record.id;
+        if let Err(error) = persist(shared, Write::Deliveries(&[it]), abort).await {
+            tracing::error!(event_id = %id, %error, "a delivery could not be put aside");
+        }
+    }
+    started
+}
+
+fn is_locked_out(shared: &Shared, error: &DbErr) -> bool {
+    database::dialect(shared.runtime.db()).is_ok_and(|it| it.is_locked_out(error))
+}
+
+fn may_wait_for_a_key(delivery: &DispatchedDelivery) -> bool {
+    matches!(&delivery.outcome, DeliveryOutcome::Fired(firing) if firing.may_wait_for_a_key())
 }
 
 async fn refuse(
@@ -123,6 +225,20 @@ enum Write<'a> {
     },
 }
 
+impl Write<'_> {
+    /// Whether others need not wait where somebody keeps a lock that it needs.
+    fn can_be_put_aside(self) -> bool {
+        match self {
+            Self::Events(events) => events
+                .iter()
+                .flat_map(|it| &it.firings)
+                .any(Firing::may_wait_for_a_key),
+            Self::Deliveries(deliveries) => deliveries.iter().any(may_wait_for_a_key),
+            Self::Postpone { .. } => false,
+        }
+    }
+}
+
 // Tries until the database takes it, refuses it, or the drain is aborted.
 async fn persist(
     shared: &Shared,
@@ -150,6 +266,9 @@ async fn persist(
             }
         };
         match database::answered(writing).await {
+            Err(error) if dialect.is_locked_out(&error) && write.can_be_put_aside() => {
+                return Err(error);
+            }
             Err(error) if dialect.is_transient(&error) && !abort.is_cancelled() => {
                 failures += 1;
                 log_outage(

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Shared;
+use super::aside::Aside;
 use super::claim::{Source, release_unknown_claims};
 use super::group::claim;
 use super::persist::{log_outage, outage_pause, settle};
-use crate::database;
+use crate::database::{self, News};
 
 /// The most that is claimed at a time.
 const MAX_BATCH: usize = 256;
@@ -63,7 +64,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
         Mode::Until { shutdown, abort } => (shutdown, abort, false),
     };
     let poll_interval = database::dialect(shared.runtime.db())?.max_poll_interval();
-    let mut wake_ups = shared.runtime.wake_up().subscribe();
+    let mut wake_ups = shared.runtime.wake_up().subscribe(News::EVENTS);
     let (sender, mut done) = mpsc::unbounded_channel();
     let Some(limit) = shared.lanes.get(&source.lane()) else {
         return Ok(0);
@@ -76,6 +77,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
     let mut in_hand = 0;
     // How many of each claim, by its token.
     let mut claims: HashMap<Uuid, usize> = HashMap::new();
+    let mut aside = Aside::default();
     let mut searched = Instant::now();
     let mut settled = 0;
     let mut look = true;
@@ -96,11 +98,12 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                     for group in batch.groups {
                         *claims.entry(group.token()).or_default() += group.len();
                         let (shared, sender) = (Arc::clone(shared), sender.clone());
+                        let term = batch.term.clone();
                         let permits = Arc::clone(&limit.permits);
                         groups.spawn(async move {
                             // The semaphore is never closed.
                             let _permit = permits.acquire_owned().await;
-                            group.dispatch(&shared, &sender).await;
+                            group.dispatch(&shared, &term, &sender).await;
                         });
                     }
                     if look {
@@ -127,6 +130,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
             biased;
             () = abort.cancelled() => {
                 groups.shutdown().await;
+                shared.calls.are_over().await;
                 return Ok(settled);
             }
             Some(first) = done.recv() => {
@@ -140,7 +144,7 @@ pub(super) async fn pump(shared: &Arc<Shared>, source: Source, mode: Mode) -> Re
                     .iter()
                     .map(|it| (it.outcome.token(), it.outcome.len()))
                     .collect();
-                settle(shared, batch, &abort).await;
+                settle(shared, batch, &mut aside, &abort).await;
                 for (token, ended) in of_claims {
                     if let Some(left) = claims.get_mut(&token) {
                         *left -= ended;

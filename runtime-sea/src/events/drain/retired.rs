@@ -15,6 +15,7 @@ use crate::bridge;
 use crate::database::{self, Dialect, literal, retrying, update_returning};
 use crate::events::entities::{event_delivery, event_subscription};
 use crate::events::{ConsumerKind, EVERY_TYPE, EventId};
+use crate::failpoint;
 
 use event_delivery::Column as D;
 use event_subscription::Column as S;
@@ -142,7 +143,9 @@ pub(crate) async fn skip_waiting(
             lock_events(&tx, dialect, &seqs).await?;
             let ended = skip(&tx, dialect, only, &seqs).await?;
             end_events(&tx, dialect, &seqs).await?;
+            failpoint::before("events.retire");
             tx.commit().await?;
+            failpoint::after("events.retire");
             Ok::<_, DbErr>(ended)
         })
         .await?;

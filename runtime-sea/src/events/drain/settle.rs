@@ -235,7 +235,10 @@ pub(crate) async fn postpone_event(
             .value(E::Status, "failed")
             .value(E::ProcessedAt, dialect.now()),
     };
-    db.execute(&update).await.map(drop)
+    failpoint::before("events.postpone");
+    db.execute(&update).await?;
+    failpoint::after("events.postpone");
+    Ok(())
 }
 
 async fn lock_owned_events(

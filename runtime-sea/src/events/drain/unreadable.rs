@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::settle::{end_events, lock_events, postpone_event};
 use crate::database::{self, retrying};
 use crate::events::entities::{domain_event, event_delivery};
+use crate::failpoint;
 
 use domain_event::Column as E;
 use event_delivery::Column as D;
@@ -62,7 +63,10 @@ pub(super) async fn give_up_delivery(
             tx.execute(&event).await?;
             end_events(&tx, dialect, &[seq]).await?;
         }
-        tx.commit().await
+        failpoint::before("events.end_unreadable");
+        tx.commit().await?;
+        failpoint::after("events.end_unreadable");
+        Ok(())
     })
     .await
 }

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "job_dedupe")]
 pub struct Model {
-    /// The key, as the policy computed it.
+    /// The key, as the policy computed it, with the run's tenant if it has one: see `jobs::key`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
     /// The run that a start with this key returns.

@@ -61,13 +61,13 @@ pub struct Model {
     pub timeout_ms: Option<i64>,
     /// The limit as a moment, set by the first claim.
     pub deadline_at: Option<DateTimeUtc>,
-    /// What must not run twice at a time.
+    /// What must not run twice at a time, with the run's tenant if it has one: see `jobs::key`.
     pub concurrency_key: Option<String>,
     /// `queue`, `reject` or `replace`, where there is a concurrency key.
     pub collision: Option<String>,
     /// The concurrency key while this run holds it; unique.
     pub active_key: Option<String>,
-    /// The deduplication key that it was started with.
+    /// The deduplication key that it was started with, as in `job_dedupe`.
     pub dedupe_key: Option<String>,
     /// What the run is about, for queries: a kind.
     pub scope_type: Option<String>,

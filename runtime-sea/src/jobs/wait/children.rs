@@ -4,6 +4,7 @@ use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::database::read_one;
 use crate::jobs::entities::{job_run, job_step};
 use crate::jobs::step::stored_as;
 use crate::jobs::{JobContext, JobError, JobHandler, JobResult, RunId, RunStatus};
@@ -90,7 +91,7 @@ impl JobContext {
             };
             let child = self.child(&name).await?;
             self.wait(call, wait).await?;
-            let run = job_run::Entity::find_by_id(child).one(self.db()).await?;
+            let run = read_one(self.db(), job_run::Entity::find_by_id(child)).await?;
             let run = run.ok_or_else(|| {
                 JobError::non_retryable(format!("the child `{name}` is gone: it was pruned"))
             })?;
@@ -114,7 +115,7 @@ impl JobContext {
 
     async fn child(&self, name: &str) -> JobResult<uuid::Uuid> {
         let key = (self.claim.run_id.0, step_of(name));
-        let step = job_step::Entity::find_by_id(key).one(self.db()).await?;
+        let step = read_one(self.db(), job_step::Entity::find_by_id(key)).await?;
         step.and_then(|step| step.child_run_id).ok_or_else(|| {
             JobError::non_retryable(format!("this run has not spawned a child `{name}`"))
         })

@@ -164,7 +164,7 @@ pub(super) async fn arrived(
 
 /// Runs that wait for an event which is there. It looks from the waits at the events, not the other way round: it sees
 /// an event whenever that commits, whatever number it has and whoever delivers it.
-pub(super) fn arrivals(limit: u64) -> SelectStatement {
+pub(super) fn arrivals() -> SelectStatement {
     use domain_event::Column as E;
     use job_run::Column as R;
     use job_step::Column as S;
@@ -207,6 +207,5 @@ pub(super) fn arrivals(limit: u64) -> SelectStatement {
                 .add(Expr::col(("run", R::TenantId)).equals(("event", E::TenantId))),
         )
         .and_where(Expr::exists(taken).not())
-        .limit(limit)
         .to_owned()
 }

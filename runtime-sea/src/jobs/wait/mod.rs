@@ -21,6 +21,8 @@ pub(super) use children::step_of;
 pub use children::{ChildOutcome, EndedChild};
 pub(crate) use wake::{wake, wake_parents};
 
+use crate::database::read_one;
+
 use super::calls::Call;
 use super::entities::job_step;
 use super::step::StepResult;
@@ -96,7 +98,7 @@ impl JobContext {
     async fn look(&self, call: &Call) -> Result<Option<Value>, JobError> {
         wake(self.db(), self.claim.run_id.0).await?;
         let key = (self.claim.run_id.0, call.name.clone());
-        let row = job_step::Entity::find_by_id(key).one(self.db()).await?;
+        let row = read_one(self.db(), job_step::Entity::find_by_id(key)).await?;
         Ok(row
             .filter(|row| row.status == "completed")
             .map(|row| row.output.unwrap_or_default()))

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, LockType, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, Func, JoinType, LockType, Order, Query, SelectStatement,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult,
 };
 use uuid::Uuid;
 
-use crate::database::{Dialect, begin_short, dialect, is_unreadable, literal, read_row, retrying};
+use crate::database::{
+    Dialect, Outage, begin_short, dialect, is_unreadable, literal, read_row, retrying,
+};
 use crate::failpoint;
 use crate::jobs::close::close_children;
 use crate::jobs::complete::{end, over};
@@ -21,7 +25,7 @@ use super::event::arrivals;
 use super::wake::{wake, wake_parents};
 
 /// How many runs are looked for at a time.
-const BATCH: u64 = 500;
+const BATCH: u64 = 100;
 
 /// How soon to look again for a wait that is due and that nobody has ended.
 const SOON: Duration = Duration::from_millis(5);
@@ -31,56 +35,132 @@ const SOON: Duration = Duration::from_millis(5);
 pub(crate) struct Swept {
     /// Whether runs became ready.
     pub(crate) woken: bool,
+    /// Whether there are runs that it did not come to.
+    pub(crate) more: bool,
     /// When the next wait is over at the latest.
     pub(crate) next: Option<Duration>,
 }
 
-/// Wakes the runs whose wait is over, and ends those whose time is up; of many some, and the others next time.
-pub(crate) async fn sweep(db: &DatabaseConnection) -> Result<Swept, DbErr> {
-    let mut swept = Swept::default();
-    if db.query_one(&any_wait()).await?.is_none() {
-        return Ok(swept);
-    }
-    let dialect = dialect(db)?;
-    for row in db.query_all(&overdue(dialect)).await? {
-        let run_id = row.try_get("", "run_id")?;
-        let ended = retrying(db, || end_overdue(db, run_id)).await;
-        swept.woken |= passed_over(db, dialect, run_id, ended).await?;
-    }
-    for select in [due(dialect), childless(), arrivals(BATCH)] {
-        for row in db.query_all(&select).await? {
-            let run_id = row.try_get("", "run_id")?;
-            let woken = wake(db, run_id).await;
-            swept.woken |= passed_over(db, dialect, run_id, woken).await?;
-        }
-    }
-    swept.next = next(db, dialect).await?;
-    Ok(swept)
+/// Wakes the runs whose wait is over, and ends those whose time is up. Of many runs it takes some at a time, and goes on
+/// from there: those that cannot be woken do not keep it from the others.
+#[derive(Debug, Default)]
+pub(crate) struct Sweeper {
+    rounds: [Round; 4],
 }
 
-// A run that cannot be changed, such as one whose row was edited by hand, must not hold up the others. One whose row or
-// wait cannot be read would wait for ever.
-async fn passed_over(
+/// Why a run is woken or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Overdue,
+    Due,
+    Childless,
+    Arrived,
+}
+
+impl Cause {
+    const ALL: [Self; 4] = [Self::Overdue, Self::Due, Self::Childless, Self::Arrived];
+
+    /// The runs that there are, by their ids in the column `run_id`.
+    fn runs(self, dialect: &dyn Dialect) -> (SelectStatement, Expr) {
+        let wait = Expr::col(("wait", job_step::Column::RunId));
+        match self {
+            Self::Overdue => (overdue(dialect), Expr::col(job_run::Column::Id)),
+            Self::Due => (due(dialect), Expr::col(job_step::Column::RunId)),
+            Self::Childless => (childless(), wait),
+            Self::Arrived => (arrivals(), wait),
+        }
+    }
+}
+
+/// How far it has come among the runs of one cause.
+#[derive(Debug, Default)]
+struct Round {
+    after: Uuid,
+    /// Those that could not be changed.
+    refused: u64,
+    most_refused: u64,
+    outage: Outage,
+}
+
+impl Round {
+    // Told when they become more, and otherwise more and more rarely: they may be many, and stay for long.
+    fn refuse(&mut self, run_id: Uuid, error: &DbErr) {
+        self.refused += 1;
+        if self.refused > self.most_refused && self.refused.is_power_of_two() {
+            self.most_refused = self.refused;
+            tracing::error!(%error, run = %run_id, runs = self.refused, "a wait cannot be ended; the run is passed over");
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.after = Uuid::nil();
+        if self.refused == 0 {
+            self.most_refused = 0;
+            self.outage.is_over();
+        } else if self.outage.is_to_be_told() && self.outage.failures() > 1 {
+            tracing::warn!(
+                runs = self.refused,
+                rounds = self.outage.failures(),
+                "waits cannot be ended"
+            );
+        }
+        self.refused = 0;
+    }
+}
+
+impl Sweeper {
+    pub(crate) async fn sweep(&mut self, db: &DatabaseConnection) -> Result<Swept, DbErr> {
+        let mut swept = Swept::default();
+        if db.query_one(&any_wait()).await?.is_none() {
+            return Ok(swept);
+        }
+        let dialect = dialect(db)?;
+        for (cause, round) in Cause::ALL.into_iter().zip(&mut self.rounds) {
+            let (mut runs, id) = cause.runs(dialect);
+            runs.and_where(id.clone().gt(round.after))
+                .order_by_expr(id, Order::Asc)
+                .limit(BATCH);
+            let rows = db.query_all(&runs).await?;
+            for row in &rows {
+                let run_id = row.try_get("", "run_id")?;
+                let woken = if cause == Cause::Overdue {
+                    retrying(db, || end_overdue(db, run_id)).await
+                } else {
+                    wake(db, run_id).await
+                };
+                match end_unreadable_run(db, run_id, woken).await {
+                    Ok(woken) => swept.woken |= woken,
+                    Err(error) if dialect.is_outage(&error) => return Err(error),
+                    // Such as one whose row was edited by hand.
+                    Err(error) => round.refuse(run_id, &error),
+                }
+                round.after = run_id;
+            }
+            if rows.len() as u64 == BATCH {
+                swept.more = true;
+            } else {
+                round.begin_anew();
+            }
+        }
+        swept.next = next(db, dialect).await?;
+        Ok(swept)
+    }
+}
+
+// A run whose row or wait cannot be read would wait for ever.
+async fn end_unreadable_run(
     db: &DatabaseConnection,
-    dialect: &dyn Dialect,
     run_id: Uuid,
-    result: Result<bool, DbErr>,
+    woken: Result<bool, DbErr>,
 ) -> Result<bool, DbErr> {
-    let result = match result {
+    match woken {
         Err(error) if is_unreadable(&error) => {
             let waiting =
                 Condition::all().add(Expr::col(job_run::Column::Status).eq(literal("waiting")));
             end_unreadable(db, run_id, 0, waiting, &error).await
         }
-        result => result,
-    };
-    result.or_else(|error| {
-        if dialect.is_transient(&error) {
-            return Err(error);
-        }
-        tracing::error!(%error, run = %run_id, "a wait cannot be ended; the run is passed over");
-        Ok(false)
-    })
+        woken => woken,
+    }
 }
 
 fn any_wait() -> SelectStatement {
@@ -101,7 +181,6 @@ fn due(dialect: &dyn Dialect) -> SelectStatement {
         .from(job_step::Entity)
         .and_where(Expr::col(S::Status).eq(literal("waiting")))
         .and_where(Expr::col(S::WakeAt).lte(dialect.now()))
-        .limit(BATCH)
         .to_owned()
 }
 
@@ -142,7 +221,6 @@ fn childless() -> SelectStatement {
         .and_where(Expr::col(("wait", S::Status)).eq(literal("waiting")))
         .and_where(Expr::col(("wait", S::Kind)).eq(literal("children")))
         .and_where(Expr::exists(left).not())
-        .limit(BATCH)
         .to_owned()
 }
 
@@ -154,7 +232,6 @@ fn overdue(dialect: &dyn Dialect) -> SelectStatement {
         .from(job_run::Entity)
         .and_where(Expr::col(R::Status).eq(literal("waiting")))
         .and_where(Expr::col(R::DeadlineAt).lte(dialect.now()))
-        .limit(BATCH)
         .to_owned()
 }
 

@@ -3,7 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::migration::steps::{
-    Only, create_index, create_table, drop_tables, moment, moment_now, name, partial_index, text,
+    Only, create_index, create_table, drop_tables, key, moment, moment_now, name, partial_index,
+    text,
 };
 
 /// Makes the tables and indexes; what is there already is left alone.
@@ -65,10 +66,10 @@ fn job_run(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
         .col(ColumnDef::new("worker_id").uuid())
         .col(ColumnDef::new("timeout_ms").big_integer())
         .col(moment(manager, "deadline_at")?)
-        .col(name("concurrency_key"))
+        .col(key("concurrency_key"))
         .col(ColumnDef::new("collision").string_len(16))
-        .col(name("active_key"))
-        .col(name("dedupe_key"))
+        .col(key("active_key"))
+        .col(key("dedupe_key"))
         .col(name("scope_type"))
         .col(name("scope_id"))
         .col(ColumnDef::new("parent_run_id").uuid())
@@ -141,7 +142,7 @@ fn job_step(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> 
 fn job_dedupe(manager: &SchemaManager<'_>) -> Result<TableCreateStatement, DbErr> {
     Ok(Table::create()
         .table("job_dedupe")
-        .col(name("key").not_null().primary_key())
+        .col(key("key").not_null().primary_key())
         .col(ColumnDef::new("run_id").uuid().not_null())
         .col(moment(manager, "expires_at")?.not_null())
         .take())

@@ -32,7 +32,7 @@ use world::World;
 const CASES: u32 = 20;
 
 /// Rounds of time and work after which everything is over.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 60;
 
 #[test]
 fn every_database_does_the_same_and_what_the_model_says() {

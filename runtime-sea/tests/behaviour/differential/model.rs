@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runtime_sea::bridge::BridgeStatus;
 use runtime_sea::{EventStatus, RunStatus};
 
-use super::script::{Attempt, Call, Happened, Kind, Op, Wait, Work};
+use super::script::{Attempt, Call, Child, Happened, Kind, Op, Wait, Work};
 use super::view::{RunView, View};
 
 const MAX_ATTEMPTS: i32 = 3;
@@ -18,6 +18,8 @@ pub(super) struct Model {
     events: Vec<(u8, Happened)>,
     /// New ones, in their order.
     runs: Vec<(Kind, Work)>,
+    /// The runs that were started together with an event, by both labels.
+    direct: BTreeMap<String, String>,
     /// What somebody has interfered with: its end depends on more than its script.
     touched: BTreeSet<String>,
     /// Until when a deduplication window is open, and for which run; none where a replay has made it unclear.
@@ -48,6 +50,19 @@ impl Model {
                     self.events.push((*aggregate, event.clone()));
                 }
                 Some("new".to_owned())
+            }
+            Op::PublishAndStart {
+                aggregate,
+                event,
+                work,
+                commit,
+            } => {
+                if *commit {
+                    self.events.push((*aggregate, event.clone()));
+                    self.runs.push((Kind::Plain, work.clone()));
+                    self.direct.insert(event.label.clone(), work.label.clone());
+                }
+                Some("both".to_owned())
             }
             Op::PublishAgain { .. } if self.events.is_empty() => None,
             Op::PublishAgain { .. } => Some("duplicate".to_owned()),
@@ -82,7 +97,7 @@ impl Model {
                 self.minutes += 10 * u64::from(*ticks);
                 None
             }
-            Op::Pause | Op::Resume | Op::Work => None,
+            Op::Pause | Op::Resume | Op::Limit { .. } | Op::Work => None,
         }
     }
 
@@ -116,7 +131,7 @@ impl Model {
                 let child = end.runs.get(child).ok_or("a child is lost")?;
                 let is_left_alone = *kind != Kind::Replacing && !self.touched.contains(&work.label);
                 if is_left_alone {
-                    check_attempts(&child_of(work), child)?;
+                    check_child(work, run.status, child)?;
                 }
             }
         }
@@ -127,7 +142,10 @@ impl Model {
         let label = &event.label;
         let found = end.events.get(label).ok_or(format!("{label} is lost"))?;
         match (&event.start, found.bridge.as_slice()) {
-            (None, [(_, BridgeStatus::Skipped, Some(_), None)]) => {}
+            (None, [(_, BridgeStatus::Started, None, Some(run))])
+                if self.direct.get(label) == Some(run) => {}
+            (None, [(_, BridgeStatus::Skipped, Some(_), None)])
+                if !self.direct.contains_key(label) => {}
             (Some(work), [(_, BridgeStatus::Started, None, Some(run))]) if *run == work.label => {
                 let run = end.runs.get(&work.label).ok_or("a triggered run is lost")?;
                 self.check_run(Kind::Plain, work, run)?;
@@ -192,11 +210,17 @@ impl Model {
     }
 }
 
-fn child_of(work: &Work) -> Work {
-    Work {
-        child: false,
-        wait: Wait::Nothing,
-        ..work.clone()
+fn check_child(parent: &Work, ended: RunStatus, child: &RunView) -> Result<(), String> {
+    // One that waited for it has outlived it.
+    let has_waited = parent.wait == Wait::Children && ended == RunStatus::Failed;
+    let is_closed =
+        parent.child != Child::Abandoned && ended != RunStatus::Completed && !has_waited;
+    if !is_closed {
+        return check_attempts(&parent.child(), child);
+    }
+    match child.status {
+        RunStatus::Canceled if child.steps.is_empty() => Ok(()),
+        status => Err(format!("{}'s child is {status}", parent.label)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a case does, and how handlers behave in it.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -21,6 +23,9 @@ const LATER: Duration = Duration::from_secs(13 * 60);
 const WINDOW: Duration = Duration::from_secs(17 * 60);
 const TIMEOUT: Duration = Duration::from_secs(35 * 60);
 const NAP: Duration = Duration::from_secs(25 * 60);
+const SNOOZE: Duration = Duration::from_secs(7 * 60);
+/// Longer than all that an operation may do, so that such a child is executed long after its parent's end.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 /// The jobs, which differ in their policies.
@@ -67,18 +72,55 @@ pub(super) enum Wait {
     Event(u8),
 }
 
+/// What becomes of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Child {
+    None,
+    /// Its parent's end does not concern it.
+    Abandoned,
+    /// It is due when its parent is long over, and cancelled with it.
+    Cancelled,
+    Terminated,
+}
+
+/// How often each run has been put off, by label.
+pub(super) type Snoozes = Arc<Mutex<BTreeMap<String, u8>>>;
+
 /// The input of a run. Attempts beyond the script succeed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Work {
     pub(super) label: String,
     pub(super) key: u8,
     pub(super) steps: u8,
-    pub(super) child: bool,
+    /// How often it puts itself off before anything else; no attempt is used up by it.
+    pub(super) snoozes: u8,
+    pub(super) child: Child,
     pub(super) wait: Wait,
     pub(super) script: Vec<Attempt>,
 }
 
-pub(super) struct Scripted<const KIND: u8>;
+impl Work {
+    pub(super) fn child(&self) -> Self {
+        Self {
+            label: format!("{}'s child", self.label),
+            child: Child::None,
+            wait: Wait::Nothing,
+            ..self.clone()
+        }
+    }
+}
+
+pub(super) struct Scripted<const KIND: u8>(pub(super) Snoozes);
+
+impl<const KIND: u8> Scripted<KIND> {
+    fn is_put_off(&self, work: &Work) -> bool {
+        let mut snoozes = self.0.lock().unwrap();
+        let so_far = snoozes.entry(work.label.clone()).or_default();
+        let is_put_off = *so_far < work.snoozes;
+        *so_far += u8::from(is_put_off);
+        is_put_off
+    }
+}
 
 impl<const KIND: u8> JobHandler for Scripted<KIND> {
     const TYPE: &'static str = match KIND {
@@ -112,6 +154,9 @@ impl<const KIND: u8> JobHandler for Scripted<KIND> {
     }
 
     async fn run(&self, ctx: &JobContext, work: Work) -> JobResult<String> {
+        if self.is_put_off(&work) {
+            return Err(JobError::snooze(SNOOZE, "not yet"));
+        }
         let attempt = ctx.attempt() as usize - 1;
         let ending = work
             .script
@@ -126,16 +171,16 @@ impl<const KIND: u8> JobHandler for Scripted<KIND> {
             };
             ctx.step(&format!("step {step}"), output).await?;
         }
-        if work.child {
-            let child = Work {
-                label: format!("{}'s child", work.label),
-                child: false,
-                wait: Wait::Nothing,
-                ..work.clone()
-            };
-            // Whether a child that its parent takes down has been executed by then is a matter of luck.
-            let options = StartOptions::new().parent_close(ParentClose::Abandon);
-            ctx.spawn_child_with::<Scripted<PLAIN>>("child", child, options)
+        // Whether a child that its parent takes down has been executed by then is a matter of luck, unless it is far off.
+        let far = StartOptions::new().delay(FAR);
+        let options = match work.child {
+            Child::None => None,
+            Child::Abandoned => Some(StartOptions::new().parent_close(ParentClose::Abandon)),
+            Child::Cancelled => Some(far.parent_close(ParentClose::Cancel)),
+            Child::Terminated => Some(far.parent_close(ParentClose::Terminate)),
+        };
+        if let Some(options) = options {
+            ctx.spawn_child_with::<Scripted<PLAIN>>("child", work.child(), options)
                 .await?;
         }
         let mut output = work.label;
@@ -199,6 +244,12 @@ pub(super) enum Op {
     PublishAgain {
         event: usize,
     },
+    PublishAndStart {
+        aggregate: u8,
+        event: Happened,
+        work: Work,
+        commit: bool,
+    },
     Start {
         kind: Kind,
         work: Work,
@@ -224,6 +275,10 @@ pub(super) enum Op {
     },
     Pause,
     Resume,
+    /// How many runs the pausable pool executes at a time.
+    Limit {
+        runs: u32,
+    },
     /// A worker claims the run and is never heard of again.
     LoseRun {
         run: usize,
@@ -278,6 +333,11 @@ fn name(op: &mut Op, number: usize) {
                 work.label = format!("run of event {number}");
             }
         }
+        Op::PublishAndStart { event, work, .. } => {
+            event.label = format!("event {number}");
+            event.start = None;
+            work.label = format!("run {number}");
+        }
         Op::Start { work, .. } => work.label = format!("run {number}"),
         _ => {}
     }
@@ -289,6 +349,9 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0_u8..3, event(), prop::bool::weighted(0.85))
             .prop_map(|(aggregate, event, commit)| Op::Publish { aggregate, event, commit }),
         1 => any.clone().prop_map(|event| Op::PublishAgain { event }),
+        1 => (0_u8..3, event(), work(), prop::bool::weighted(0.85)).prop_map(
+            |(aggregate, event, work, commit)| Op::PublishAndStart { aggregate, event, work, commit }
+        ),
         8 => (kind(), work(), prop_oneof![3 => Just(0_u8), 1 => 1_u8..4], -1_i16..2)
             .prop_map(|(kind, work, ticks, priority)| Op::Start { kind, work, ticks, priority }),
         2 => any.clone().prop_map(|run| Op::Cancel { run }),
@@ -300,6 +363,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any.clone().prop_map(|event| Op::Redeliver { event }),
         1 => Just(Op::Pause),
         1 => Just(Op::Resume),
+        1 => (0_u32..3).prop_map(|runs| Op::Limit { runs }),
         2 => any.clone().prop_map(|run| Op::LoseRun { run }),
         1 => any.prop_map(|event| Op::LoseEvent { event }),
         3 => (1_u8..4).prop_map(|ticks| Op::Advance { ticks }),
@@ -328,7 +392,13 @@ fn work() -> impl Strategy<Value = Work> {
         1 => Just(Attempt::RetryAfter),
         1 => Just(Attempt::Panic),
     ];
-    let child = prop::bool::weighted(0.2);
+    let child = prop_oneof![
+        16 => Just(Child::None),
+        2 => Just(Child::Abandoned),
+        1 => Just(Child::Cancelled),
+        1 => Just(Child::Terminated),
+    ];
+    let snoozes = prop_oneof![5 => Just(0_u8), 1 => 1_u8..3];
     let wait = prop_oneof![
         6 => Just(Wait::Nothing),
         1 => Just(Wait::Time),
@@ -336,14 +406,17 @@ fn work() -> impl Strategy<Value = Work> {
         1 => (0_u8..3).prop_map(Wait::Event),
     ];
     let script = vec(attempt, 0..4);
-    (0_u8..2, 0_u8..3, child, wait, script).prop_map(|(key, steps, child, wait, script)| Work {
-        label: String::new(),
-        key,
-        steps,
-        child,
-        wait,
-        script,
-    })
+    (0_u8..2, 0_u8..3, snoozes, child, wait, script).prop_map(
+        |(key, steps, snoozes, child, wait, script)| Work {
+            label: String::new(),
+            key,
+            steps,
+            snoozes,
+            child,
+            wait,
+            script,
+        },
+    )
 }
 
 fn event() -> impl Strategy<Value = Happened> {

@@ -21,10 +21,7 @@ impl View {
     /// Whether nothing is left to happen.
     pub(super) fn is_over(&self) -> bool {
         self.runs.values().all(|it| it.status.is_final())
-            && self
-                .events
-                .values()
-                .all(|it| it.status != EventStatus::Pending)
+            && self.events.values().all(EventView::is_over)
     }
 
     /// The first thing that is not the same.
@@ -73,6 +70,14 @@ pub(super) struct EventView {
     /// Consumer, status, attempts and error of what did not succeed on the spot.
     pub(super) deliveries: Vec<(String, DeliveryStatus, u32, Option<String>)>,
     pub(super) bridge: Vec<Answer>,
+}
+
+impl EventView {
+    // It has failed for good once one subscription has given up, while others may still be tried.
+    fn is_over(&self) -> bool {
+        let is_left = |it: &(_, DeliveryStatus, _, _)| it.1 == DeliveryStatus::Pending;
+        self.status != EventStatus::Pending && !self.deliveries.iter().any(is_left)
+    }
 }
 
 pub(super) fn label(value: &Value) -> String {

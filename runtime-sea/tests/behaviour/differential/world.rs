@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::script::{
     Call, DEDUPLICATED, Happened, Kind, Op, PAUSABLE, PAUSED, PLAIN, QUEUED, REJECTING, REPLACING,
-    Scripted, TICK, TIMED, Work,
+    Scripted, Snoozes, TICK, TIMED, Work,
 };
 use super::time;
 use super::view::{self, View};
@@ -31,6 +31,7 @@ pub(super) type Calls = BTreeMap<(String, String), Vec<(String, u32)>>;
 pub(super) struct World {
     pub(super) runtime: Runtime,
     calls: Arc<Mutex<Calls>>,
+    snoozes: Snoozes,
     /// What was started, by the order of the starts.
     runs: Vec<RunId>,
     events: Vec<(EventId, u8, Happened)>,
@@ -61,6 +62,7 @@ impl World {
         Self {
             runtime: Runtime::new(db.clone()),
             calls: Arc::default(),
+            snoozes: Snoozes::default(),
             runs: Vec::new(),
             events: Vec::new(),
             has_lost: false,
@@ -140,8 +142,41 @@ impl World {
                 }
                 None => "nothing".to_owned(),
             },
+            Op::PublishAndStart {
+                aggregate,
+                event,
+                work,
+                commit,
+            } => {
+                let tx = runtime_sea::begin(&db).await.unwrap();
+                let events = self.runtime.events();
+                let about = aggregate.to_string();
+                let both = events.publish_and_start::<Happened, Scripted<PLAIN>>(
+                    &tx,
+                    about,
+                    event.clone(),
+                    work.clone(),
+                );
+                let both = both.await.unwrap();
+                if *commit {
+                    tx.commit().await.unwrap();
+                    let id = both.published.id();
+                    self.events.push((id, *aggregate, event.clone()));
+                    self.runs.push(both.started.run_id);
+                } else {
+                    tx.rollback().await.unwrap();
+                }
+                "both".to_owned()
+            }
             Op::Pause => format!("{:?}", jobs.pause_pool(PAUSABLE).await.unwrap()),
-            Op::Resume => format!("{:?}", jobs.resume_pool(PAUSABLE).await.unwrap()),
+            Op::Resume => {
+                jobs.limit_pool(PAUSABLE, None).await.unwrap();
+                format!("{:?}", jobs.resume_pool(PAUSABLE).await.unwrap())
+            }
+            Op::Limit { runs } => {
+                jobs.limit_pool(PAUSABLE, Some(*runs)).await.unwrap();
+                "limited".to_owned()
+            }
             Op::LoseRun { run } => match nth(&self.runs, *run) {
                 Some(id) => {
                     let lost = lose_run(&db, *id).await;
@@ -291,13 +326,13 @@ impl World {
         };
         self.runtime
             .worker()
-            .job(Scripted::<PLAIN>)
-            .job(Scripted::<PAUSED>)
-            .job(Scripted::<QUEUED>)
-            .job(Scripted::<REJECTING>)
-            .job(Scripted::<REPLACING>)
-            .job(Scripted::<DEDUPLICATED>)
-            .job(Scripted::<TIMED>)
+            .job(Scripted::<PLAIN>(self.snoozes.clone()))
+            .job(Scripted::<PAUSED>(self.snoozes.clone()))
+            .job(Scripted::<QUEUED>(self.snoozes.clone()))
+            .job(Scripted::<REJECTING>(self.snoozes.clone()))
+            .job(Scripted::<REPLACING>(self.snoozes.clone()))
+            .job(Scripted::<DEDUPLICATED>(self.snoozes.clone()))
+            .job(Scripted::<TIMED>(self.snoozes.clone()))
             .subscribe("first", subscription("first", |it| &it.first))
             .subscribe("second", subscription("second", |it| &it.second))
             .lease(LEASE)

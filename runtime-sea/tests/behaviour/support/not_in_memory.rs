@@ -30,8 +30,12 @@ macro_rules! not_in_memory {
 not_in_memory! { $
     "processes share no memory": [
         r01_a_worker_killed_in_the_middle_of_a_step_loses_nothing_and_repeats_no_finished_step,
+        r02_a_worker_killed_after_a_steps_effect_executes_it_again_with_the_same_key,
+        r09_a_busy_process_that_is_told_to_stop_twice_ends_in_order,
         r11_a_run_that_kills_its_worker_every_time_is_given_up,
         r25_two_processes_migrate_at_once,
+        r25_of_real_processes_that_migrate_at_once_one_applies_and_the_others_wait,
+        r25_a_process_killed_while_it_migrates_lets_the_next_one_finish,
         r25_a_process_that_ends_while_it_migrates_lets_the_next_one_in,
     ]
     "the worker is on the thread that its handler blocks": [
@@ -39,6 +43,7 @@ not_in_memory! { $
     ]
     "the one connection is the heartbeat's as well": [
         r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat,
+        r17_a_subscription_that_holds_every_connection_does_not_stop_the_upkeep,
     ]
 }
 

@@ -38,23 +38,49 @@ where
 /// A layer that panics over a span of which this is the `event_type` or the `job_type`, whenever one begins.
 pub(crate) const PANICS: &str = "layer_panics";
 
+/// The same, whenever such a span is entered.
+pub(crate) const PANICS_WHEN_ENTERED: &str = "layer_panics_when_entered";
+
 pub(crate) struct Panicking;
 
-struct Looked(bool);
+struct Looked(&'static str, bool);
+
+/// Marks a span.
+struct PanicsWhenEntered;
 
 impl Visit for Looked {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0 |= value == PANICS && ["event_type", "job_type"].contains(&field.name());
+        self.1 |= value == self.0 && ["event_type", "job_type"].contains(&field.name());
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Panicking {
-    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        let mut looked = Looked(false);
+impl Looked {
+    fn finds(value: &'static str, attributes: &Attributes<'_>) -> bool {
+        let mut looked = Self(value, false);
         attributes.record(&mut looked);
-        assert!(!looked.0, "the layer gives up");
+        looked.1
+    }
+}
+
+impl<S> Layer<S> for Panicking
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        assert!(!Looked::finds(PANICS, attributes), "the layer gives up");
+        if Looked::finds(PANICS_WHEN_ENTERED, attributes) {
+            let span = context.span(id).unwrap();
+            span.extensions_mut().insert(PanicsWhenEntered);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let panics = span.extensions().get::<PanicsWhenEntered>().is_some();
+        drop(span);
+        assert!(!panics, "the layer gives up");
     }
 }
 

@@ -19,6 +19,17 @@ pub(crate) fn warned(field: &str, value: impl Debug) -> usize {
     warnings.iter().filter(|it| it.contains(&text)).count()
 }
 
+/// The values that this field has had in warnings and errors that say so.
+pub(crate) fn warned_of(message: &str, field: &str) -> Vec<String> {
+    let (message, field) = (format!("\nmessage={message}\n"), format!("{field}="));
+    let warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let these = warnings.iter().filter(|it| it.contains(&message));
+    these
+        .flat_map(|it| it.lines().filter_map(|line| line.strip_prefix(&field)))
+        .map(str::to_owned)
+        .collect()
+}
+
 pub(super) fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -8,31 +8,32 @@ use crate::support::dead::until_the_dead_are_looked_for;
 use crate::support::{Running, TestBed, until};
 use runtime_sea::{JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunStatus};
 
-use super::{LEASE, Wait};
+use super::{KEPT, LEASE, Wait};
 
 crate::on_each_database! {
     r05_a_panic_while_a_handler_is_dropped_ends_its_run_like_any_other,
     r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead,
     r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up,
+    r06_the_run_of_a_blocked_handler_ends_when_it_is_cancelled,
     r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat,
 }
 
 /// Blocks its thread until it is let go.
 #[derive(Clone, Default)]
-struct Block {
-    blocked: Arc<AtomicU32>,
+pub(super) struct Block {
+    pub(super) blocked: Arc<AtomicU32>,
     go: Arc<AtomicBool>,
 }
 
 impl Block {
-    fn block_until_let_go(&self) {
+    pub(super) fn block_until_let_go(&self) {
         self.blocked.fetch_add(1, Ordering::SeqCst);
         while !self.go.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         self.go.store(true, Ordering::SeqCst);
     }
 }
@@ -49,7 +50,7 @@ impl JobHandler for Block {
 }
 
 /// A test that fails must not wait for the blocked thread.
-struct LetGo(Block);
+pub(super) struct LetGo(pub(super) Block);
 
 impl Drop for LetGo {
     fn drop(&mut self) {
@@ -108,6 +109,29 @@ async fn r06_the_run_of_a_blocked_handler_ends_when_its_time_is_up(bed: TestBed)
     );
 }
 
+async fn r06_the_run_of_a_blocked_handler_ends_when_it_is_cancelled(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Block>(bed.runtime.db(), ()).await.unwrap();
+    let block = Block::default();
+    let _let_go = LetGo(block.clone());
+    let running = Running::start(bed.runtime.worker().job(block.clone()).build().unwrap());
+    until("it is blocked", async || {
+        block.blocked.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    jobs.cancel(started.run_id).await.unwrap();
+    bed.until_status(started.run_id, RunStatus::Canceled).await;
+    block.let_go();
+    running.stop().await;
+    // What the handler returned in the end does not count.
+    let run = bed.run(started.run_id).await.run;
+    assert_eq!(run.status, RunStatus::Canceled);
+    assert_eq!(
+        run.errors[0].error,
+        "it was cancelled, and its handler blocks its thread"
+    );
+}
+
 async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead(bed: TestBed) {
     // Both threads of the runtime are blocked at once.
     let mut ids = Vec::new();
@@ -123,7 +147,7 @@ async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead
     }
     let block = Block::default();
     let let_go = LetGo(block.clone());
-    let builder = bed.runtime.worker().job(block.clone()).lease(LEASE);
+    let builder = bed.runtime.worker().job(block.clone()).lease(KEPT);
     let running = Running::start(builder.build().unwrap());
     let url = bed.url.clone();
     let rival = std::thread::spawn(move || {
@@ -133,7 +157,7 @@ async fn r06_a_handler_that_blocks_its_thread_does_not_make_its_worker_look_dead
             .unwrap();
         tokio.block_on(async {
             let runtime = runtime_sea::Runtime::new(runtime_sea::connect(&url).await.unwrap());
-            let running = Running::start(runtime.worker().lease(LEASE).build().unwrap());
+            let running = Running::start(runtime.worker().lease(KEPT).build().unwrap());
             until("both threads are blocked", async || {
                 block.blocked.load(Ordering::SeqCst) == 2
             })
@@ -191,9 +215,9 @@ async fn r17_handlers_that_hold_every_connection_do_not_stop_the_heartbeat(bed: 
     let mut options = sea_orm::ConnectOptions::new(bed.url.clone());
     options.max_connections(connections);
     let small = runtime_sea::Runtime::new(sea_orm::Database::connect(options).await.unwrap());
-    let builder = small.worker().job(Hold(hold.clone())).lease(LEASE);
+    let builder = small.worker().job(Hold(hold.clone())).lease(KEPT);
     let holding = Running::start(builder.concurrency(16).build().unwrap());
-    let rival = Running::start(bed.runtime.worker().lease(LEASE).build().unwrap());
+    let rival = Running::start(bed.runtime.worker().lease(KEPT).build().unwrap());
     until("every connection is held", async || {
         hold.began() >= connections
     })

@@ -1,7 +1,9 @@
 //! Shutting down, dying, and being cut off.
 
 mod cut_off;
+mod deliveries;
 mod handlers;
+mod refused;
 mod rows;
 mod shutdown;
 mod take_over;
@@ -58,6 +60,9 @@ impl JobHandler for Wait {
 }
 
 const LEASE: Duration = Duration::from_millis(1500);
+
+/// One that its worker keeps on a busy machine, too.
+const KEPT: Duration = Duration::from_secs(4);
 
 fn builder(runtime: &runtime_sea::Runtime, wait: &Wait) -> runtime_sea::WorkerBuilder {
     runtime

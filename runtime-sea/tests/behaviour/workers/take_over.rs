@@ -6,7 +6,7 @@ use runtime_sea::jobs::entities::job_run;
 use runtime_sea::{Collision, JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunStatus};
 use sea_orm::{EntityTrait, Set};
 
-use super::{LEASE, Wait, start, watchful, worker};
+use super::{KEPT, LEASE, Wait, builder, start, watchful, worker};
 
 crate::on_each_database! {
     r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_attempt,
@@ -14,6 +14,7 @@ crate::on_each_database! {
     r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on,
     a_live_workers_run_is_never_taken_over_however_long_it_runs,
     r40_a_run_whose_key_others_wait_for_is_taken_over_and_keeps_it,
+    r62_two_workers_take_over_each_lost_run_once,
     r64_a_run_that_cannot_be_taken_over_does_not_keep_others_from_it,
     r13_a_claim_whose_answer_was_lost_does_not_keep_its_run,
 }
@@ -42,6 +43,35 @@ async fn r01_a_dead_workers_run_is_taken_over_and_its_history_shows_the_lost_att
         (run.errors[0].attempt, run.errors[0].outcome.as_str()),
         (1, "lost")
     );
+}
+
+async fn r62_two_workers_take_over_each_lost_run_once(bed: TestBed) {
+    const RUNS: usize = 1000;
+
+    let jobs = bed.runtime.jobs();
+    let inputs = std::iter::repeat_n((), RUNS);
+    let started = jobs.start_many::<Wait>(bed.runtime.db(), inputs).await;
+    assert_eq!(started.unwrap().len(), RUNS);
+    as_if_its_worker_had_died(&bed).await;
+    let wait = Wait::new();
+    wait.go.add_permits(RUNS);
+    let other = bed.other_process().await;
+    let running = [&bed.runtime, &other].map(|runtime| {
+        let builder = builder(runtime, &wait).concurrency(64).lease(LEASE);
+        Running::start(builder.build().unwrap())
+    });
+    let count = async |condition: &str| {
+        let sql = format!("SELECT COUNT(*) FROM job_run WHERE {condition}");
+        bed.count(&sql).await
+    };
+    until("all are completed", async || {
+        count("status = 'completed'").await == 1000
+    })
+    .await;
+    for running in running {
+        running.stop().await;
+    }
+    assert_eq!(count("recoveries = 1 AND attempt = 2").await, 1000);
 }
 
 async fn r11_a_run_that_outlives_too_many_workers_is_given_up(bed: TestBed) {
@@ -86,12 +116,14 @@ async fn r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on(bed: T
 async fn a_live_workers_run_is_never_taken_over_however_long_it_runs(bed: TestBed) {
     let wait = Wait::new();
     let id = start(&bed).await;
-    let busy = Running::start(watchful(&bed.runtime, &wait));
+    let worker =
+        |runtime: &runtime_sea::Runtime| builder(runtime, &wait).lease(KEPT).build().unwrap();
+    let busy = Running::start(worker(&bed.runtime));
     until("it runs", async || wait.began() == 1).await;
     // As if it had run for a year.
     bed.sql("UPDATE job_run SET claimed_at = '2025-01-01 00:00:00'")
         .await;
-    let rival = Running::start(watchful(&bed.other_process().await, &wait));
+    let rival = Running::start(worker(&bed.other_process().await));
     until_the_dead_are_looked_for(&bed.runtime).await;
     assert_eq!(wait.began(), 1);
     wait.go.add_permits(1);

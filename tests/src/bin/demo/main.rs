@@ -101,6 +101,7 @@ fn demo(arguments: &Arguments) -> Result<()> {
     heading("4/5", "Use it over HTTP", &server.address);
     let requests = story::requests(&server)?;
     let outcome = story::outcome(&app, &requests)?;
+    story::operate(&app, &outcome)?;
     server.stop()?;
 
     heading(

@@ -171,6 +171,44 @@ pub(crate) fn outcome(app: &App, requests: &[Request]) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Takes each of the operator's commands in hand that change something, on a run that is over and its event.
+pub(crate) fn operate(app: &App, outcome: &Outcome) -> Result<()> {
+    let run = &run_of(outcome, "send_welcome_email")?["run"];
+    let text = |name: &str| {
+        run[name]
+            .as_str()
+            .with_context(|| format!("no {name}: {run}"))
+    };
+    let (id, pool, event) = (text("id")?, text("pool")?, text("event_id")?);
+    let is = |status: &str| -> Result<bool> {
+        Ok(app.json(&["jobs", "show", id])?["run"]["status"] == status)
+    };
+    let then = |words: &[&str], status: &str| {
+        app.run(words)?;
+        println!("      {}", words.join(" "));
+        ensure!(is(status)?, "after {words:?} the run is not {status}");
+        anyhow::Ok(())
+    };
+    then(&["jobs", "pause", pool], "completed")?;
+    then(&["jobs", "replay", id, "--from", "scratch"], "pending")?;
+    then(&["jobs", "cancel", id], "canceled")?;
+    then(&["jobs", "retry", id], "pending")?;
+    app.run(&["jobs", "resume", pool])?;
+    app.wait_for("the end of the retried run", |_| {
+        Ok(is("completed")?.then_some(()))
+    })?;
+    app.run(&["jobs", "stats"])?;
+    app.run(&["jobs", "prune"])?;
+    ensure!(is("completed")?, "what has just ended was cleared away");
+    let failed = app.json(&["events", "failed"])?;
+    ensure!(items(&failed)?.is_empty(), "an event has failed: {failed}");
+    app.run(&["events", "replay", event])?;
+    app.wait_for("the replayed event", |app| {
+        let shown = app.json(&["events", "show", event])?;
+        Ok((self::event(&shown)["status"] == "processed").then_some(()))
+    })
+}
+
 fn check(outcome: &Outcome, contact: &Request) -> Result<()> {
     let event_of = |event_type: &str| {
         let mut found = outcome

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{EntityTrait, PaginatorTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::harness::*;
 use super::on_each_database;
 use crate::bridge::{BridgeStatus, ledger};
+use crate::database::News;
 use crate::events::entities::domain_event;
 use crate::events::{EventId, EventStatus};
 use crate::jobs::entities::job_run;
@@ -24,6 +27,7 @@ on_each_database!(
     what_a_trigger_passes_over_is_on_record,
     a_trigger_that_cannot_decode_is_on_record,
     a_trigger_that_panics_is_on_record,
+    r05_a_key_that_panics_is_on_record_and_spares_the_next_event,
     a_rejected_start_is_on_record,
     a_deduplicated_start_names_the_run,
     a_trigger_of_another_process_is_left_for_it,
@@ -175,10 +179,13 @@ async fn a_run_that_a_trigger_starts_calls_the_workers(harness: &Harness) {
             parts.triggers = triggers_of(Welcome);
         })
         .await;
-    let mut calls = runtime.wake_up().subscribe();
+    let mut calls = runtime.wake_up().subscribe(News::RUNS);
     harness.change("nobody", 1).await;
     drainer.drain_until_idle().await.unwrap();
-    assert!(!calls.has_changed().unwrap(), "nothing was started");
+    assert!(
+        calls.changed().now_or_never().is_none(),
+        "nothing was started"
+    );
     harness.change("ada", 1).await;
     drainer.drain_until_idle().await.unwrap();
     tokio::time::timeout(Duration::from_secs(60), calls.changed())
@@ -207,6 +214,7 @@ async fn r34_a_trigger_that_fired_already_starts_nothing(harness: &Harness) {
 }
 
 async fn r03_a_stale_drainer_starts_no_run(harness: &Harness) {
+    use crate::events::drain::calls::{Calling, Calls};
     use crate::events::drain::claim::{Claimant, claim_events, release_dead_claims};
     use crate::events::drain::dispatch::{Consumers, Held, dispatch_event};
     use crate::events::drain::settle::settle_events;
@@ -226,13 +234,23 @@ async fn r03_a_stale_drainer_starts_no_run(harness: &Harness) {
         consumers: &consumers,
     };
     let claimed = claim_events(db, &claimant, CHANGE_LANE, 10).await.unwrap();
+    let calling = Calling {
+        consumers: &consumers,
+        calls: &Calls::default(),
+        term: &CancellationToken::new(),
+    };
     let mut dispatched = Vec::new();
     for event in claimed {
-        dispatched.push(dispatch_event(Arc::clone(&consumers), event, &mut Held::new()).await);
+        dispatched.extend(dispatch_event(&calling, event, &mut Held::new()).await);
     }
     assert_eq!(dispatched.len(), 1);
     harness.end_lease(worker_id).await;
-    assert_eq!(release_dead_claims(db, uuid::Uuid::nil()).await.unwrap(), 1);
+    assert_eq!(
+        release_dead_claims(db, uuid::Uuid::nil(), &[])
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(settle_events(db, &dispatched).await.unwrap(), 0);
     assert_eq!(harness.runs().await, 0);
     assert_eq!(ledger::Entity::find().count(db).await.unwrap(), 0);
@@ -283,6 +301,61 @@ async fn a_trigger_that_panics_is_on_record(harness: &Harness) {
     assert_eq!(row.status, BridgeStatus::Failed);
     assert!(row.reason.unwrap().contains("the trigger gave up"));
     assert_eq!(ledger_of(harness, next).await.status, BridgeStatus::Started);
+}
+
+/// The closures of its policy panic over the contact that is called like them.
+struct Fragile;
+
+impl JobHandler for Fragile {
+    const TYPE: &'static str = "fragile";
+    type Input = Input;
+    type Output = ();
+
+    fn policy() -> JobPolicy<Input> {
+        let key = |of: &'static str| {
+            move |input: &Input| {
+                assert_ne!(input.contact, of, "the {of} gave up");
+                format!("fragile:{}", input.contact)
+            }
+        };
+        JobPolicy::<Input>::new()
+            .scope("contact", key("scope"))
+            .concurrency(Collision::Queue, key("concurrency"))
+            .dedupe(Duration::from_secs(60), key("dedupe"))
+            .on::<Changed>(|event| {
+                let Changed { contact, n } = event.payload.clone();
+                Some(Input { contact, n })
+            })
+    }
+
+    async fn run(&self, _: &JobContext, _: Input) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+async fn r05_a_key_that_panics_is_on_record_and_spares_the_next_event(harness: &Harness) {
+    let (drainer, _) = harness
+        .drainer_with(|parts| parts.triggers = triggers_of(Fragile))
+        .await;
+    let contacts = ["scope", "concurrency", "dedupe"];
+    let mut ids = Vec::new();
+    for contact in contacts {
+        ids.push(harness.change(contact, 1).await);
+    }
+    let next = harness.change("ada", 1).await;
+    drainer.drain_until_idle().await.unwrap();
+    for (id, contact) in ids.into_iter().zip(contacts) {
+        let row = ledger_of(harness, id).await;
+        assert_eq!(row.status, BridgeStatus::Failed);
+        let reason = row.reason.unwrap();
+        assert!(
+            reason.contains(&format!("the {contact} gave up")),
+            "{reason}"
+        );
+        assert_eq!(harness.status(id).await, EventStatus::Processed);
+    }
+    assert_eq!(ledger_of(harness, next).await.status, BridgeStatus::Started);
+    assert_eq!(harness.runs().await, 1);
 }
 
 async fn a_rejected_start_is_on_record(harness: &Harness) {

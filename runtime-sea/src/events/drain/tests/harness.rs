@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::{dialect, now_plus};
-use crate::events::drain::{CONCURRENCY, Consumers, Drainer, DrainerParts, Hosted, Lane};
+use crate::events::drain::{CONCURRENCY, Calls, Consumers, Drainer, DrainerParts, Hosted, Lane};
 use crate::events::{
     Event, EventEnvelope, EventId, EventPool, EventRegistry, EventRetry, EventRoute, EventStatus,
     Subscription, SubscriptionError,
@@ -112,6 +112,7 @@ pub(crate) struct Parts {
     pub(crate) registry: Option<EventRegistry>,
     pub(crate) lease: Lease,
     pub(crate) concurrency: usize,
+    pub(crate) subscription_timeout: Duration,
 }
 
 pub(crate) struct Harness {
@@ -128,6 +129,15 @@ impl Drop for Harness {
 }
 
 impl Harness {
+    /// What an application's own tests use.
+    pub(crate) async fn memory() -> Self {
+        let memory = crate::MemoryRuntime::new().await.unwrap();
+        Self {
+            runtime: memory.runtime().clone(),
+            database: None,
+        }
+    }
+
     pub(crate) async fn sqlite() -> Self {
         Self::on(databases::sqlite().unwrap()).await
     }
@@ -217,15 +227,17 @@ impl Harness {
             registry: None,
             lease: Lease::new(
                 watch::Sender::new(Instant::now()).subscribe(),
+                watch::Sender::default().subscribe(),
                 Duration::MAX,
             ),
             concurrency: CONCURRENCY,
+            subscription_timeout: Duration::from_secs(60),
         };
         set(&mut parts);
         let consumers = Consumers {
             subscriptions: parts.subscriptions,
             triggers: parts.triggers,
-            subscription_timeout: Duration::from_secs(60),
+            subscription_timeout: parts.subscription_timeout,
             traces: parts.runtime.traces().clone(),
             clock: parts.runtime.clock().clone(),
         };
@@ -236,6 +248,7 @@ impl Harness {
             hosted: Hosted::new(consumers),
             registry: parts.registry,
             lanes: Lane::ALL.map(|lane| (lane, parts.concurrency)).into(),
+            calls: Calls::default(),
             drained: Lane::ALL.into(),
         });
         drainer.register().await.unwrap();
@@ -306,11 +319,11 @@ pub(crate) async fn drain_to_the_end(
 
 /// Waits until the condition holds; fails after a minute.
 pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
-    for _ in 0..6000 {
+    for _ in 0..1200 {
         if condition().await {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the awaited condition did not come to hold");
 }
@@ -327,7 +340,12 @@ impl Running {
         let (shutdown, abort) = (CancellationToken::new(), CancellationToken::new());
         let task = {
             let (shutdown, abort) = (shutdown.clone(), abort.clone());
-            tokio::spawn(async move { drainer.run(shutdown, abort).await })
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = drainer.run(shutdown, abort) => {}
+                    () = drainer.keep(drainer.shared.runtime.db()) => {}
+                }
+            })
         };
         Self {
             shutdown,

@@ -11,6 +11,14 @@ mod suspects;
 /// Makes one test per database of each function.
 macro_rules! on_each_database {
     ($($name:ident),* $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $name() {
+                    super::$name(&$crate::events::drain::tests::harness::Harness::memory().await).await;
+                }
+            )*
+        }
         mod sqlite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

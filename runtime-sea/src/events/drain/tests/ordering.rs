@@ -134,39 +134,6 @@ async fn a_lower_position_that_commits_later_is_not_passed_over(harness: &Harnes
     assert!(seq(early).await < seq(late).await);
 }
 
-/// A plan that reads the events that are done gets slower with every event.
-#[tokio::test]
-async fn r24_a_claim_reads_what_is_undispatched_alone() {
-    use crate::events::drain::Consumers;
-    use crate::events::drain::claim::Claimant;
-    use crate::events::drain::claimable::claimable_events;
-    use crate::events::drain::turns::SuspectTurns;
-
-    let harness = Harness::sqlite().await;
-    let db = harness.runtime.db();
-    let claimant = Claimant {
-        turns: &SuspectTurns::default(),
-        worker_id: harness.worker().await,
-        known_types: None,
-        consumers: &Consumers::default(),
-    };
-    let claim = claimable_events(
-        crate::database::dialect(db).unwrap(),
-        &claimant,
-        CHANGE_LANE,
-        9,
-    );
-    let plan = plan_of(&harness, &claim).await;
-    assert!(
-        plan.contains("e USING INDEX domain_events_claim_idx"),
-        "{plan}"
-    );
-    assert!(
-        plan.contains("p USING INDEX domain_events_order_idx"),
-        "{plan}"
-    );
-}
-
 async fn plan_of(harness: &Harness, select: &impl StatementBuilder) -> String {
     let db = harness.runtime.db();
     let mut explain = db.get_database_backend().build(select);

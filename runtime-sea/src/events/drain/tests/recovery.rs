@@ -1,16 +1,21 @@
 //! Workers that die, stall and stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
+    Statement, TryGetable,
+};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use super::harness::*;
 use super::on_each_database;
 use crate::database::{self, LockName};
+use crate::events::drain::claim::release_dead_claims;
 use crate::events::drain::dispatch::call;
 use crate::events::drain::retired::Unhosted;
 use crate::events::entities::{domain_event, event_delivery, event_subscription};
@@ -21,6 +26,7 @@ on_each_database!(
     r30_a_crash_between_dispatch_and_completion_redelivers_the_same_event,
     r03_a_stale_drainer_records_nothing,
     a_live_workers_claims_are_left_alone,
+    r32_everything_that_a_dead_worker_has_in_hand_is_released_and_nothing_of_a_live_one,
     r11_an_event_that_kills_its_workers_is_given_up,
     r63_a_worker_without_a_lease_claims_nothing,
     r03_a_drainer_whose_lease_is_over_begins_nothing_more,
@@ -30,6 +36,7 @@ on_each_database!(
     a_panic_while_a_handler_out_of_time_is_dropped_is_a_failure,
     r11_what_a_worker_died_over_has_its_turn_in_a_lane_that_is_never_empty,
     a_jump_of_the_databases_clock_retires_nothing_that_a_live_worker_hosts,
+    r06_a_delivery_that_blocks_its_thread_is_given_up_when_its_time_is_up,
 );
 
 /// A subscription that says when it begins, and goes on when it may.
@@ -119,6 +126,64 @@ async fn a_live_workers_claims_are_left_alone(harness: &Harness) {
     assert_eq!(harness.status(id).await, EventStatus::Processed);
 }
 
+async fn r32_everything_that_a_dead_worker_has_in_hand_is_released_and_nothing_of_a_live_one(
+    harness: &Harness,
+) {
+    /// More than two batches.
+    const OF_THE_DEAD: usize = 1203;
+    const OF_THE_LIVE: usize = 7;
+
+    let db = harness.runtime.db();
+    let (dead, live) = (harness.worker().await, harness.worker().await);
+    let judge = harness.worker().await;
+    let event = |n: u32| {
+        let contact = n.to_string();
+        (contact.clone(), Changed { contact, n })
+    };
+    let tx = harness.begin().await;
+    let events = (0..).map(event).take(OF_THE_DEAD + OF_THE_LIVE);
+    let published = harness.runtime.events().publish_many(&tx, events).await;
+    tx.commit().await.unwrap();
+    let ids: Vec<_> = published.unwrap().iter().map(|it| it.id()).collect();
+    // Some of the live one's are between those of the dead.
+    let (of_live, of_dead): (Vec<_>, Vec<_>) = ids
+        .iter()
+        .enumerate()
+        .partition(|(n, _)| n % 180 == 0 && n / 180 < OF_THE_LIVE);
+    assert_eq!((of_live.len(), of_dead.len()), (OF_THE_LIVE, OF_THE_DEAD));
+    for (worker, ids) in [(dead, &of_dead), (live, &of_live)] {
+        for ids in ids.chunks(500) {
+            let ids = ids.iter().map(|(_, id)| id.as_uuid());
+            let claim = Query::update()
+                .table(domain_event::Entity)
+                .value(domain_event::Column::ClaimedBy, worker)
+                .value(domain_event::Column::ClaimToken, Uuid::now_v7())
+                .and_where(domain_event::Column::Id.is_in(ids))
+                .to_owned();
+            db.execute(&claim).await.unwrap();
+        }
+    }
+    let held_by = async |worker: Option<Uuid>| {
+        let column = domain_event::Column::ClaimedBy;
+        let held = match worker {
+            Some(worker) => column.eq(worker),
+            None => column.is_null(),
+        };
+        let held = domain_event::Entity::find().filter(held).count(db).await;
+        usize::try_from(held.unwrap()).unwrap()
+    };
+    assert_eq!(release_dead_claims(db, judge, &[]).await.unwrap(), 0);
+    harness.end_lease(dead).await;
+    let released = release_dead_claims(db, judge, &[]).await.unwrap();
+    assert_eq!(released, OF_THE_DEAD as u64);
+    assert_eq!(held_by(None).await, OF_THE_DEAD);
+    assert_eq!(held_by(Some(live)).await, OF_THE_LIVE);
+    let lost = domain_event::Entity::find()
+        .filter(domain_event::Column::Recoveries.eq(1))
+        .count(db);
+    assert_eq!(lost.await.unwrap(), OF_THE_DEAD as u64);
+}
+
 async fn r11_an_event_that_kills_its_workers_is_given_up(harness: &Harness) {
     let log = Log::default();
     let deadly = |log: &Log| {
@@ -187,7 +252,11 @@ async fn r03_a_drainer_whose_lease_is_over_begins_nothing_more(harness: &Harness
     let (stale, worker) = harness
         .drainer_with(|parts| {
             parts.subscriptions = vec![gated(&here, &gate)];
-            parts.lease = Lease::new(beat.subscribe(), length);
+            parts.lease = Lease::new(
+                beat.subscribe(),
+                watch::Sender::default().subscribe(),
+                length,
+            );
         })
         .await;
     let mut ids = Vec::new();
@@ -337,13 +406,54 @@ async fn a_jump_of_the_databases_clock_retires_nothing_that_a_live_worker_hosts(
         retired.map(|it| it.name).collect::<Vec<_>>()
     };
     let mut looks = Unhosted::default();
-    judge.renew(&mut looks).await.unwrap();
+    judge.renew(db, &mut looks).await.unwrap();
     assert!(retired().await.is_empty());
-    live.renew(&mut Unhosted::default()).await.unwrap();
-    judge.renew(&mut looks).await.unwrap();
+    live.renew(db, &mut Unhosted::default()).await.unwrap();
+    judge.renew(db, &mut looks).await.unwrap();
     assert!(retired().await.is_empty());
-    judge.renew(&mut looks).await.unwrap();
+    judge.renew(db, &mut looks).await.unwrap();
     assert_eq!(retired().await, ["gone"]);
+}
+
+async fn r06_a_delivery_that_blocks_its_thread_is_given_up_when_its_time_is_up(harness: &Harness) {
+    let (log, go) = (Log::default(), Arc::new(AtomicBool::new(false)));
+    let blocking = {
+        let (log, go) = (log.clone(), go.clone());
+        Subscription::new("blocking", move |event: EventEnvelope<Changed>| {
+            let n = event.payload.n;
+            log.add(format!("blocking {n}"));
+            let go = go.clone();
+            async move {
+                while n == 1 && !go.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(())
+            }
+        })
+    };
+    let (drainer, _) = harness
+        .drainer_with(|parts| {
+            parts.subscriptions = vec![blocking, log.subscription("other")];
+            parts.subscription_timeout = Duration::from_millis(50);
+        })
+        .await;
+    let [blocked, behind] = [
+        harness.change("ada", 1).await,
+        harness.change("ada", 2).await,
+    ];
+    let running = Running::start(drainer);
+    until(async || harness.status(behind).await == EventStatus::Processed).await;
+    assert_eq!(harness.status(blocked).await, EventStatus::Failed);
+    let error = harness.error(blocked).await;
+    assert!(error.contains("blocks its thread"), "{error}");
+    go.store(true, Ordering::SeqCst);
+    running.stop().await;
+    let mut lines = log.lines();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        ["blocking 1", "blocking 2", "other ada 1", "other ada 2"]
+    );
 }
 
 struct PanicsWhenDropped;
@@ -404,4 +514,51 @@ async fn a_stopped_process_does_not_keep_its_locks(harness: &Harness) {
     })
     .await;
     assert!(stopped.commit().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r36_the_lock_of_a_session_that_is_ended_is_free_at_once_on_postgres() {
+    if let Some(harness) = Harness::postgres().await {
+        let id = "SELECT pg_backend_pid() AS id";
+        the_lock_of_an_ended_session_is_free(&harness, id, |id: i32| {
+            format!("SELECT pg_terminate_backend({id})")
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r36_the_lock_of_a_session_that_is_ended_is_free_at_once_on_mysql() {
+    if let Some(harness) = Harness::mysql().await {
+        let id = "SELECT CAST(CONNECTION_ID() AS SIGNED INTEGER) AS id";
+        the_lock_of_an_ended_session_is_free(&harness, id, |id: i64| format!("KILL {id}")).await;
+    }
+}
+
+async fn the_lock_of_an_ended_session_is_free<T: TryGetable>(
+    harness: &Harness,
+    id: &str,
+    end: impl Fn(T) -> String,
+) {
+    let db = harness.runtime.db();
+    let dialect = database::dialect(db).unwrap();
+    let try_lock = async |tx: &DatabaseTransaction| {
+        let locked = dialect.try_lock(tx, LockName::Admission).await;
+        locked.unwrap()
+    };
+    // Nothing but its end takes the lock from it.
+    let holder = harness.begin().await;
+    assert!(try_lock(&holder).await);
+    assert!(!try_lock(&harness.begin().await).await);
+    let id = Statement::from_string(db.get_database_backend(), id);
+    let row = holder.query_one_raw(id).await.unwrap().unwrap();
+    let end = end(row.try_get("", "id").unwrap());
+    db.execute_unprepared(&end).await.unwrap();
+    until(async || try_lock(&harness.begin().await).await).await;
+    // Who has lost it learns of it, and nothing is left of it.
+    assert!(holder.commit().await.is_err());
+    let next = harness.begin().await;
+    assert!(try_lock(&next).await);
+    next.commit().await.unwrap();
+    assert!(try_lock(&harness.begin().await).await);
 }
