@@ -1,5 +1,6 @@
 //! What differs per database. Nothing outside of this folder names a dialect.
 
+mod begin;
 mod chunks;
 mod connect;
 mod migration_lock;
@@ -23,14 +24,14 @@ use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, SelectStatement, TableCrea
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    IsolationLevel, QueryResult, RuntimeErr,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock;
 
+pub use begin::{Connection, begin};
 pub(crate) use chunks::in_statements;
 pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
@@ -264,21 +265,6 @@ pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect,
             ctx: "runtime-sea",
         }),
     }
-}
-
-/// Begins a transaction that will write: on SQLite with the write lock (`BEGIN IMMEDIATE`), so that it waits its turn
-/// at the start and cannot be refused in the middle because another one wrote since its first read; on MySQL and MariaDB
-/// with the isolation level `READ COMMITTED`, which PostgreSQL has unless told otherwise.
-///
-/// # Errors
-/// The database's own.
-pub async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    db.begin_with_options(TransactionOptions {
-        isolation_level: dialect(db)?.isolation_level(),
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    })
-    .await
 }
 
 /// As [`begin`], for a transaction in which nobody but the database is waited for: a process that is stopped in the

@@ -1,9 +1,9 @@
 //! Starting many runs at once.
 
 use sea_orm::sea_query::Query;
-use sea_orm::{ConnectionTrait, DbErr, TransactionSession, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
-use crate::database::{News, dialect, in_statements};
+use crate::database::{Connection, News, dialect, in_statements};
 use crate::failpoint;
 
 use super::entities::job_run;
@@ -22,7 +22,7 @@ impl Jobs {
     /// As [`start`](Self::start), for the first input that is refused; then none is started.
     pub async fn start_many<J: JobHandler>(
         &self,
-        conn: &(impl ConnectionTrait + TransactionTrait),
+        conn: &impl Connection,
         inputs: impl IntoIterator<Item = J::Input>,
     ) -> Result<Vec<Started>, StartError> {
         self.start_many_with::<J>(conn, inputs, StartOptions::new())
@@ -35,7 +35,7 @@ impl Jobs {
     /// As [`start_many`](Self::start_many).
     pub async fn start_many_with<J: JobHandler>(
         &self,
-        conn: &(impl ConnectionTrait + TransactionTrait),
+        conn: &impl Connection,
         inputs: impl IntoIterator<Item = J::Input>,
         options: StartOptions,
     ) -> Result<Vec<Started>, StartError> {
@@ -49,7 +49,7 @@ impl Jobs {
             return Ok(Vec::new());
         }
         failpoint::before("jobs.start");
-        let tx = conn.begin().await?;
+        let tx = conn.begin_within().await?;
         let started = insert_all(&tx, &runs.iter().collect::<Vec<_>>())
             .await?
             .into_iter()
@@ -63,13 +63,10 @@ impl Jobs {
 
 /// Inserts runs of any jobs, as few statements as possible; each has its own outcome, in their order. The caller is in a
 /// transaction, and announces the work.
-pub(crate) async fn insert_all<C>(
-    tx: &C,
+pub(crate) async fn insert_all(
+    tx: &DatabaseTransaction,
     runs: &[&PreparedRun],
-) -> Result<Vec<Result<Started, StartError>>, DbErr>
-where
-    C: ConnectionTrait + TransactionTrait,
-{
+) -> Result<Vec<Result<Started, StartError>>, DbErr> {
     let dialect = dialect(tx)?;
     let mut columns = Vec::new();
     let rows = runs

@@ -1,9 +1,9 @@
 //! The handle that application code holds.
 
-use sea_orm::{ConnectionTrait, DbErr, TransactionTrait};
+use sea_orm::DbErr;
 
 use crate::Runtime;
-use crate::database::News;
+use crate::database::{Connection, News};
 use crate::failpoint;
 use crate::tenancy::TenantScope;
 
@@ -60,7 +60,7 @@ impl Jobs {
     /// the database refuses.
     pub async fn start<J: JobHandler>(
         &self,
-        conn: &(impl ConnectionTrait + TransactionTrait),
+        conn: &impl Connection,
         input: J::Input,
     ) -> Result<Started, StartError> {
         self.start_with::<J>(conn, input, StartOptions::new()).await
@@ -72,7 +72,7 @@ impl Jobs {
     /// As [`start`](Self::start).
     pub async fn start_with<J: JobHandler>(
         &self,
-        conn: &(impl ConnectionTrait + TransactionTrait),
+        conn: &impl Connection,
         input: J::Input,
         options: StartOptions,
     ) -> Result<Started, StartError> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, TransactionTrait};
+use sea_orm::{EntityTrait, QuerySelect};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::database::News;
+use crate::database::{Connection, News};
 use crate::failpoint;
 use crate::storable::{check_name, storable_json};
 
@@ -107,7 +107,7 @@ impl Jobs {
     /// or has no use, otherwise as [`start`](Self::start).
     pub async fn start_raw(
         &self,
-        conn: &(impl ConnectionTrait + TransactionTrait),
+        conn: &impl Connection,
         run: RawRun,
     ) -> Result<Started, StartError> {
         let options = run.options.clone().in_scope(&self.scope, &run.job_type)?;

@@ -6,12 +6,11 @@ use std::time::Duration;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
-    TransactionSession, TransactionTrait,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::database::{Dialect, dialect, insert_if_new, insert_or_replace, now_plus};
+use crate::database::{Connection, Dialect, dialect, insert_if_new, insert_or_replace, now_plus};
 use crate::failpoint;
 use crate::trace::well_formed;
 
@@ -35,13 +34,13 @@ impl PreparedRun {
     /// Inserts the run, or finds the one that stands in its place. The caller announces the work.
     pub(crate) async fn insert<C>(&self, conn: &C) -> Result<Started, StartError>
     where
-        C: ConnectionTrait + TransactionTrait,
+        C: Connection,
     {
         let Some((window, key)) = &self.dedupe else {
             return self.insert_run(conn).await;
         };
         // The window and the run belong together, in a savepoint where the caller is in a transaction already.
-        let tx = conn.begin().await?;
+        let tx = conn.begin_within().await?;
         let key = self.stored(key);
         let started = match self.open_window(&tx, *window, &key).await? {
             Some(run_id) => Started {
