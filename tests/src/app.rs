@@ -68,25 +68,37 @@ impl App {
         self.serve_with(&[])
     }
 
-    /// The same with other variables in its environment.
+    /// The same without a worker.
+    ///
+    /// # Errors
+    /// If it stops or stays silent instead.
+    pub fn serve_only(&self) -> Result<Server> {
+        self.listening(&["serve", "--no-worker"], &[])
+    }
+
+    /// Starts `serve` with other variables in its environment.
     ///
     /// # Errors
     /// If it stops or stays silent instead.
     pub fn serve_with(&self, environment: &[(&str, &str)]) -> Result<Server> {
+        self.listening(&["serve"], environment)
+    }
+
+    fn listening(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<Server> {
         let log = self.workspace.join("serve.log");
-        let mut child = self
-            .command()
-            .arg("serve")
-            .env("HOST", "127.0.0.1")
-            .env("DEVELOPMENT_ACTOR", DEVELOPER)
-            .env("PORT", "0")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs_err::File::create(&log)?.into_parts().0)
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.binary))?;
-        let stdout = child
+        let environment = environment.iter().copied();
+        let mut process = self.start(
+            self.command()
+                .args(words)
+                .env("HOST", "127.0.0.1")
+                .env("DEVELOPMENT_ACTOR", DEVELOPER)
+                .env("PORT", "0")
+                .envs(environment)
+                .stdout(Stdio::piped()),
+            &log,
+        )?;
+        let stdout = process
+            .child
             .stdout
             .take()
             .context("the app has no standard output")?;
@@ -101,16 +113,32 @@ impl App {
             }
         });
         match address.recv_timeout(START) {
-            Ok(address) => Ok(Server { child, address }),
-            Err(_) => {
-                child.kill()?;
-                child.wait()?;
-                bail!(
-                    "the app does not listen; it said:\n{}",
-                    fs_err::read_to_string(log)?
-                )
-            }
+            Ok(address) => Ok(Server { process, address }),
+            Err(_) => bail!(
+                "the app does not listen; it said:\n{}",
+                fs_err::read_to_string(log)?
+            ),
         }
+    }
+
+    /// Starts `worker`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn work(&self) -> Result<Process> {
+        self.start(
+            self.command().arg("worker").stdout(Stdio::null()),
+            &self.workspace.join("worker.log"),
+        )
+    }
+
+    fn start(&self, command: &mut Command, log: &Utf8Path) -> Result<Process> {
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(fs_err::File::create(log)?.into_parts().0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.binary))?;
+        Ok(Process { child })
     }
 
     /// Asks until the answer is there, and returns it.
@@ -153,10 +181,55 @@ pub fn build(workspace: &Utf8Path, name: &str) -> Result<Utf8PathBuf> {
     Ok(tool::generated_target_dir().join("debug").join(name))
 }
 
-/// A running app.
+/// A running app; killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// If the app has stopped already.
+    pub fn terminate(&self) -> Result<()> {
+        tool::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        Ok(())
+    }
+
+    /// Sends SIGTERM and waits until the app has stopped by itself.
+    ///
+    /// # Errors
+    /// If it does not, or stops with an error.
+    pub fn stop(mut self) -> Result<()> {
+        // Nothing to tell one that was told before and has stopped.
+        if self.child.try_wait()?.is_none() {
+            self.terminate()?;
+        }
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "the app stopped with {status}");
+                return Ok(());
+            }
+            ensure!(start.elapsed() < STOP, "the app does not stop in {STOP:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error here means that it has stopped already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An app that listens.
 #[derive(Debug)]
 pub struct Server {
-    child: Child,
+    process: Process,
     /// Where it listens, such as `http://127.0.0.1:41234`.
     pub address: String,
 }
@@ -199,32 +272,14 @@ impl Server {
     /// # Errors
     /// If the app has stopped already.
     pub fn terminate(&self) -> Result<()> {
-        tool::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
-        Ok(())
+        self.process.terminate()
     }
 
     /// Sends SIGTERM and waits until the app has stopped by itself.
     ///
     /// # Errors
     /// If it does not, or stops with an error.
-    pub fn stop(mut self) -> Result<()> {
-        self.terminate()?;
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "the app stopped with {status}");
-                return Ok(());
-            }
-            ensure!(start.elapsed() < STOP, "the app does not stop in {STOP:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // An error here means that it has stopped already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn stop(self) -> Result<()> {
+        self.process.stop()
     }
 }

@@ -56,6 +56,10 @@ struct ExtractView;
 struct IdempotencyView;
 
 #[derive(Template)]
+#[template(path = "app/src/generated/location.rs.jinja")]
+struct LocationView;
+
+#[derive(Template)]
 #[template(path = "app/src/generated/page.rs.jinja")]
 struct PageView;
 
@@ -149,7 +153,7 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
     modules.push(module("mod error", &["Error", "ForeignKey", "Unique"]));
     modules.push(module(
         "mod extract",
-        &["Body", "Input", "Path", "Query", "present"],
+        &["Body", "Input", "Path", "Query", "Rules", "present"],
     ));
     if model.creates_over_http() {
         modules.push(module("mod idempotency", &["IdempotencyKey", "Idempotent"]));
@@ -169,6 +173,9 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
     }
     if has_pages(model, Pages::Keyset) {
         modules.push(module("mod keyset", &["Keyset", "KeysetPage"]));
+    }
+    if model.creates_over_http() {
+        modules.push(module("mod location", &["Location"]));
     }
     if has_moments(model) {
         modules.push(module("mod moment", &["storable"]));
@@ -280,6 +287,7 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
     }
     if model.creates_over_http() {
         files.push(("idempotency.rs", IdempotencyView.render()?));
+        files.push(("location.rs", LocationView.render()?));
     }
     if actors || tenants || model.creates_over_http() {
         files.push(("identity.rs", IdentityView { actors, tenants }.render()?));

@@ -63,7 +63,7 @@ pub fn subsystem_install(
             "nothing is delivered before your `main` runs the worker, such as beside its server; it ends on Ctrl-C and SIGTERM:\n\
              \x20     tokio::select! {{\n\
              \x20         served = axum::serve(listener, app) => served?,\n\
-             \x20         worked = {}::generated::work(state) => worked?,\n\
+             \x20         worked = {}::generated::work(state, Vec::new()) => worked?,\n\
              \x20     }}",
             model.config.app_crate.ident()
         ));

@@ -232,7 +232,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Only these pools: job pools, and the lanes `events_inbound`, `events_change`, `events_outbound` and
+    /// Only these pools: those of hosted jobs, and the lanes `events_inbound`, `events_change`, `events_outbound` and
     /// `events_audit`; the last one goes with any of the others. All pools of the hosted jobs and all lanes unless set.
     ///
     /// Events of a lane that no worker names wait. What the worker that takes an event hosts no subscription or trigger
@@ -358,6 +358,7 @@ impl WorkerBuilder {
             }
         }
         check_schedules(&schedules)?;
+        check_pools(&self.settings, &jobs)?;
         let mut names = BTreeSet::new();
         for subscription in &self.subscriptions {
             if subscription.name.is_empty() {
@@ -405,6 +406,26 @@ fn check_schedules(schedules: &[Scheduled]) -> Result<(), BuildError> {
         })?;
     }
     Ok(())
+}
+
+/// A worker that is to work for a pool which none of its jobs is in would wait for ever.
+fn check_pools(
+    settings: &Settings,
+    jobs: &BTreeMap<String, Registration>,
+) -> Result<(), BuildError> {
+    let hosted: BTreeSet<&str> = jobs.values().map(|job| job.pool.as_str()).collect();
+    let is_known = |pool: &str| hosted.contains(pool) || Lane::from_name(pool).is_some();
+    match settings.pools.iter().flatten().find(|it| !is_known(it)) {
+        None => Ok(()),
+        Some(pool) => {
+            let lanes = Lane::ALL.map(Lane::name);
+            let names: Vec<_> = hosted.into_iter().chain(lanes).collect();
+            Err(BuildError::Setting(format!(
+                "no job of this worker is in the pool `{pool}`; it can work for {}",
+                names.join(", ")
+            )))
+        }
+    }
 }
 
 fn check_settings(settings: &Settings) -> Result<(), BuildError> {

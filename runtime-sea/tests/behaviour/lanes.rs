@@ -21,6 +21,7 @@ crate::on_each_database!(
     a_paused_lane_holds_back_its_aggregates_in_the_other_lanes,
     audit_events_have_a_lane_of_their_own_and_start_nothing,
     a_lane_that_does_not_exist_is_refused,
+    a_pool_that_no_job_of_the_worker_is_in_is_refused,
     a_worker_for_job_pools_alone_gets_what_others_leave_for_what_it_hosts,
 );
 
@@ -64,6 +65,19 @@ impl JobHandler for React {
     fn policy() -> JobPolicy<()> {
         JobPolicy::new().on::<Changed>(|_| Some(()))
     }
+
+    async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
+        Ok(())
+    }
+}
+
+/// Started by nothing that is published.
+struct Idle;
+
+impl JobHandler for Idle {
+    const TYPE: &'static str = "idle";
+    type Input = ();
+    type Output = ();
 
     async fn run(&self, _: &JobContext, (): ()) -> JobResult<()> {
         Ok(())
@@ -149,7 +163,7 @@ async fn a_worker_drains_its_own_lanes_alone(bed: TestBed) {
         .unwrap()
         .id();
     let drain = async |pools: &[&str]| {
-        let worker = bed.runtime.worker().pools(pools.iter().copied());
+        let worker = bed.runtime.worker().job(Idle).pools(pools.iter().copied());
         worker.build().unwrap().drain_until_idle().await.unwrap();
         let mut processed = Vec::new();
         for id in [changed, told, looked] {
@@ -157,7 +171,7 @@ async fn a_worker_drains_its_own_lanes_alone(bed: TestBed) {
         }
         processed
     };
-    assert_eq!(drain(&["default"]).await, [false, false, false]);
+    assert_eq!(drain(&["batch"]).await, [false, false, false]);
     assert_eq!(drain(&["events_audit"]).await, [false, false, true]);
     assert_eq!(drain(&["events_outbound"]).await, [false, true, true]);
     let looked = events
@@ -165,10 +179,7 @@ async fn a_worker_drains_its_own_lanes_alone(bed: TestBed) {
         .await
         .unwrap()
         .id();
-    assert_eq!(
-        drain(&["events_change", "default"]).await,
-        [true, true, true]
-    );
+    assert_eq!(drain(&["events_change", "batch"]).await, [true, true, true]);
     // Audit events go with any lane.
     assert_eq!(status(&bed, looked).await, EventStatus::Processed);
 }
@@ -306,13 +317,24 @@ async fn a_lane_that_does_not_exist_is_refused(bed: TestBed) {
     }
 }
 
+async fn a_pool_that_no_job_of_the_worker_is_in_is_refused(bed: TestBed) {
+    let worker = bed.runtime.worker().job(React);
+    let refused = worker.pools(["bacth"]).build().unwrap_err();
+    assert!(matches!(refused, BuildError::Setting(_)), "{refused}");
+    let text = refused.to_string();
+    assert!(
+        text.contains("`bacth`") && text.contains("batch, events_inbound"),
+        "{text}"
+    );
+}
+
 async fn a_worker_for_job_pools_alone_gets_what_others_leave_for_what_it_hosts(bed: TestBed) {
     let told = Arc::new(AtomicUsize::new(0));
     let batch = || {
         let told = told.clone();
         bed.runtime
             .worker()
-            .pools(["default"])
+            .pools(["batch"])
             .job(React)
             .subscribe("told", move |_: EventEnvelope<Told>| {
                 told.fetch_add(1, Ordering::SeqCst);

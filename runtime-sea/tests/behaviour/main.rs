@@ -4,7 +4,9 @@
 
 #[cfg(feature = "cli")]
 mod app;
+mod attempts;
 mod bridge;
+mod bridge_versions;
 mod bulk;
 mod cancel;
 mod children;

@@ -76,6 +76,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
         ("utoipa::ToSchema", true),
         ("crate::generated::CustomFields", has_fields),
         ("crate::generated::Input", writes),
+        ("crate::generated::Rules", writes),
     ] {
         if used {
             imports.name(path);

@@ -58,6 +58,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
     let mut imports = Imports::default();
     for (path, used) in [
         ("axum::Json", true),
+        ("axum::extract::OriginalUri", writes),
         ("axum::extract::State", true),
         ("axum::http::StatusCode", writes || versioned),
         ("axum::response::IntoResponse", versioned),
@@ -72,6 +73,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         ("crate::generated::Idempotent", writes),
         ("crate::generated::Invalid", true),
         ("crate::generated::Known", versioned),
+        ("crate::generated::Location", writes),
         ("crate::generated::Malformed", true),
         ("crate::generated::NotFound", true),
         ("crate::generated::Page", true),

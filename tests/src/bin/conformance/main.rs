@@ -1,8 +1,8 @@
 //! `cargo conformance`: the CRM example as its clients and its operators see it.
 //!
-//! Its OpenAPI document is valid, and its Hurl files do what they say; on each database, what it answers to hundreds of requests, good and bad ones, is in
-//! that document and never a 5xx (schemathesis, where it is installed); and the process reads its settings and stops as
-//! it should.
+//! Its OpenAPI document is valid, and its Hurl files do what they say; on each database, what it answers to hundreds of
+//! requests, good and bad ones, is in that document and never a 5xx (schemathesis, where it is installed); and the
+//! process reads its settings, works beside others and stops as it should.
 #![expect(
     clippy::print_stdout,
     reason = "this binary reports to a person or to CI"
@@ -63,6 +63,8 @@ fn main() -> Result<()> {
             println!("{name}: schemathesis: ok");
         }
         server.stop()?;
+        shell::works_apart(&app).with_context(|| format!("a worker apart on {name}"))?;
+        println!("{name}: server and worker in processes of their own: ok");
         shell::stops_in_order(&app).with_context(|| format!("shutdown on {name}"))?;
         println!("{name}: stops in order: ok");
         shell::reads_settings(&app).with_context(|| format!("settings on {name}"))?;

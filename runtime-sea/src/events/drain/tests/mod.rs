@@ -3,6 +3,7 @@
 mod delivery;
 mod firing;
 mod harness;
+mod locks;
 mod ordering;
 mod plans;
 mod recovery;
