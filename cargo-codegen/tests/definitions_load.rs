@@ -204,6 +204,18 @@ fn the_reference_families_and_custom_fields_load_unchanged() {
 }
 
 #[test]
+fn the_smallest_entity_of_the_reference_loads_unchanged() {
+    let text = include_str!("definitions/reference/account.yaml");
+    let (model, notes) = load(&[("entities/account.yaml", text)]);
+    assert!(!notes.contains(['×', '⚠']), "{notes}");
+    assert!(notes.contains("`list_visible_to_user`"), "{notes}");
+    let [family] = &*entity(&model, "account").families else {
+        panic!("one family");
+    };
+    assert_eq!(family.methods(), ["list_by_external_ids", "sync_upsert"]);
+}
+
+#[test]
 fn an_entity_takes_over_what_its_patterns_say() {
     let (model, notes) = load(&[
         (
@@ -243,6 +255,7 @@ fn an_entity_takes_over_what_its_patterns_say() {
         ["list_by_score", "find_by_external_id", "list_by_user_id"]
     );
     let owner = "user_id".to_owned();
+    let owner = Some(owner);
     assert_eq!(deal.families, [Family::Synced { owner }]);
 }
 

@@ -97,7 +97,7 @@ pub mod worker;
 
 pub use bridge::{BridgeRecord, BridgeStatus, PublishAndStartError, PublishedAndStarted};
 pub use clock::TestClock;
-pub use database::{ConnectError, Connection, begin, connect};
+pub use database::{ConnectError, Connection, begin, connect, is_contention};
 pub use events::{
     AggregateId, ConsumerKind, DecodeError, DeliveryRecord, DeliveryStatus, Direction, Event,
     EventDescriptor, EventDetails, EventEnvelope, EventFilter, EventId, EventOrdering, EventPool,

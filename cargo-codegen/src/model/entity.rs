@@ -100,8 +100,8 @@ pub struct Behaviors {
 pub enum Family {
     /// Mirrors records of an external system.
     Synced {
-        /// The column with the user whose row it is.
-        owner: String,
+        /// The column with the user whose row it is; none where rows are nobody's.
+        owner: Option<String>,
     },
     /// Happens to something at some time.
     Activity {

@@ -68,13 +68,11 @@ impl Family {
     /// Names of the generated methods, in the order in which they are generated.
     pub fn methods(&self) -> Vec<String> {
         match self {
-            Self::Synced { .. } => [
-                "list_by_external_ids",
-                "list_visible_to_user",
-                "sync_upsert",
-            ]
-            .map(str::to_owned)
-            .into(),
+            Self::Synced { owner } => {
+                let visible = owner.iter().map(|_| "list_visible_to_user");
+                let names = ["list_by_external_ids"].into_iter().chain(visible);
+                names.chain(["sync_upsert"]).map(str::to_owned).collect()
+            }
             Self::Activity { subjects } => {
                 let recent = subjects.iter().map(|it| format!("list_recent_by_{it}"));
                 let range = "list_by_date_range".to_owned();
@@ -155,13 +153,27 @@ fn synced(draft: &mut Draft<'_>, asker: Asker<'_>, problems: &mut Vec<Problem>) 
     }
     let by_user = entity.field("user_id").is_none() && entity.behaviors.user_tracking;
     let owner = if by_user { "created_by" } else { "user_id" };
-    let need = Need {
-        column: owner,
-        what: "a `uuid`",
-        is: is_uuid,
-        add: "`user_id: { type: uuid, nullable: true }` to `fields`, or `user_tracking` to `behaviors`",
-    };
-    asker.needs(draft, need, problems)?;
+    let add =
+        "`user_id: { type: uuid, nullable: true }` to `fields`, or `user_tracking` to `behaviors`";
+    let is_owned = entity.field(owner).is_some() || draft.uncertain.contains(owner);
+    if is_owned {
+        let need = Need {
+            column: owner,
+            what: "a `uuid`",
+            is: is_uuid,
+            add,
+        };
+        asker.needs(draft, need, problems)?;
+    } else {
+        let message = format!(
+            "the rows of `{}` are of no user: `list_visible_to_user` and `list_by_user_id` are left out",
+            entity.name.snake
+        );
+        problems.push(
+            Problem::note("left-out", message, asker.place.clone())
+                .help(format!("to have them, add {add}")),
+        );
+    }
     let by_external_id = query::by_external_id();
     if !draft
         .entity
@@ -171,11 +183,11 @@ fn synced(draft: &mut Draft<'_>, asker: Asker<'_>, problems: &mut Vec<Problem>) 
     {
         draft.entity.queries.push(by_external_id);
     }
-    if !by_user {
+    if is_owned && !by_user {
         imply(draft, &[owner], &[]);
     }
     Some(Family::Synced {
-        owner: owner.to_owned(),
+        owner: is_owned.then(|| owner.to_owned()),
     })
 }
 

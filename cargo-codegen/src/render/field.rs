@@ -170,6 +170,11 @@ pub(super) fn is_input(field: &Field) -> bool {
     field.origin == FieldOrigin::Declared && !field.ty.is_vector()
 }
 
+/// Whether it is JSON of any form, in a column that is not nullable.
+pub(super) fn must_be_json(field: &Field) -> bool {
+    field.ty == FieldType::Json && field.constraints.json.is_none() && !field.nullable
+}
+
 /// Whether leaving it out means the current time.
 pub(super) fn defaults_to_now(field: &Field) -> bool {
     field.default == Some(DefaultValue::Now)

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Result;
-use super::field::{is_input, is_moment, is_number};
+use super::field::{is_input, is_moment, is_number, must_be_json};
 use super::imports::Imports;
 use super::slice::include::includable;
 use crate::changeset::{Output, OutputKind};
@@ -49,7 +49,10 @@ struct CustomFieldsView;
 
 #[derive(Template)]
 #[template(path = "app/src/generated/extract.rs.jinja")]
-struct ExtractView;
+struct ExtractView {
+    /// Some JSON must not be null.
+    json: bool,
+}
 
 #[derive(Template)]
 #[template(path = "app/src/generated/idempotency.rs.jinja")]
@@ -151,10 +154,19 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
         modules.push(module("mod custom_fields", exports));
     }
     modules.push(module("mod error", &["Error", "ForeignKey", "Unique"]));
-    modules.push(module(
-        "mod extract",
-        &["Body", "Input", "Path", "Query", "Rules", "present"],
-    ));
+    modules.push(if must_have_json(model) {
+        module(
+            "mod extract",
+            &[
+                "Body", "Input", "Path", "Query", "Rules", "not_null", "present",
+            ],
+        )
+    } else {
+        module(
+            "mod extract",
+            &["Body", "Input", "Path", "Query", "Rules", "present"],
+        )
+    });
     if model.creates_over_http() {
         modules.push(module("mod idempotency", &["IdempotencyKey", "Idempotent"]));
     }
@@ -245,7 +257,13 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
             }
             .render()?,
         ),
-        ("extract.rs", ExtractView.render()?),
+        (
+            "extract.rs",
+            ExtractView {
+                json: must_have_json(model),
+            }
+            .render()?,
+        ),
         ("page.rs", PageView.render()?),
         (
             "problem.rs",
@@ -423,6 +441,13 @@ fn has_fields_of_users(model: &Model) -> bool {
 
 pub(super) fn has_bytes(model: &Model) -> bool {
     exposed_fields(model).any(|it| it.ty == FieldType::Bytes)
+}
+
+fn must_have_json(model: &Model) -> bool {
+    let written = model.entities.iter().filter(|it| it.writes);
+    written
+        .flat_map(|it| &it.fields)
+        .any(|it| is_input(it) && must_be_json(it))
 }
 
 fn has_enums(model: &Model) -> bool {

@@ -267,6 +267,16 @@ pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect,
     }
 }
 
+/// Whether a transaction failed for the sake of another one that was under way at the same time, by a deadlock, a
+/// serialisation that is not possible, or a lock that was waited for too long: begun again, it may well succeed.
+#[must_use]
+pub fn is_contention(error: &DbErr) -> bool {
+    let dialects: [&dyn Dialect; 3] = [&postgres::Postgres, &mysql::MySql, &sqlite::Sqlite];
+    dialects
+        .iter()
+        .any(|it| it.is_beaten(error) || it.is_locked_out(error))
+}
+
 /// As [`begin`], for a transaction in which nobody but the database is waited for: a process that is stopped in the
 /// middle of it does not keep its locks for long, where the database can see to that. Nor does it wait for long where the
 /// app keeps a transaction open that has, say, inserted the same key: others wait behind it.

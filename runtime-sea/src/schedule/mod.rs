@@ -61,10 +61,10 @@ impl Misfire {
 /// let schedule = Schedule::cron("0 6 * * *").timezone("Europe/Berlin").misfire(Misfire::All);
 /// ```
 ///
-/// Where the clocks are put forward, an expression for a time of the day that is left out (`30 2 * * *`) makes its slot
-/// at the first moment after the gap; where they are put back, it makes one slot, at the first of the two. An expression
-/// with a wildcard or a step in its hours or minutes (`*/15 * * * *`) makes its slots as real time passes: none in the
-/// gap, and both times in the hour that is there twice.
+/// Where the clocks are put forward, a time of the day that is left out (`30 2 * * *`) has its slot at the first moment
+/// after the gap; where they are put back, it has one slot, at the first of the two. Lists and ranges (`30 2,14 * * *`)
+/// are such times, up to 96 a day. An expression with a wildcard or a step in its hours or minutes (`*/15 * * * *`), or
+/// with more times, makes its slots as real time passes: none in the gap, and both times in the hour that is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Schedule {

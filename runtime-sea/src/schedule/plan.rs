@@ -32,10 +32,15 @@ pub enum ScheduleError {
     },
 }
 
+/// The most times of a day that an expression may list to be read as that; one with more follows real time.
+const MOST_TIMES: usize = 96;
+
 /// An expression and a time zone, read.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    cron: Cron,
+    /// One for each time of the day that the expression lists, or the expression itself. Where clocks are put forward or
+    /// back, `croner` moves an expression for a single time, and lets others follow real time.
+    crons: Vec<Cron>,
     timezone: Tz,
 }
 
@@ -49,30 +54,40 @@ pub(super) struct Due {
 
 impl Plan {
     pub(crate) fn read(cron: &str, timezone: &str) -> Result<Self, ScheduleError> {
+        let read = |text: &str| {
+            text.parse::<Cron>().map_err(|error| ScheduleError::Cron {
+                cron: cron.to_owned(),
+                reason: error.to_string(),
+            })
+        };
+        let whole = read(cron)?;
+        let crons = match times_of(cron) {
+            Some(times) => times.iter().map(|it| read(it)).collect::<Result<_, _>>()?,
+            None => vec![whole],
+        };
         Ok(Self {
             timezone: timezone.parse().map_err(|_| ScheduleError::Timezone {
                 timezone: timezone.to_owned(),
             })?,
-            cron: cron
-                .parse()
-                .map_err(|error: croner::errors::CronError| ScheduleError::Cron {
-                    cron: cron.to_owned(),
-                    reason: error.to_string(),
-                })?,
+            crons,
         })
     }
 
     /// The first slot after a moment; none where the expression has no more.
     pub(super) fn after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let moment = moment.with_timezone(&self.timezone);
-        let next = self.cron.find_next_occurrence(&moment, false).ok()?;
-        Some(next.with_timezone(&Utc))
+        let next = self.crons.iter();
+        next.filter_map(|it| it.find_next_occurrence(&moment, false).ok())
+            .map(|it| it.with_timezone(&Utc))
+            .min()
     }
 
     fn at_or_before(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let moment = moment.with_timezone(&self.timezone);
-        let last = self.cron.find_previous_occurrence(&moment, true).ok()?;
-        Some(last.with_timezone(&Utc))
+        let last = self.crons.iter();
+        last.filter_map(|it| it.find_previous_occurrence(&moment, true).ok())
+            .map(|it| it.with_timezone(&Utc))
+            .max()
     }
 
     /// What a slot that has come means at this moment.
@@ -94,6 +109,45 @@ impl Plan {
         }
         Due { slots, next }
     }
+}
+
+/// The expression for each time of the day alone, if seconds, minutes and hours are lists or ranges of numbers and there
+/// are several times.
+fn times_of(cron: &str) -> Option<Vec<String>> {
+    let fields: Vec<&str> = cron.split_whitespace().collect();
+    // Seconds may stand before the minutes.
+    let of_day = match fields.len() {
+        5 => 2,
+        6 => 3,
+        _ => return None,
+    };
+    let (times, days) = fields.split_at(of_day);
+    let mut listed = vec![String::new()];
+    // The hours last, as they stand.
+    for field in times {
+        let values = numbers(field)?;
+        listed = listed
+            .iter()
+            .flat_map(|before| values.iter().map(move |it| format!("{before}{it} ")))
+            .collect();
+        if listed.len() > MOST_TIMES {
+            return None;
+        }
+    }
+    let days = days.join(" ");
+    (listed.len() > 1).then(|| listed.into_iter().map(|it| it + &days).collect())
+}
+
+/// What `2,14` and `9-17` list; nothing of wildcards and steps.
+fn numbers(field: &str) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    for part in field.split(',') {
+        match part.split_once('-') {
+            Some((first, last)) => found.extend(first.parse::<u32>().ok()?..=last.parse().ok()?),
+            None => found.push(part.parse().ok()?),
+        }
+    }
+    Some(found)
 }
 
 #[cfg(test)]
@@ -118,6 +172,31 @@ mod tests {
         assert_eq!(slots("30 2 * * *", night.0, night.1), ["29 01:00"]);
         assert_eq!(slots("0 3 * * *", night.0, night.1), ["29 01:00"]);
         assert_eq!(slots("30 1 * * *", night.0, night.1), ["29 00:30"]);
+    }
+
+    #[test]
+    fn r55_times_that_are_listed_are_times_of_the_day_too() {
+        let spring = ("2026-03-28T12:00:00Z", "2026-03-29T13:00:00Z");
+        let slots_in = |cron, (from, until)| slots(cron, from, until);
+        assert_eq!(
+            slots_in("30 2,14 * * *", spring),
+            ["28 13:30", "29 01:00", "29 12:30"]
+        );
+        assert_eq!(slots_in("0,30 2 * * *", spring), ["29 01:00"]);
+        assert_eq!(slots_in("0 2-4 * * *", spring), ["29 01:00", "29 02:00"]);
+        let autumn = ("2026-10-24T12:00:00Z", "2026-10-25T13:00:00Z");
+        assert_eq!(
+            slots_in("30 2,14 * * *", autumn),
+            ["24 12:30", "25 00:30"],
+            "the second 02:30 is none"
+        );
+        assert_eq!(
+            slots_in("0 0 2-4 * * *", autumn),
+            ["25 00:00", "25 02:00", "25 03:00"]
+        );
+        let last = Plan::read("30 2,14 * * *", "UTC").unwrap();
+        let noon = at("2026-05-01T12:00:00Z");
+        assert_eq!(last.at_or_before(noon), Some(at("2026-05-01T02:30:00Z")));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use crate::support::{Running, TestBed, until};
 use runtime_sea::worker::BuildError;
 use runtime_sea::{
     ConsumerKind, Event, EventEnvelope, EventId, EventPool, EventRetry, EventRoute, EventStatus,
-    JobContext, JobHandler, JobPolicy, JobResult, NoAggregate, RunFilter,
+    JobContext, JobHandler, JobPolicy, JobResult, NoAggregate, RawEvent, RunFilter,
 };
+use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ crate::on_each_database!(
     a_paused_lane_tries_nothing_again,
     a_paused_lane_holds_back_its_aggregates_in_the_other_lanes,
     audit_events_have_a_lane_of_their_own_and_start_nothing,
+    audit_events_of_a_type_that_has_a_trigger_start_nothing_either,
     a_lane_that_does_not_exist_is_refused,
     a_pool_that_no_job_of_the_worker_is_in_is_refused,
     a_worker_for_job_pools_alone_gets_what_others_leave_for_what_it_hosts,
@@ -300,6 +302,38 @@ async fn audit_events_have_a_lane_of_their_own_and_start_nothing(bed: TestBed) {
     assert!(details.bridge.is_empty());
     assert_eq!(details.event.wait_key, None);
     assert!(jobs.list(RunFilter::new()).await.unwrap().is_empty());
+}
+
+/// As from a forwarder, or a process whose version of the type is another one.
+async fn audit_events_of_a_type_that_has_a_trigger_start_nothing_either(bed: TestBed) {
+    let worker = || bed.runtime.worker().job(React).build().unwrap();
+    let other = || bed.runtime.worker().build().unwrap();
+    let events = bed.runtime.events();
+    let audit = async || {
+        let payload = serde_json::json!({ "n": 1 });
+        let event = RawEvent::new(Changed::TYPE, EventRoute::audit(), payload);
+        let event = event.aggregate("thing", "x");
+        events.publish_raw_detached(event).await.unwrap().id()
+    };
+    // In the registry, so that what another process takes is left for it.
+    worker().drain_until_idle().await.unwrap();
+
+    let here = audit().await;
+    worker().drain_until_idle().await.unwrap();
+    let elsewhere = audit().await;
+    other().drain_until_idle().await.unwrap();
+    let suspect = audit().await;
+    let died = "UPDATE domain_event SET recoveries = 3 WHERE status = 'pending'";
+    bed.runtime.db().execute_unprepared(died).await.unwrap();
+    worker().drain_until_idle().await.unwrap();
+
+    for id in [here, elsewhere, suspect] {
+        let details = events.show(id).await.unwrap().unwrap();
+        assert_eq!(details.event.status, EventStatus::Processed);
+        assert!(details.bridge.is_empty(), "{:?}", details.bridge);
+    }
+    let runs = bed.runtime.jobs().list(RunFilter::new()).await.unwrap();
+    assert!(runs.is_empty(), "{runs:?}");
 }
 
 async fn a_lane_that_does_not_exist_is_refused(bed: TestBed) {

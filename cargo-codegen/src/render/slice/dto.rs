@@ -7,7 +7,7 @@ use crate::model::{Field, FieldType};
 use crate::render::constraint;
 use crate::render::entity::entity_doc;
 use crate::render::field::{
-    self, capitalized, is_input, is_number, optional, string_literal, with_article,
+    self, capitalized, is_input, is_number, must_be_json, optional, string_literal, with_article,
 };
 use crate::render::imports::Imports;
 
@@ -226,6 +226,12 @@ fn schema_attribute(
     schema
 }
 
+/// JSON of any form in a column that is not nullable, where the client has to send some or may leave it out.
+fn is_needed_json(field: &Field, role: Role) -> bool {
+    let is_given = role == Role::Update || field.required;
+    must_be_json(field) && is_given
+}
+
 fn serde_attribute(field: &Field, role: Role, imports: &mut Imports) -> Vec<String> {
     let mut serde = Vec::new();
     if field.name.ident.trim_start_matches("r#") != field.name.snake {
@@ -259,6 +265,14 @@ fn serde_attribute(field: &Field, role: Role, imports: &mut Imports) -> Vec<Stri
             Role::Create => format!("default, deserialize_with = \"{path}::deserialize\""),
             Role::Update => format!("default, deserialize_with = \"{path}::present\""),
         });
+    } else if role != Role::Response && is_needed_json(field, role) {
+        imports.name("crate::generated::not_null");
+        let default = if role == Role::Update {
+            "default, "
+        } else {
+            ""
+        };
+        serde.push(format!("{default}deserialize_with = \"not_null\""));
     } else if role == Role::Update {
         imports.name("crate::generated::present");
         serde.push("default, deserialize_with = \"present\"".to_owned());

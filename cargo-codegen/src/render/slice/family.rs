@@ -27,11 +27,16 @@ pub(super) struct FamilyView<'a> {
 }
 
 struct SyncedView {
-    owner: String,
-    /// Rows may belong to nobody.
-    shared: bool,
+    owner: Option<OwnerView>,
     provider: &'static str,
     external_id: &'static str,
+}
+
+/// The column with the user whose row it is.
+struct OwnerView {
+    variant: String,
+    /// Rows may belong to nobody.
+    shared: bool,
 }
 
 struct HistoryView {
@@ -114,23 +119,27 @@ fn add(slice: Slice<'_>, family: &Family, view: &mut FamilyView<'_>, imports: &m
         Family::Synced { owner } => {
             import(&[
                 "sea_orm::ActiveValue::Set",
-                "sea_orm::QueryOrder",
-                "uuid::Uuid",
                 "crate::generated::MAX_IDS",
                 "crate::generated::UpsertKey",
                 "crate::generated::upsert",
             ]);
-            if entity.field(owner).is_some_and(|it| it.nullable) {
-                import(&["sea_orm::ExprTrait"]);
+            let owner = owner.as_ref().and_then(|it| entity.field(it));
+            if let Some(owner) = owner {
+                import(&["sea_orm::QueryOrder", "uuid::Uuid"]);
+                if owner.nullable {
+                    import(&["sea_orm::ExprTrait"]);
+                }
             }
             let is_nullable = |name: &str| entity.field(name).is_some_and(|it| it.nullable);
             let owned = |name: &str, plain, optional| {
                 if is_nullable(name) { optional } else { plain }
             };
             view.external_key = Some(upsert::key(entity, &["provider", "external_id"]));
-            view.synced = entity.field(owner).map(|it| SyncedView {
-                owner: field::variant(it),
-                shared: it.nullable,
+            view.synced = Some(SyncedView {
+                owner: owner.map(|it| OwnerView {
+                    variant: field::variant(it),
+                    shared: it.nullable,
+                }),
                 provider: owned(
                     "provider",
                     "provider.to_owned()",

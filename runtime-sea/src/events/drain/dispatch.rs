@@ -126,9 +126,12 @@ pub(crate) async fn dispatch_event(
     let (consumers, record) = (calling.consumers, &event.record);
     // Something about it kills workers: one delivery at a time will show what, and spare the others.
     let is_suspect = record.recoveries >= MAX_RECOVERIES;
+    let starts_work = record.tier == Tier::Domain;
     let held_now: Held = consumers
         .iter()
-        .filter(|(_, _, event_type)| gets(event_type, &record.event_type))
+        .filter(|(kind, _, event_type)| {
+            gets(event_type, &record.event_type) && (starts_work || *kind != ConsumerKind::Trigger)
+        })
         .map(|(kind, name, _)| (kind, name.to_owned()))
         .filter(|it| is_suspect || held.contains(it))
         .collect();
@@ -145,18 +148,16 @@ pub(crate) async fn dispatch_event(
         });
     let ended: Option<Vec<_>> = join_all(calls).await.into_iter().collect();
     let failures: Vec<_> = ended?.into_iter().flatten().collect();
-    let firings = if record.tier == Tier::Audit {
-        Vec::new()
-    } else {
-        consumers
-            .triggers
-            .iter()
-            .filter(|it| {
-                it.event_type == record.event_type && is_free(ConsumerKind::Trigger, &it.id)
-            })
-            .map(|it| consumers.ask(it, record, 1))
-            .collect()
-    };
+    let firings = consumers
+        .triggers
+        .iter()
+        .filter(|it| {
+            starts_work
+                && it.event_type == record.event_type
+                && is_free(ConsumerKind::Trigger, &it.id)
+        })
+        .map(|it| consumers.ask(it, record, 1))
+        .collect();
     if event.aggregate().is_some() {
         let retried = failures
             .iter()
