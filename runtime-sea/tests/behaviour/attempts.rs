@@ -151,7 +151,7 @@ async fn r04_a_panic_is_a_failed_attempt_with_message_and_backtrace(bed: TestBed
     assert_eq!(error.outcome, "panicked");
     assert_eq!(error.error, "the handler panicked: the sky is falling");
     assert!(
-        error.backtrace.as_ref().unwrap().contains("jobs.rs"),
+        error.backtrace.as_ref().unwrap().contains("attempts.rs"),
         "{error:?}"
     );
 }

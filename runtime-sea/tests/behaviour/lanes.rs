@@ -323,7 +323,7 @@ async fn audit_events_of_a_type_that_has_a_trigger_start_nothing_either(bed: Tes
     let elsewhere = audit().await;
     other().drain_until_idle().await.unwrap();
     let suspect = audit().await;
-    let died = "UPDATE domain_event SET recoveries = 3 WHERE status = 'pending'";
+    let died = "UPDATE domain_events SET recoveries = 3 WHERE status = 'pending'";
     bed.runtime.db().execute_unprepared(died).await.unwrap();
     worker().drain_until_idle().await.unwrap();
 
