@@ -50,4 +50,5 @@ mod transactions;
 mod unreadable;
 mod versions;
 mod waits;
+mod without_returning;
 mod workers;
