@@ -71,12 +71,11 @@ pub(crate) async fn show(
     scope: &TenantScope,
     id: RunId,
 ) -> Result<Option<RunDetails>, DbErr> {
-    let Some(run) = read_one(db, job_run::Entity::find_by_id(id.0)).await? else {
+    let select = job_run::Entity::find_by_id(id.0);
+    let select = select.filter(seen(scope, job_run::Column::TenantId)?);
+    let Some(run) = read_one(db, select).await? else {
         return Ok(None);
     };
-    if !scope.sees(run.tenant_id.as_deref())? {
-        return Ok(None);
-    }
     let steps = job_step::Entity::find()
         .filter(job_step::Column::RunId.eq(id.0))
         .order_by_asc(job_step::Column::Position)

@@ -1,13 +1,12 @@
 //! Many runs at once, and runs of jobs whose code is elsewhere.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::TestBed;
+use crate::support::statements::Statements;
 use runtime_sea::{
     Collision, Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, RawRun, RunFilter,
-    RunStatus, Runtime, StartError, StartOptions, begin,
+    RunStatus, StartError, StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,6 +14,7 @@ use serde_json::json;
 crate::on_each_database! {
     many_runs_are_started_in_the_order_of_their_inputs,
     many_runs_are_started_by_few_statements,
+    many_events_are_published_by_few_statements,
     many_runs_commit_or_vanish_with_their_transaction,
     many_large_runs_and_events_are_stored_all_or_none,
     many_runs_of_a_job_that_deduplicates_are_each_decided,
@@ -116,20 +116,28 @@ async fn many_runs_are_started_in_the_order_of_their_inputs(bed: TestBed) {
 }
 
 async fn many_runs_are_started_by_few_statements(bed: TestBed) {
-    let inserts = Arc::new(AtomicUsize::new(0));
-    let mut db = bed.runtime.db().clone();
-    let counted = inserts.clone();
-    db.set_metric_callback(move |info| {
-        if info.statement.sql.starts_with("INSERT INTO") {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    let jobs = Runtime::new(db.clone()).jobs();
-    jobs.start::<Plain>(&db, 0).await.unwrap();
-    assert_eq!(inserts.swap(0, Ordering::SeqCst), 1);
-    jobs.start_many::<Plain>(&db, 0..2500).await.unwrap();
-    let many = inserts.load(Ordering::SeqCst);
+    let (runtime, statements) = Statements::of(&bed.runtime);
+    let (jobs, db) = (runtime.jobs(), runtime.db());
+    let inserts = || statements.take_those("INSERT INTO").len();
+    jobs.start::<Plain>(db, 0).await.unwrap();
+    assert_eq!(inserts(), 1);
+    jobs.start_many::<Plain>(db, 0..100).await.unwrap();
+    assert_eq!(inserts(), 1);
+    jobs.start_many::<Plain>(db, 0..2500).await.unwrap();
+    let many = inserts();
     assert!((1..=10).contains(&many), "{many}");
+}
+
+async fn many_events_are_published_by_few_statements(bed: TestBed) {
+    let (runtime, statements) = Statements::of(&bed.runtime);
+    let tx = begin(runtime.db()).await.unwrap();
+    for (events, most) in [(100, 1), (2500, 10)] {
+        let text = String::new;
+        let many = (0..events).map(|_| ("file", Filed { text: text() }));
+        runtime.events().publish_many(&tx, many).await.unwrap();
+        let inserts = statements.take_those("INSERT ").len();
+        assert!((1..=most).contains(&inserts), "{inserts} for {events}");
+    }
 }
 
 async fn many_runs_commit_or_vanish_with_their_transaction(bed: TestBed) {

@@ -11,6 +11,8 @@ mod bulk;
 mod cancel;
 mod children;
 #[cfg(feature = "cli")]
+mod cli_answers;
+#[cfg(feature = "cli")]
 mod cli_events;
 #[cfg(feature = "cli")]
 mod cli_jobs;
@@ -48,4 +50,5 @@ mod transactions;
 mod unreadable;
 mod versions;
 mod waits;
+mod without_returning;
 mod workers;

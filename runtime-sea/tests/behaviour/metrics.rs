@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::measured::{PANICS, forget, measured};
+use crate::support::measured::{PANICS, forget, largest, measured};
 use crate::support::warned::warned_of;
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
     Event, EventEnvelope, EventFilter, EventRegistry, EventRetry, EventRoute, EventStatus,
     JobContext, JobError, JobHandler, JobPolicy, JobResult, NoAggregate, Retry, RunFilter,
-    RunStatus, SubscriptionError,
+    RunStatus, StartOptions, SubscriptionError,
 };
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ crate::on_each_database!(
     what_waits_is_sampled,
     r56_a_clock_that_differs_is_warned_of_once_and_measured,
     take_overs_and_discarded_endings_are_counted,
+    take_overs_and_discarded_outcomes_of_events_are_counted,
     r05_a_recorder_that_panics_stops_nothing,
 );
 
@@ -30,6 +31,15 @@ async fn alone() -> MutexGuard<'static, ()> {
     let one = ONE.lock().await;
     forget("measured");
     one
+}
+
+/// How long what is measured takes at least.
+const WORK: Duration = Duration::from_millis(50);
+
+/// Whether a histogram has seconds, and such as this long at least.
+fn takes(key: &str, least: Duration) {
+    let seconds = largest(key) - least.as_secs_f64();
+    assert!((0.0..1000.0).contains(&seconds), "{key}: {seconds}");
 }
 
 struct Second;
@@ -46,6 +56,7 @@ impl JobHandler for Second {
     }
 
     async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+        tokio::time::sleep(WORK).await;
         if ctx.attempt() == 1 {
             return Err(JobError::retryable("the first attempt fails"));
         }
@@ -65,13 +76,12 @@ impl Event for Happened {
 async fn attempts_are_measured_by_type_pool_and_outcome(bed: TestBed) {
     let _alone = alone().await;
     let db = bed.runtime.db();
-    let id = bed
-        .runtime
-        .jobs()
-        .start::<Second>(db, ())
-        .await
-        .unwrap()
-        .run_id;
+    let hour = Duration::from_secs(60 * 60);
+    let due = bed.runtime.now().await.unwrap() - hour;
+    let options = StartOptions::new().run_at(due);
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start_with::<Second>(db, (), options).await;
+    let id = started.unwrap().run_id;
     let worker = bed.runtime.worker().job(Second).build().unwrap();
     worker.drain_until_idle().await.unwrap();
     assert_eq!(bed.status(id).await, RunStatus::Completed);
@@ -82,9 +92,12 @@ async fn attempts_are_measured_by_type_pool_and_outcome(bed: TestBed) {
             let key = format!("runtime_sea_job_{name}{{{labels}}}");
             assert_eq!(measured(&key), 1.0, "{key}");
         }
+        let duration = format!("runtime_sea_job_attempt_duration_seconds{{{labels}}}");
+        takes(&duration, WORK);
     }
     let latency = "runtime_sea_job_claim_latency_seconds{job_type=measured_second,pool=measured}";
     assert_eq!(measured(latency), 2.0);
+    takes(latency, hour);
 }
 
 struct Triggered;
@@ -115,6 +128,7 @@ async fn deliveries_are_measured_by_type_consumer_and_outcome(bed: TestBed) {
         .worker()
         .job(Triggered)
         .subscribe("measured", |event: EventEnvelope<Happened>| async move {
+            tokio::time::sleep(WORK).await;
             if event.attempt == 1 {
                 return Err(SubscriptionError::new("the first attempt fails"));
             }
@@ -135,11 +149,19 @@ async fn deliveries_are_measured_by_type_consumer_and_outcome(bed: TestBed) {
             let key = format!("runtime_sea_event_{name}{{{labels}}}");
             assert_eq!(measured(&key), 1.0, "{key}");
         }
+        if consumer == "measured" {
+            let duration = format!("runtime_sea_event_delivery_duration_seconds{{{labels}}}");
+            takes(&duration, WORK);
+        }
     }
     for consumer in ["measured", trigger] {
         let labels = format!("event_type=measured_happened,consumer={consumer}");
         let key = format!("runtime_sea_event_latency_seconds{{{labels}}}");
         assert_eq!(measured(&key), 1.0, "{key}");
+        if consumer == "measured" {
+            // Both of its calls.
+            takes(&key, 2 * WORK);
+        }
     }
 }
 
@@ -201,6 +223,12 @@ async fn what_waits_is_sampled(bed: TestBed) {
     )
     .await;
     let year = 365.0 * 24.0 * 60.0 * 60.0;
+    bed.sql("UPDATE event_delivery SET created_at = '2020-01-01 00:00:00'")
+        .await;
+    until("their age is sampled", async || {
+        measured("runtime_sea_event_delivery_oldest_seconds{pool=events_audit}") > year
+    })
+    .await;
     assert!(measured(&format!("runtime_sea_job_oldest_seconds{jobs}")) > year);
     assert!(measured(&format!("runtime_sea_event_oldest_seconds{events}")) > year);
     shutdown.cancel();
@@ -244,15 +272,19 @@ struct Bereft;
 
 impl JobHandler for Bereft {
     const TYPE: &'static str = "measured_bereft";
-    type Input = ();
+    /// Whether it comes to a step afterwards.
+    type Input = bool;
     type Output = ();
 
-    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
+    async fn run(&self, ctx: &JobContext, notices: bool) -> JobResult<()> {
         if ctx.attempt() == 1 {
             // As if another worker had taken the run over.
             ctx.db()
                 .execute_unprepared("UPDATE job_run SET fence = fence + 1")
                 .await?;
+        }
+        if notices {
+            ctx.step("late", async || Ok::<_, JobError>(())).await?;
         }
         Ok(())
     }
@@ -260,35 +292,62 @@ impl JobHandler for Bereft {
 
 async fn take_overs_and_discarded_endings_are_counted(bed: TestBed) {
     let _alone = alone().await;
-    let stale = measured("runtime_sea_job_stale_endings_total{}");
-    let retried = measured("runtime_sea_job_take_overs_total{outcome=retried}");
-    let id = bed
-        .runtime
-        .jobs()
-        .start::<Bereft>(bed.runtime.db(), ())
-        .await
-        .unwrap()
-        .run_id;
-    let worker = bed
-        .runtime
-        .worker()
-        .job(Bereft)
-        .lease(Duration::from_secs(1))
-        .build()
-        .unwrap();
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    let running = tokio::spawn(async move { worker.run(stop).await });
-    until("an ending is discarded", async || {
-        measured("runtime_sea_job_stale_endings_total{}") > stale
+    let lost = "runtime_sea_job_attempts_total{job_type=measured_bereft,pool=batch,outcome=lost}";
+    for notices in [false, true] {
+        let stale = measured("runtime_sea_job_stale_endings_total{}");
+        let retried = measured("runtime_sea_job_take_overs_total{outcome=retried}");
+        let jobs = bed.runtime.jobs();
+        let started = jobs.start::<Bereft>(bed.runtime.db(), notices).await;
+        let id = started.unwrap().run_id;
+        let worker = bed.runtime.worker().job(Bereft);
+        let worker = worker.lease(Duration::from_secs(1)).build().unwrap();
+        while_working(worker, async || {
+            until("an ending is discarded", async || {
+                let discarded = measured("runtime_sea_job_stale_endings_total{}") > stale;
+                discarded && !notices || measured(lost) == 1.0 && notices
+            })
+            .await;
+            bed.sql("UPDATE job_run SET worker_id = NULL WHERE status = 'running'")
+                .await;
+            bed.until_status(id, RunStatus::Completed).await;
+        })
+        .await;
+        assert!(measured("runtime_sea_job_take_overs_total{outcome=retried}") > retried);
+        assert_eq!(measured(lost), f64::from(u8::from(notices)));
+    }
+}
+
+async fn take_overs_and_discarded_outcomes_of_events_are_counted(bed: TestBed) {
+    let _alone = alone().await;
+    let stale = measured("runtime_sea_event_stale_outcomes_total{}");
+    let taken_over = measured("runtime_sea_event_take_overs_total{}");
+    let db = bed.runtime.db().clone();
+    let subscription = move |event: EventEnvelope<Happened>| {
+        let db = db.clone();
+        async move {
+            if event.attempt == 1 {
+                // As if it had been in the hands of another worker, and that one had died.
+                db.execute_unprepared("UPDATE domain_events SET claimed_by = id, claim_token = id")
+                    .await
+                    .map_err(SubscriptionError::new)?;
+            }
+            Ok(())
+        }
+    };
+    let worker = bed.runtime.worker().subscribe("measured", subscription);
+    let worker = worker.lease(Duration::from_secs(1)).build().unwrap();
+    let events = bed.runtime.events();
+    while_working(worker, async || {
+        let published = events.publish_detached("1", Happened).await.unwrap();
+        until("the event is delivered again", async || {
+            let details = events.show(published.id()).await.unwrap().unwrap();
+            details.event.status == EventStatus::Processed
+        })
+        .await;
     })
     .await;
-    bed.sql("UPDATE job_run SET worker_id = NULL WHERE status = 'running'")
-        .await;
-    bed.until_status(id, RunStatus::Completed).await;
-    assert!(measured("runtime_sea_job_take_overs_total{outcome=retried}") > retried);
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
+    assert!(measured("runtime_sea_event_stale_outcomes_total{}") > stale);
+    assert!(measured("runtime_sea_event_take_overs_total{}") > taken_over);
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ crate::on_each_database! {
     a_pool_with_the_limit_zero_runs_nothing,
     pools_show_what_is_set_for_them,
     a_jobs_runs_go_to_the_pool_of_the_workers_that_are_left,
+    a_worker_for_some_pools_leaves_the_runs_of_others_alone,
     a_cancelled_run_that_comes_to_wait_ends_though_its_pool_is_paused,
     a_cancelled_run_whose_claim_had_no_answer_ends_though_its_pool_is_paused,
 }
@@ -230,6 +231,23 @@ async fn a_jobs_runs_go_to_the_pool_of_the_workers_that_are_left(bed: TestBed) {
     bed.until_status(id, RunStatus::Completed).await;
     assert!(goes_to("new").await);
     new.stop().await;
+}
+
+async fn a_worker_for_some_pools_leaves_the_runs_of_others_alone(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    start(&bed, 1, 1).await;
+    let other = jobs.start::<Moved<true>>(bed.runtime.db(), ()).await;
+    let other = other.unwrap().run_id;
+    let worker = async |pool: &str| {
+        let worker = bed.runtime.worker().pools([pool]);
+        let worker = worker.job(Busy::default()).job(Moved::<true>);
+        worker.build().unwrap().drain_until_idle().await.unwrap();
+    };
+    worker("narrow").await;
+    assert_eq!(completed(&bed).await, 1);
+    assert_eq!(bed.status(other).await, RunStatus::Pending);
+    worker("new").await;
+    assert_eq!(bed.status(other).await, RunStatus::Completed);
 }
 
 async fn pools_show_what_is_set_for_them(bed: TestBed) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::statements::Statements;
 use crate::support::{TestBed, until, while_working};
 use runtime_sea::{
     Event, EventFilter, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult,
@@ -329,8 +330,21 @@ async fn r64_runs_that_must_stay_do_not_keep_others_from_being_cleared_away(bed:
         "UPDATE job_run SET status = 'completed', finished_at = '{first_day}'"
     ))
     .await;
-    assert_eq!(jobs.prune(a_day()).await.unwrap().runs, 2301);
+    let (runtime, statements) = Statements::of(&bed.runtime);
+    let pruned = runtime.jobs().prune(a_day()).await.unwrap();
+    assert_eq!(pruned.runs, 2301);
+    assert_small_deletes(&statements);
     assert_eq!(jobs.list(RunFilter::new()).await.unwrap(), []);
+}
+
+/// That more than two thousand rows were deleted by the thousand.
+fn assert_small_deletes(statements: &Statements) {
+    let deletes = statements.take_those("DELETE FROM");
+    assert!(deletes.len() >= 3, "{deletes:?}");
+    for delete in deletes {
+        let rows = delete.values.map_or(0, |it| it.0.len());
+        assert!(rows <= 1000, "{rows} rows: {}", delete.sql);
+    }
 }
 
 /// Long ago, as the database writes it.
@@ -392,7 +406,7 @@ async fn events_are_cleared_away_with_their_deliveries_and_ledger(bed: TestBed) 
 
 async fn more_events_than_one_batch_has_are_cleared_away(bed: TestBed) {
     let tx = begin(bed.runtime.db()).await.unwrap();
-    let many = std::iter::repeat_with(|| ("thing", Happened { work: false })).take(1500);
+    let many = std::iter::repeat_with(|| ("thing", Happened { work: false })).take(2500);
     let events = bed.runtime.events();
     events.publish_many(&tx, many).await.unwrap();
     tx.commit().await.unwrap();
@@ -401,8 +415,10 @@ async fn more_events_than_one_batch_has_are_cleared_away(bed: TestBed) {
         "UPDATE domain_events SET status = 'processed', created_at = '{old}', processed_at = '{old}'"
     ))
     .await;
-    let pruned = bed.runtime.jobs().prune(a_day()).await.unwrap();
-    assert_eq!(pruned.events, 1500);
+    let (runtime, statements) = Statements::of(&bed.runtime);
+    let pruned = runtime.jobs().prune(a_day()).await.unwrap();
+    assert_eq!(pruned.events, 2500);
+    assert_small_deletes(&statements);
 }
 
 async fn a_worker_clears_away_by_itself(bed: TestBed) {

@@ -10,7 +10,7 @@ use runtime_sea::jobs::entities::{job_schedule, job_worker};
 use runtime_sea::worker::BuildError;
 use runtime_sea::{
     Event, EventFilter, EventRegistry, EventRoute, JobContext, JobHandler, JobPolicy, JobResult,
-    Misfire, RunFilter, RunRecord, Runtime, Schedule, ScheduleRecord, WorkerBuilder,
+    Misfire, RunFilter, RunRecord, RunStatus, Runtime, Schedule, ScheduleRecord, WorkerBuilder,
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel, Set};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 crate::on_each_database! {
     r52_a_slot_starts_one_run_however_many_workers_there_are,
     r52_a_slot_publishes_one_event_however_many_workers_there_are,
+    r52_slots_are_made_without_a_tenant_where_tenants_are_enforced,
     r53_a_slot_that_came_while_nobody_was_there_is_made_later,
     r54_missed_slots_are_made_up_for_as_the_schedule_says,
     r54_missed_events_are_made_up_for_as_the_schedule_says,
@@ -189,6 +190,28 @@ async fn r52_a_slot_publishes_one_event_however_many_workers_there_are(bed: Test
         work(publishing(&others[1])),
     );
     assert_eq!(events(&bed).await, 20);
+}
+
+async fn r52_slots_are_made_without_a_tenant_where_tenants_are_enforced(bed: TestBed) {
+    let runtime = Runtime::builder(bed.runtime.db().clone())
+        .multi_tenant(true)
+        .build();
+    at_a_quarter_past(&bed).await;
+    for advance in [Duration::ZERO, HOUR] {
+        bed.clock.advance(advance);
+        work(reporting(&runtime)).await;
+        work(publishing(&runtime, "0 * * * *")).await;
+    }
+    let runs = made(&bed, "job/report").await;
+    assert_eq!(runs.len(), 1);
+    assert_eq!(
+        (runs[0].status, &runs[0].tenant_id),
+        (RunStatus::Completed, &None)
+    );
+    let nobodys = runtime.events().for_no_tenant();
+    let events = nobodys.list(EventFilter::new()).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].event_type, HourBegan::TYPE);
 }
 
 async fn r53_a_slot_that_came_while_nobody_was_there_is_made_later(bed: TestBed) {

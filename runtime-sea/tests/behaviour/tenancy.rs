@@ -5,8 +5,8 @@ use runtime_sea::events::ConsumerKind;
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
     Event, EventFilter, EventId, EventRoute, JobContext, JobError, JobHandler, JobPolicy,
-    JobResult, PublishError, PublishOptions, Published, Retention, RunFilter, RunStatus, Runtime,
-    StartError, StartOptions, begin,
+    JobResult, PublishError, PublishOptions, Published, Replay, Retention, RunFilter, RunStatus,
+    Runtime, StartError, StartOptions, begin,
 };
 use serde::{Deserialize, Serialize};
 
@@ -166,17 +166,48 @@ async fn a_query_that_names_no_tenant_is_refused(bed: TestBed) {
     let runtime = multi_tenant(&bed);
     let id = order(&runtime, of("acme")).await.unwrap();
     let (events, jobs) = (runtime.events(), runtime.jobs());
-    let mut refused = Vec::new();
-    refused.push(events.list(EventFilter::new()).await.map(drop));
-    refused.push(events.failed(1).await.map(drop));
-    refused.push(events.show(id).await.map(drop));
-    refused.push(events.redeliver(id).await.map(drop));
-    refused.push(jobs.list(RunFilter::new()).await.map(drop));
     let run = uuid::Uuid::now_v7().into();
-    refused.push(jobs.cancel(run).await.map(drop));
-    for refused in refused {
-        let error = refused.unwrap_err().to_string();
-        assert!(error.contains(".all_tenants()"), "{error}");
+    let soon = chrono::Utc::now();
+    let all = EventFilter::new;
+    for (query, answer) in [
+        ("events.list", events.list(all()).await.map(drop)),
+        ("events.failed", events.failed(1).await.map(drop)),
+        ("events.show", events.show(id).await.map(drop)),
+        ("events.redeliver", events.redeliver(id).await.map(drop)),
+        ("events.replay", events.replay(id).await.map(drop)),
+        (
+            "events.replay_all",
+            events.replay_all(all()).await.map(drop),
+        ),
+        ("events.parked", events.parked().await.map(drop)),
+        ("jobs.list", jobs.list(RunFilter::new()).await.map(drop)),
+        ("jobs.show", jobs.show(run).await.map(drop)),
+        ("jobs.cancel", jobs.cancel(run).await.map(drop)),
+        ("jobs.retry", jobs.retry(run).await.map(drop)),
+        (
+            "jobs.replay",
+            jobs.replay(run, Replay::Scratch).await.map(drop),
+        ),
+        (
+            "jobs.reschedule",
+            jobs.reschedule(run, soon).await.map(drop),
+        ),
+        ("jobs.stats", jobs.stats().await.map(drop)),
+        (
+            "jobs.list_for_scope",
+            jobs.list_for_scope("order", 1).await.map(drop),
+        ),
+        (
+            "jobs.cancel_for_scope",
+            jobs.cancel_for_scope("order", 1).await.map(drop),
+        ),
+        (
+            "jobs.reschedule_for_scope",
+            jobs.reschedule_for_scope("order", 1, soon).await.map(drop),
+        ),
+    ] {
+        let error = answer.err().unwrap_or_else(|| panic!("{query} is not"));
+        assert!(error.to_string().contains(".all_tenants()"), "{error}");
     }
     let of_acme = EventFilter::new().tenant("acme");
     assert_eq!(events.list(of_acme).await.unwrap().len(), 1);

@@ -228,6 +228,9 @@ async fn chaos(url: &str, server: &Server) {
     // Shown where the test fails, and with `--nocapture`.
     tracing::info!("{report}");
     assert!(settled && verdict.broken.is_empty(), "{report}");
+    // A stale effect is held against nobody: were most of them stale, the rest would prove little.
+    let counts = verdict.effects - verdict.stale;
+    assert!(verdict.effects > 0 && counts >= verdict.stale, "{report}");
 }
 
 async fn pause(random: &mut StdRng, milliseconds: Range<u64>) {

@@ -113,14 +113,14 @@ async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
     }
     if failpoint.starts_with("abort") {
         die(bed, logs.path(), "victim", failpoint).await?;
-        return finish(bed).await;
+        return finish(bed, failpoint).await;
     }
     let mut victim = Process::start(bed, "victim", logs.path(), 1, Some(failpoint));
     provoke(bed, &victim, failpoint).await;
     if !within(PATIENCE, async || victim.is_stopped()).await {
         return Err(format!("never reached\n{}", victim.last_words()));
     }
-    finish(bed).await?;
+    finish(bed, failpoint).await?;
     victim.signal("CONT");
     // It notices that its time has passed, and comes back as a worker like any other.
     let stops = failpoint.contains("events.hand_back");
@@ -129,9 +129,7 @@ async fn reach(bed: &TestBed, failpoint: &str) -> Result<(), String> {
         return Err(format!("did not come back\n{}", victim.last_words()));
     }
     victim.terminate().await;
-    let verdict = oracle::check(bed.runtime.db()).await;
-    tracing::info!(failpoint, verdict.effects, verdict.stale, "went on");
-    judge(&verdict)
+    judge(&oracle::check(bed.runtime.db()).await, failpoint)
 }
 
 async fn die(bed: &TestBed, logs: &Path, name: &str, failpoint: &str) -> Result<(), String> {
@@ -159,7 +157,7 @@ async fn provoke(bed: &TestBed, victim: &Process, failpoint: &str) {
 }
 
 /// Another worker does what is left.
-async fn finish(bed: &TestBed) -> Result<(), String> {
+async fn finish(bed: &TestBed, failpoint: &str) -> Result<(), String> {
     let survivor = host(&bed.runtime, "survivor").lease(LEASE).build().unwrap();
     let shutdown = CancellationToken::new();
     let working = tokio::spawn({
@@ -180,11 +178,20 @@ async fn finish(bed: &TestBed) -> Result<(), String> {
     if !finished {
         return Err(format!("work is left over:\n{verdict}"));
     }
-    judge(&verdict)
+    judge(&verdict, failpoint)
 }
 
-fn judge(verdict: &Verdict) -> Result<(), String> {
-    if verdict.broken.is_empty() {
+fn judge(verdict: &Verdict, failpoint: &str) -> Result<(), String> {
+    tracing::info!(failpoint, verdict.effects, verdict.stale, "judged");
+    // The dead do nothing too late; a machine that is too busy for heartbeats may let the living do so. Who was stopped
+    // may go on with what it had in hand.
+    let most = verdict.effects
+        / if failpoint.starts_with("abort") {
+            10
+        } else {
+            2
+        };
+    if verdict.broken.is_empty() && verdict.effects > 0 && verdict.stale <= most {
         return Ok(());
     }
     Err(verdict.to_string())

@@ -16,5 +16,6 @@ mod process;
 mod proxy;
 #[path = "../behaviour/support/mod.rs"]
 mod support;
+mod vigilance;
 mod witness;
 mod workload;

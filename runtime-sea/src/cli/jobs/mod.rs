@@ -105,6 +105,9 @@ struct List {
     /// Only runs about this, such as `account:17`
     #[arg(long, value_name = "KIND:ID", value_parser = scope)]
     about: Option<(String, String)>,
+    /// Only runs of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -196,6 +199,9 @@ impl List {
         if let Some((kind, id)) = self.about {
             filter = filter.scope(kind, id);
         }
+        if let Some(tenant) = self.tenant {
+            filter = filter.tenant(tenant);
+        }
         let runs = jobs.list(filter).await?;
         if as_json {
             return json(&runs);
@@ -204,9 +210,10 @@ impl List {
     }
 }
 
-fn answer(as_json: bool, id: RunId, text: String) -> Result<String, CliError> {
+fn answer(as_json: bool, id: RunId, answer: runs::Answer) -> Result<String, CliError> {
+    let runs::Answer { status, text } = answer;
     if as_json {
-        return json(&serde_json::json!({ "id": id, "result": text }));
+        return json(&serde_json::json!({ "id": id, "status": status, "result": text }));
     }
     Ok(text)
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::list::state;
+use crate::bridge::direct_id;
 use crate::cli::{brief, clock, moment};
 use crate::jobs::{RunDetails, RunStatus, StepRecord};
 
@@ -53,12 +54,17 @@ fn moments(details: &RunDetails) -> Vec<(DateTime<Utc>, String)> {
     let run = &details.run;
     let mut moments = Vec::new();
     if let Some(event) = &details.caused_by_event {
-        let trigger = event.trigger_id.as_deref().unwrap_or_default();
         moments.push((
             event.occurred_at,
             format!("event {} happened", event.event_type),
         ));
-        moments.push((run.created_at, format!("started by the trigger {trigger}")));
+        let trigger = event.trigger_id.as_deref().unwrap_or_default();
+        let text = if trigger == direct_id(&run.job_type) {
+            "started with its event".to_owned()
+        } else {
+            format!("started by the trigger {trigger}")
+        };
+        moments.push((run.created_at, text));
     } else {
         moments.push((run.created_at, "started".to_owned()));
     }

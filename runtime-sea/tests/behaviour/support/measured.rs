@@ -7,7 +7,13 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 static RECORDER: OnceLock<Snapshotter> = OnceLock::new();
-static MEASURED: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+static MEASURED: Mutex<BTreeMap<String, Measured>> = Mutex::new(BTreeMap::new());
+
+#[derive(Clone, Copy, Default)]
+struct Measured {
+    value: f64,
+    largest: f64,
+}
 
 /// Records from now on.
 pub(crate) fn install() {
@@ -60,7 +66,12 @@ impl Recorder for Panicking {
 /// The sum of a counter, the number of values of a histogram, the highest value of a gauge; 0 where there is nothing.
 /// `key` is such as `name{label=value,label=value}`.
 pub(crate) fn measured(key: &str) -> f64 {
-    collected().get(key).copied().unwrap_or_default()
+    collected().get(key).copied().unwrap_or_default().value
+}
+
+/// The largest value of a histogram; 0 where there is none.
+pub(crate) fn largest(key: &str) -> f64 {
+    collected().get(key).copied().unwrap_or_default().largest
 }
 
 /// Forgets everything of which the key contains this.
@@ -69,7 +80,7 @@ pub(crate) fn forget(part: &str) {
 }
 
 // A snapshot takes the values out of the recorder, whichever test asks for one.
-fn collected() -> MutexGuard<'static, BTreeMap<String, f64>> {
+fn collected() -> MutexGuard<'static, BTreeMap<String, Measured>> {
     let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
     let snapshot = RECORDER.get().unwrap().snapshot();
     for (key, _, _, value) in snapshot.into_vec() {
@@ -78,14 +89,16 @@ fn collected() -> MutexGuard<'static, BTreeMap<String, f64>> {
             .labels()
             .map(|it| format!("{}={}", it.key(), it.value()))
             .collect();
-        let value_of = measured
+        let it = measured
             .entry(format!("{}{{{}}}", key.name(), labels.join(",")))
             .or_default();
         match value {
-            DebugValue::Counter(count) => *value_of += f64::from(u32::try_from(count).unwrap()),
-            DebugValue::Gauge(value) => *value_of = value_of.max(value.into_inner()),
+            DebugValue::Counter(count) => it.value += f64::from(u32::try_from(count).unwrap()),
+            DebugValue::Gauge(value) => it.value = it.value.max(value.into_inner()),
             DebugValue::Histogram(values) => {
-                *value_of += f64::from(u32::try_from(values.len()).unwrap());
+                it.value += f64::from(u32::try_from(values.len()).unwrap());
+                let values = values.into_iter().map(|it| it.into_inner());
+                it.largest = values.fold(it.largest, f64::max);
             }
         }
     }

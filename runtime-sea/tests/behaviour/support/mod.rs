@@ -7,6 +7,7 @@ pub(crate) mod dead;
 pub(crate) mod measured;
 pub(crate) mod not_in_memory;
 pub(crate) mod open_telemetry;
+pub(crate) mod statements;
 pub(crate) mod warned;
 
 use std::future::Future;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::measured::measured;
 use crate::support::{Running, TestBed, until};
 use runtime_sea::{JobContext, JobHandler, JobResult, RunStatus, WorkerError};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,10 @@ crate::on_each_database! {
 }
 
 async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed: TestBed) {
+    let failures = "runtime_sea_heartbeat_failures_total{}";
+    let handed_back =
+        "runtime_sea_job_attempts_total{job_type=wait,pool=batch,outcome=handed_back}";
+    let before = [failures, handed_back].map(measured);
     let wait = Wait::new();
     let id = start(&bed).await;
     let running = Running::start(watchful(&bed.runtime, &wait));
@@ -33,6 +38,7 @@ async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed
     })
     .await;
     assert_eq!(bed.run(id).await.run.attempt, 0);
+    assert!(measured(failures) > before[0] && measured(handed_back) > before[1]);
     bed.sql("ALTER TABLE job_worker_away RENAME TO job_worker")
         .await;
     wait.go.add_permits(1);
@@ -44,6 +50,8 @@ async fn a_worker_that_was_cut_off_stops_its_handlers_and_goes_on_afterwards(bed
 async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) {
     let wait = Wait::new();
     let id = start(&bed).await;
+    let lost = "runtime_sea_lease_losses_total{}";
+    let before = measured(lost);
     let running = Running::start(worker(&bed.runtime, &wait));
     until("it runs", async || wait.began() == 1).await;
     bed.sql("UPDATE job_worker SET expires_at = '2025-01-01 00:00:00'")
@@ -52,6 +60,7 @@ async fn r58_a_worker_that_overslept_its_lease_stops_its_handlers(bed: TestBed) 
         wait.dropped.load(Ordering::SeqCst) == 1
     })
     .await;
+    assert!(measured(lost) > before);
     wait.go.add_permits(1);
     bed.until_status(id, RunStatus::Completed).await;
     running.stop().await;

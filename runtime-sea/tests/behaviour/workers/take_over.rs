@@ -1,6 +1,7 @@
 //! Taking over what the dead have left, and nothing else.
 
 use crate::support::dead::until_the_dead_are_looked_for;
+use crate::support::measured::measured;
 use crate::support::{Running, TestBed, until};
 use runtime_sea::jobs::entities::job_run;
 use runtime_sea::{Collision, JobContext, JobHandler, JobPolicy, JobResult, RunFilter, RunStatus};
@@ -75,6 +76,8 @@ async fn r62_two_workers_take_over_each_lost_run_once(bed: TestBed) {
 }
 
 async fn r11_a_run_that_outlives_too_many_workers_is_given_up(bed: TestBed) {
+    let given_up = "runtime_sea_job_take_overs_total{outcome=given_up}";
+    let before = measured(given_up);
     let id = start(&bed).await;
     bed.sql("UPDATE job_run SET recoveries = 3, attempt = 3")
         .await;
@@ -88,6 +91,7 @@ async fn r11_a_run_that_outlives_too_many_workers_is_given_up(bed: TestBed) {
     assert_eq!(wait.began(), 0);
     let error = run.error.unwrap();
     assert!(error.contains("4 workers died"), "{error}");
+    assert!(measured(given_up) > before);
 }
 
 async fn r12_a_worker_whose_row_is_gone_is_dead_even_if_its_name_lives_on(bed: TestBed) {
