@@ -23,7 +23,7 @@ pub(super) struct Example {
 }
 
 /// A row that must be there first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Parent {
     /// The variable that holds its key.
     pub(super) name: String,
@@ -33,6 +33,10 @@ pub(super) struct Parent {
     pub(super) body: String,
     /// The field that is its key.
     pub(super) key: String,
+    /// It is deleted by a mark, and stays in its table.
+    pub(super) soft_delete: bool,
+    /// A deletion says which version it is of.
+    pub(super) versioned: bool,
 }
 
 impl Example {
@@ -54,6 +58,26 @@ impl Example {
             parents: making.parents,
             body: object(&members, indent),
         })
+    }
+
+    /// Creates a row of another entity, too; returns the variable that holds its key, or `None` where no input for it
+    /// could be made up.
+    pub(super) fn also(
+        &mut self,
+        model: &Model,
+        entity: &Entity,
+        other: &Entity,
+        language: Language,
+    ) -> Option<String> {
+        let mut making = Making {
+            model,
+            language,
+            parents: self.parents.clone(),
+            above: vec![entity],
+        };
+        let variable = making.create(other)?;
+        self.parents = making.parents;
+        Some(variable)
     }
 }
 
@@ -92,6 +116,16 @@ impl<'a> Making<'a> {
 
     /// The key of a row of this entity.
     fn parent(&mut self, entity: &'a Entity) -> Option<String> {
+        let name = self.create(entity)?;
+        Some(match self.language {
+            Language::Rust => name,
+            Language::Hurl if is_text(&entity.key()?.ty) => format!("\"{{{{{name}}}}}\""),
+            Language::Hurl => format!("{{{{{name}}}}}"),
+        })
+    }
+
+    /// The variable with the key of a row of this entity, which is created unless it is there.
+    fn create(&mut self, entity: &'a Entity) -> Option<String> {
         let key = entity.key()?;
         let name = format!("{}_{}", entity.name.snake, key.name.snake);
         if !self.parents.iter().any(|it| it.name == name) {
@@ -113,13 +147,11 @@ impl<'a> Making<'a> {
                 path: format!("/{}", entity.plural.kebab),
                 body: object(&body?, indent),
                 key: key.name.snake.clone(),
+                soft_delete: entity.behaviors.soft_delete,
+                versioned: entity.behaviors.optimistic_lock,
             });
         }
-        Some(match self.language {
-            Language::Rust => name,
-            Language::Hurl if is_text(&key.ty) => format!("\"{{{{{name}}}}}\""),
-            Language::Hurl => format!("{{{{{name}}}}}"),
-        })
+        Some(name)
     }
 }
 

@@ -35,10 +35,7 @@ fn main() -> Result<()> {
     tool::pin_dependencies(&workspace)?;
     let binary = app::build(&workspace, "crm")?;
 
-    let schemathesis = schemathesis::find();
-    if schemathesis.is_none() {
-        println!("skipped: schemathesis, it is not installed (`pip install schemathesis`)");
-    }
+    let schemathesis = schemathesis::find()?;
     for (name, find) in DATABASES {
         let Some(database) = find()? else { continue };
         let app = App {
