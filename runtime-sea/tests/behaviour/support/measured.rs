@@ -97,7 +97,7 @@ fn collected() -> MutexGuard<'static, BTreeMap<String, Measured>> {
             DebugValue::Gauge(value) => it.value = it.value.max(value.into_inner()),
             DebugValue::Histogram(values) => {
                 it.value += f64::from(u32::try_from(values.len()).unwrap());
-                let values = values.into_iter().map(|it| it.into_inner());
+                let values = values.into_iter().map(|it| *it);
                 it.largest = values.fold(it.largest, f64::max);
             }
         }
