@@ -76,6 +76,21 @@ impl Model {
                     _ => Some("started".to_owned()),
                 }
             }
+            Op::StartMany { kind, works } => {
+                let mut wanted = Vec::new();
+                for (work, answer) in works.iter().zip(answer.split("; ")) {
+                    if answer == "started" {
+                        self.runs.push((*kind, work.clone()));
+                    }
+                    wanted.push(match kind {
+                        Kind::Rejecting => None,
+                        Kind::Deduplicated => self.start_deduplicated(work),
+                        _ => Some("started".to_owned()),
+                    });
+                }
+                let wanted: Option<Vec<_>> = wanted.into_iter().collect();
+                wanted.map(|it| it.join("; "))
+            }
             Op::Cancel { run }
             | Op::Replay { run, .. }
             | Op::Retry { run }
@@ -88,7 +103,7 @@ impl Model {
                 }
                 None
             }
-            Op::Redeliver { event } | Op::LoseEvent { event } => {
+            Op::Redeliver { event } | Op::ReplayEvent { event } | Op::LoseEvent { event } => {
                 let (_, event) = self.events.get(event.checked_rem(self.events.len())?)?;
                 self.touched.insert(event.label.clone());
                 None

@@ -256,6 +256,10 @@ pub(super) enum Op {
         ticks: u8,
         priority: i16,
     },
+    StartMany {
+        kind: Kind,
+        works: Vec<Work>,
+    },
     Cancel {
         run: usize,
     },
@@ -271,6 +275,9 @@ pub(super) enum Op {
         ticks: u8,
     },
     Redeliver {
+        event: usize,
+    },
+    ReplayEvent {
         event: usize,
     },
     Pause,
@@ -304,23 +311,30 @@ pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 // What is due in the same piece of work happens in any order, so that nothing may depend on which goes first.
 fn leave_nothing_to_luck(op: &mut Op) {
-    let Op::Start {
-        kind,
-        work,
-        priority,
-        ..
-    } = op
-    else {
-        return;
+    let (kind, works) = match op {
+        Op::Start {
+            kind,
+            work,
+            priority,
+            ..
+        } => {
+            // The holder of the key may end before or after one that goes first has joined the line.
+            if *kind == Kind::Queued {
+                *priority = 0;
+            }
+            (kind, std::slice::from_mut(work))
+        }
+        Op::StartMany { kind, works } => (kind, works.as_mut_slice()),
+        _ => return,
     };
-    match kind {
-        // Its wait may end before or after another run that is due takes its place.
-        Kind::Replacing => work.wait = Wait::Nothing,
-        // Its children may end before or after its time is up.
-        Kind::Timed if work.wait == Wait::Children => work.wait = Wait::Nothing,
-        // The holder of the key may end before or after one that goes first has joined the line.
-        Kind::Queued => *priority = 0,
-        _ => {}
+    for work in works {
+        match kind {
+            // Its wait may end before or after another run that is due takes its place.
+            Kind::Replacing => work.wait = Wait::Nothing,
+            // Its children may end before or after its time is up.
+            Kind::Timed if work.wait == Wait::Children => work.wait = Wait::Nothing,
+            _ => {}
+        }
     }
 }
 
@@ -339,6 +353,11 @@ fn name(op: &mut Op, number: usize) {
             work.label = format!("run {number}");
         }
         Op::Start { work, .. } => work.label = format!("run {number}"),
+        Op::StartMany { works, .. } => {
+            for (place, work) in works.iter_mut().enumerate() {
+                work.label = format!("run {number}.{place}");
+            }
+        }
         _ => {}
     }
 }
@@ -354,6 +373,7 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         8 => (kind(), work(), prop_oneof![3 => Just(0_u8), 1 => 1_u8..4], -1_i16..2)
             .prop_map(|(kind, work, ticks, priority)| Op::Start { kind, work, ticks, priority }),
+        1 => (kind(), vec(work(), 2..4)).prop_map(|(kind, works)| Op::StartMany { kind, works }),
         2 => any.clone().prop_map(|run| Op::Cancel { run }),
         2 => (any.clone(), prop_oneof![
             Just(Replay::Scratch), Just(Replay::LastStep), Just(Replay::LastCheckpoint)
@@ -361,6 +381,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any.clone().prop_map(|run| Op::Retry { run }),
         1 => (any.clone(), 0_u8..4).prop_map(|(run, ticks)| Op::Move { run, ticks }),
         1 => any.clone().prop_map(|event| Op::Redeliver { event }),
+        1 => any.clone().prop_map(|event| Op::ReplayEvent { event }),
         1 => Just(Op::Pause),
         1 => Just(Op::Resume),
         1 => (0_u32..3).prop_map(|runs| Op::Limit { runs }),

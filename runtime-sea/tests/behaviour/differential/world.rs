@@ -114,6 +114,23 @@ impl World {
                     Err(error) => panic!("{error}"),
                 }
             }
+            Op::StartMany { kind, works } => match self.start_many(*kind, works.clone()).await {
+                Ok(started) => {
+                    let mut answers = Vec::new();
+                    for it in started {
+                        if it.deduplicated {
+                            answers.push(self.label(it.run_id).await);
+                        } else {
+                            self.runs.push(it.run_id);
+                            answers.push("started".to_owned());
+                        }
+                    }
+                    answers.join("; ")
+                }
+                // Maybe for another of them, which there is no more of then.
+                Err(StartError::Rejected { .. }) => "rejected".to_owned(),
+                Err(error) => panic!("{error}"),
+            },
             Op::Cancel { run } => match nth(&self.runs, *run) {
                 Some(id) => format!("{:?}", jobs.cancel(*id).await.unwrap()),
                 None => "nothing".to_owned(),
@@ -138,6 +155,13 @@ impl World {
             Op::Redeliver { event } => match nth(&self.events, *event) {
                 Some((id, ..)) => {
                     let again = self.runtime.events().redeliver(*id).await.unwrap();
+                    format!("{again}")
+                }
+                None => "nothing".to_owned(),
+            },
+            Op::ReplayEvent { event } => match nth(&self.events, *event) {
+                Some((id, ..)) => {
+                    let again = self.runtime.events().replay(*id).await.unwrap();
                     format!("{again}")
                 }
                 None => "nothing".to_owned(),
@@ -281,6 +305,19 @@ impl World {
                     .await
             }
             Kind::Timed => jobs.start_with::<Scripted<TIMED>>(db, work, options).await,
+        }
+    }
+
+    async fn start_many(&self, kind: Kind, works: Vec<Work>) -> Result<Vec<Started>, StartError> {
+        let (jobs, db) = (self.runtime.jobs(), self.runtime.db());
+        match kind {
+            Kind::Plain => jobs.start_many::<Scripted<PLAIN>>(db, works).await,
+            Kind::Paused => jobs.start_many::<Scripted<PAUSED>>(db, works).await,
+            Kind::Queued => jobs.start_many::<Scripted<QUEUED>>(db, works).await,
+            Kind::Rejecting => jobs.start_many::<Scripted<REJECTING>>(db, works).await,
+            Kind::Replacing => jobs.start_many::<Scripted<REPLACING>>(db, works).await,
+            Kind::Deduplicated => jobs.start_many::<Scripted<DEDUPLICATED>>(db, works).await,
+            Kind::Timed => jobs.start_many::<Scripted<TIMED>>(db, works).await,
         }
     }
 

@@ -97,8 +97,9 @@ fn collected() -> MutexGuard<'static, BTreeMap<String, Measured>> {
             DebugValue::Gauge(value) => it.value = it.value.max(value.into_inner()),
             DebugValue::Histogram(values) => {
                 it.value += f64::from(u32::try_from(values.len()).unwrap());
-                let values = values.into_iter().map(|it| *it);
-                it.largest = values.fold(it.largest, f64::max);
+                for value in values {
+                    it.largest = it.largest.max(value.into_inner());
+                }
             }
         }
     }
