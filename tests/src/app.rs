@@ -13,6 +13,8 @@ use crate::tool;
 
 /// Who every request is taken to come from.
 pub const DEVELOPER: &str = "018f0000-0000-7000-8000-000000000001";
+/// Whom every request is taken to act for.
+const TENANT: &str = "acme";
 /// How long an app may take to say where it listens.
 const START: Duration = Duration::from_secs(60);
 /// How long an app may take to stop.
@@ -92,6 +94,7 @@ impl App {
                 .args(words)
                 .env("HOST", "127.0.0.1")
                 .env("DEVELOPMENT_ACTOR", DEVELOPER)
+                .env("DEVELOPMENT_TENANT", TENANT)
                 .env("PORT", "0")
                 .envs(environment)
                 .stdout(Stdio::piped()),
@@ -177,8 +180,25 @@ impl App {
 /// # Errors
 /// If it does not build.
 pub fn build(workspace: &Utf8Path, name: &str) -> Result<Utf8PathBuf> {
-    tool::run(tool::cargo_in(workspace).args(["build", "--bin", name]))?;
-    Ok(tool::generated_target_dir().join("debug").join(name))
+    build_with(workspace, name, &[])
+}
+
+/// The same with other words for cargo.
+///
+/// # Errors
+/// If it does not build.
+pub fn build_with(workspace: &Utf8Path, name: &str, words: &[&str]) -> Result<Utf8PathBuf> {
+    tool::run(
+        tool::cargo_in(workspace)
+            .args(["build", "--bin", name])
+            .args(words),
+    )?;
+    Ok(built(name))
+}
+
+/// The binary that cargo has built, as it does for the tests of its package, too.
+pub fn built(name: &str) -> Utf8PathBuf {
+    tool::generated_target_dir().join("debug").join(name)
 }
 
 /// A running app; killed when it is dropped.
@@ -240,14 +260,31 @@ impl Server {
     /// # Errors
     /// If no answer comes.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        self.request_with(method, path, &[], body)
+    }
+
+    /// The same with these headers.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Value)> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        let request = ureq::http::Request::builder()
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let mut response = match body {
             Some(body) => agent.run(
                 request

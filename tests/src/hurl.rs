@@ -34,19 +34,23 @@ pub fn run(server: &Server, file: &Utf8Path) -> Result<usize> {
         let line = filled(line, &variables);
         let (method, url) = line.split_once(' ').context("no request")?;
         let path = url.strip_prefix(&server.address).context("another host")?;
+        let mut headers = Vec::new();
         let mut body = String::new();
         let expected: u16 = loop {
             let line = lines.next().with_context(|| format!("{line}: no status"))?;
             match line.strip_prefix("HTTP ") {
                 Some(status) => break status.parse()?,
-                None => body += &filled(line, &variables),
+                None => match line.split_once(": ").filter(|_| body.is_empty()) {
+                    Some((name, value)) if is_header(name) => headers.push((name, value)),
+                    _ => body += &filled(line, &variables),
+                },
             }
         };
         let body = (!body.is_empty())
             .then(|| serde_json::from_str(&body))
             .transpose()
             .with_context(|| format!("{line}: its body is no JSON"))?;
-        let (status, answered) = server.request(method, path, body.as_ref())?;
+        let (status, answered) = server.request_with(method, path, &headers, body.as_ref())?;
         ensure!(
             status == expected,
             "{file}: {line} was answered with {status} instead of {expected}: {answered}"
@@ -58,6 +62,11 @@ pub fn run(server: &Server, file: &Utf8Path) -> Result<usize> {
         bail!("{file} has no request");
     }
     Ok(count)
+}
+
+fn is_header(name: &str) -> bool {
+    name.bytes()
+        .all(|it| it.is_ascii_alphabetic() || it == b'-')
 }
 
 /// The line with the values of its variables.

@@ -1,6 +1,7 @@
 //! Support for the end-to-end tests and the demo.
 
 pub mod app;
+pub mod contract;
 pub mod databases;
 pub mod fixture;
 pub mod hurl;

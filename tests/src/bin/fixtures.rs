@@ -1,5 +1,6 @@
 //! `cargo fixtures`: every fixture workspace is formatted, clean under clippy, and on each of its databases its tests
-//! pass and its migrations go up, down and up again by the real `sea-orm-cli`.
+//! pass and its migrations go up, down and up again by the real `sea-orm-cli`. Its app serves a valid OpenAPI document
+//! and answers its Hurl files.
 //!
 //! Words name the fixtures to check; without any, all are. `readme` runs the README's tour.
 #![expect(
@@ -13,9 +14,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use camino::Utf8Path;
+use codegen_tests::app::{self, App};
 use codegen_tests::databases::TestDatabase;
-use codegen_tests::fixture::{self, Fixture};
-use codegen_tests::{databases, readme, tool, tree};
+use codegen_tests::fixture::{self, Fixture, Step};
+use codegen_tests::{contract, databases, readme, tool, tree};
 
 fn main() -> Result<()> {
     let parent = tool::target_dir().join("fixtures");
@@ -58,8 +60,17 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
     timed(name, clippy, || cargo(&words))?;
     let config = fs_err::read_to_string(workspace.join("codegen.yaml"))?;
     let sqlite = supports(&config, "sqlite");
+    let served = is_served(fixture)?;
+    let answers = |database: &str, url: &str| {
+        if !served {
+            return Ok(());
+        }
+        let what = format!("OpenAPI document and Hurl files on {database}");
+        timed(name, &what, || keeps_its_word(name, &workspace, url)).map(drop)
+    };
     if sqlite {
         timed(name, "tests on SQLite", || cargo(&["test", "--workspace"]))?;
+        answers("SQLite", &databases::sqlite()?.url)?;
     }
     let sea_orm_cli = tool::sea_orm_cli();
     if sea_orm_cli.is_none() && std::env::var("CI").as_deref() == Ok("true") {
@@ -95,7 +106,11 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
         timed(name, &format!("tests on {database}"), || {
             test_on(&workspace, &found.url)
         })?;
-        Ok(())
+        // Once is enough: neither depends on the database.
+        if sqlite {
+            return Ok(());
+        }
+        answers(database, &found.url)
     };
     // At once: the tests on a server go one after the other, and wait for it.
     thread::scope(|scope| {
@@ -117,6 +132,26 @@ fn supports(config: &str, word: &str) -> bool {
     let mut lines = config.lines();
     let list = lines.find_map(|it| it.strip_prefix("databases:"));
     list.is_some_and(|it| it.contains(word))
+}
+
+/// Whether the app is a program that serves: `cargo codegen init` leaves `main` to its owner.
+fn is_served(fixture: &Fixture) -> Result<bool> {
+    let steps = fixture.steps()?;
+    Ok(matches!(steps.first(), Some(Step::Codegen(words)) if words[0] == "new"))
+}
+
+/// The app as a process, asked for its OpenAPI document and by its Hurl files.
+fn keeps_its_word(name: &str, workspace: &Utf8Path, url: &str) -> Result<usize> {
+    let app = App {
+        binary: app::built(name),
+        workspace: workspace.to_owned(),
+        database_url: url.to_owned(),
+    };
+    app.run(&["migrate", "fresh"])?;
+    let server = app.serve()?;
+    let sent = contract::check(&server, workspace)?;
+    server.stop()?;
+    Ok(sent)
 }
 
 /// The generated tests, one after the other: they share the database.

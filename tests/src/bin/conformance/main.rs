@@ -2,7 +2,7 @@
 //!
 //! Its OpenAPI document is valid, and its Hurl files do what they say; on each database, what it answers to hundreds of
 //! requests, good and bad ones, is in that document and never a 5xx (schemathesis, where it is installed); and the
-//! process reads its settings, works beside others and stops as it should.
+//! process reads its settings, works beside others, stops as it should and exports traces.
 #![expect(
     clippy::print_stdout,
     reason = "this binary reports to a person or to CI"
@@ -11,11 +11,12 @@
 mod schemathesis;
 mod shell;
 
-use anyhow::{Context, Result, ensure};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
 use codegen_tests::app::{self, App};
 use codegen_tests::databases::TestDatabase;
-use codegen_tests::{databases, fixture, hurl, openapi, tool};
-use serde_json::Value;
+use codegen_tests::{contract, databases, fixture, tool};
 
 type FindDatabase = fn() -> Result<Option<TestDatabase>>;
 
@@ -45,15 +46,8 @@ fn main() -> Result<()> {
         };
         app.run(&["migrate", "up"])?;
         let server = app.serve()?;
-        let (status, document) = server.request("GET", "/openapi.json", None)?;
-        ensure!(status == 200, "GET /openapi.json answered {status}");
-        check(&document)?;
-        println!("{name}: the OpenAPI document is valid: ok");
-        let mut sent = 0;
-        for file in workspace.join("http").read_dir_utf8()? {
-            sent += hurl::run(&server, file?.path())?;
-        }
-        println!("{name}: the {sent} requests of the Hurl files: ok");
+        let sent = contract::check(&server, &workspace).with_context(|| name.to_owned())?;
+        println!("{name}: the OpenAPI document and {sent} requests of the Hurl files: ok");
         if let Some(schemathesis) = &schemathesis {
             schemathesis::run(schemathesis, &server.address, &workspace)
                 .with_context(|| format!("schemathesis on {name}"))?;
@@ -67,29 +61,12 @@ fn main() -> Result<()> {
         shell::reads_settings(&app).with_context(|| format!("settings on {name}"))?;
         println!("{name}: reads its settings: ok");
     }
+    let start = Instant::now();
+    shell::exports_traces(&workspace).context("traces for OpenTelemetry")?;
+    println!(
+        "exports traces: ok ({:.0} s)",
+        start.elapsed().as_secs_f64()
+    );
     println!("conformance: ok");
-    Ok(())
-}
-
-/// The document is valid, and names every way in which a request can end.
-fn check(document: &Value) -> Result<()> {
-    openapi::validate(document)?;
-    let paths = document["paths"].as_object().context("it has no paths")?;
-    for (path, methods) in paths {
-        for (method, operation) in methods.as_object().into_iter().flatten() {
-            let has_body = operation["requestBody"].is_object();
-            let of_bodies: &[&str] = if has_body {
-                &["400", "413", "415"]
-            } else {
-                &[]
-            };
-            for status in ["500", "503"].iter().chain(of_bodies) {
-                ensure!(
-                    operation["responses"][status].is_object(),
-                    "{method} {path} does not document {status}"
-                );
-            }
-        }
-    }
     Ok(())
 }

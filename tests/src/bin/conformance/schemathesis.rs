@@ -7,9 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use codegen_tests::tool;
 
 /// What it looks at. Not among them: whether all is accepted that the document allows (it cannot say which ids exist),
-/// and whether what was created stays (other requests delete it).
+/// whether what it does not allow is refused (`include=` is an empty list here, and one unknown name there), and whether
+/// what was created stays (other requests delete it).
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
-                      response_schema_conformance,unsupported_method,missing_required_header,use_after_free";
+                      response_schema_conformance,unsupported_method,allow_header_conformance,missing_required_header,\
+                      use_after_free";
 
 /// Says that it could not be installed where everything else is required.
 const WITHOUT: &str = "CODEGEN_TEST_WITHOUT_SCHEMATHESIS";

@@ -1,10 +1,13 @@
-//! The app as its operators see it: shutdown and settings.
+//! The app as its operators see it: shutdown, settings and traces.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail, ensure};
-use codegen_tests::app::{App, Server};
+use camino::Utf8Path;
+use codegen_tests::app::{self, App, Server};
+use codegen_tests::databases;
 use serde_json::json;
 
 /// A server without a worker leaves what is published to a process that is one; that ends in order, too.
@@ -125,6 +128,90 @@ pub(crate) fn reads_settings(app: &App) -> Result<()> {
         ensure!(!said.contains("secret"), "a password is printed:\n{said}");
     }
     Ok(())
+}
+
+/// With the feature `otel` a collector gets the spans of a request and of what it causes, in the trace of the client; the
+/// last ones when the program ends.
+pub(crate) fn exports_traces(workspace: &Utf8Path) -> Result<()> {
+    let database = databases::sqlite()?;
+    let app = App {
+        binary: app::build_with(workspace, "crm", &["--features", "otel"])?,
+        workspace: workspace.to_owned(),
+        database_url: database.url.clone(),
+    };
+    let (collector, received) = collect()?;
+    app.run(&["migrate", "up"])?;
+    let server = app.serve_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector)])?;
+    let trace = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128;
+    let parent = 0x00f0_67aa_0ba9_02b7_u64;
+    let traceparent = format!("00-{trace:032x}-{parent:016x}-01");
+    let body = json!({ "name": "Ada", "email": "traced@example.test" });
+    let headers = [("traceparent", traceparent.as_str())];
+    let (status, contact) = server.request_with("POST", "/contacts", &headers, Some(&body))?;
+    ensure!(status == 201, "POST /contacts answered {status}: {contact}");
+    app.wait_for("the delivery of the contact's event", |_| {
+        let published = app.json(&["events", "list", "--type", "contact_created"])?;
+        Ok((published[0]["status"] == "processed").then_some(()))
+    })?;
+    server.stop()?;
+
+    let spans: Vec<u8> = received.try_iter().flatten().collect();
+    // Protobuf has texts and ids as they are.
+    for (what, bytes) in [
+        ("the service", b"service.name\x12\x05\n\x03crm".as_slice()),
+        ("the span of the request", b"POST /contacts"),
+        ("the span of the delivery", b"event.deliver"),
+        ("the client's trace", &trace.to_be_bytes()),
+        ("the client's span", &parent.to_be_bytes()),
+    ] {
+        let is_there = spans.windows(bytes.len()).any(|it| it == bytes);
+        ensure!(
+            is_there,
+            "{what} is not among the {} bytes of traces",
+            spans.len()
+        );
+    }
+    Ok(())
+}
+
+/// Where a collector listens, and the bodies that it gets.
+fn collect() -> Result<(String, mpsc::Receiver<Vec<u8>>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let (sender, received) = mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            // One that sends no traces is told nothing, and missed in the end.
+            let Ok(body) = traces(&connection) else {
+                continue;
+            };
+            // Nobody listens any more where the check has failed.
+            let _ = sender.send(body);
+            let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            let _ = (&connection).write_all(answer.as_bytes());
+        }
+    });
+    Ok((address, received))
+}
+
+/// The body of a request that sends traces.
+fn traces(connection: &TcpStream) -> Result<Vec<u8>> {
+    let mut request = BufReader::new(connection);
+    let mut line = String::new();
+    request.read_line(&mut line)?;
+    ensure!(line.starts_with("POST /v1/traces "), "{line}");
+    let mut length = 0;
+    while !line.trim().is_empty() {
+        line.clear();
+        request.read_line(&mut line)?;
+        let line = line.to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+    }
+    let mut body = vec![0; length];
+    request.read_exact(&mut body)?;
+    Ok(body)
 }
 
 fn is(server: &Server, path: &str, expected: u16) -> Result<()> {
