@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{TestBed, next_moment};
+use chrono::{TimeZone, Utc};
+use runtime_sea::jobs::entities::job_run;
 use runtime_sea::{
     Event, EventRoute, JobContext, JobHandler, JobPolicy, JobResult, PublishOptions, Retry, RunId,
     RunStatus, StartOptions, begin,
 };
-use sea_orm::DatabaseTransaction;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +19,7 @@ crate::on_each_database! {
     an_event_wakes_the_run_that_waits_for_it,
     r44_an_event_that_comes_before_the_run_waits_is_not_lost,
     an_event_from_before_the_run_does_not_count,
+    the_event_that_started_a_run_is_not_what_it_waits_for,
     a_late_commit_wakes_whatever_came_before_it,
     each_wait_of_a_run_gets_its_own_event,
     one_event_wakes_every_run_that_waits_for_it,
@@ -151,6 +155,33 @@ async fn an_event_from_before_the_run_does_not_count(bed: TestBed) {
 }
 
 // The later number commits first: neither of the two may be passed over.
+async fn the_event_that_started_a_run_is_not_what_it_waits_for(bed: TestBed) {
+    use job_run::Column as R;
+
+    let db = bed.runtime.db();
+    let tx = begin(db).await.unwrap();
+    let events = bed.runtime.events();
+    let input = ("7".to_owned(), 1);
+    let both = events
+        .publish_and_start::<Paid, Collect>(&tx, "7", Paid { amount: 1 }, input)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let id = both.started.run_id;
+    // As on a clock that did not move in between.
+    let long_ago = Utc.with_ymd_and_hms(2020, 1, 1, 0, 0, 0).unwrap();
+    let update = job_run::Entity::update_many()
+        .col_expr(R::CreatedAt, Expr::value(long_ago))
+        .filter(R::Id.eq(id.as_uuid()));
+    update.exec(db).await.unwrap();
+
+    drain(&bed).await;
+    assert_eq!(bed.run(id).await.run.status, RunStatus::Waiting);
+    pay(&bed, "7", 2).await;
+    drain(&bed).await;
+    assert_collected(&bed, id, &[2]).await;
+}
+
 async fn a_late_commit_wakes_whatever_came_before_it(bed: TestBed) {
     let id = start(&bed, "A", 2).await;
     if bed.url.starts_with("sqlite") {

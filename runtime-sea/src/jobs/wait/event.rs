@@ -40,8 +40,8 @@ impl JobContext {
     ///
     /// The key is the id of the event's aggregate, or what its publisher gave as
     /// [`PublishOptions::wait_key`](crate::PublishOptions::wait_key). Every event counts that was published since the
-    /// run was started, also before the run came to its wait; one that an earlier wait of the same run has got counts
-    /// no more. Other runs and subscriptions get the event all the same, and it needs no subscription. A run gets
+    /// run was started, also before the run came to its wait; the one that started it is none of them, and one that an
+    /// earlier wait of the same run has got counts no more. Other runs and subscriptions get the event all the same, and it needs no subscription. A run gets
     /// events of its own tenant only, and one that belongs to none gets those that belong to none. The oldest event
     /// goes first.
     ///
@@ -113,6 +113,8 @@ impl JobContext {
 pub(super) struct Waiter<'a> {
     pub(super) created_at: DateTime<Utc>,
     pub(super) tenant_id: Option<&'a str>,
+    /// The event that started it: on a clock of milliseconds they are of the same moment.
+    pub(super) event_id: Option<Uuid>,
 }
 
 /// The event that ends the wait, with what the wait stores of it.
@@ -138,6 +140,7 @@ pub(super) async fn arrived(
         .filter(E::EventType.eq(event_type))
         .filter(E::CreatedAt.gte(waiter.created_at))
         .filter(Expr::exists(taken).not())
+        .filter(Condition::all().add_option(waiter.event_id.map(|id| E::Id.ne(id))))
         .filter(
             waiter
                 .tenant_id
@@ -205,6 +208,11 @@ pub(super) fn arrivals() -> SelectStatement {
                         .and(Expr::col(("event", E::TenantId)).is_null()),
                 )
                 .add(Expr::col(("run", R::TenantId)).equals(("event", E::TenantId))),
+        )
+        .cond_where(
+            Condition::any()
+                .add(Expr::col(("run", R::EventId)).is_null())
+                .add(Expr::col(("run", R::EventId)).not_equals(("event", E::Id))),
         )
         .and_where(Expr::exists(taken).not())
         .to_owned()

@@ -26,6 +26,7 @@ struct Waiting {
     status: String,
     created_at: DateTime<Utc>,
     tenant_id: Option<String>,
+    event_id: Option<Uuid>,
     now: DateTime<Utc>,
 }
 
@@ -89,6 +90,7 @@ async fn lock(tx: &DatabaseTransaction, run_id: Uuid) -> Result<Option<Waiting>,
             job_run::Column::Status,
             job_run::Column::CreatedAt,
             job_run::Column::TenantId,
+            job_run::Column::EventId,
         ])
         .expr_as(dialect(tx)?.now(), "now")
         .from(job_run::Entity)
@@ -116,6 +118,7 @@ async fn outcome(
         let waiter = Waiter {
             created_at: run.created_at,
             tenant_id: run.tenant_id.as_deref(),
+            event_id: run.event_id,
         };
         if let Some((event_id, output)) = arrived(tx, waiter, wait).await? {
             return Ok(Some(Outcome {
