@@ -1,7 +1,7 @@
 //! A generated app as a running process.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ impl App {
     }
 
     fn listening(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<Server> {
-        let log = self.workspace.join("serve.log");
+        let log = self.log("serve");
         let environment = environment.iter().copied();
         let mut process = self.start(
             self.command()
@@ -124,15 +124,20 @@ impl App {
         }
     }
 
-    /// Starts `worker`.
+    /// Starts `worker` with these words behind it.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn work(&self) -> Result<Process> {
-        self.start(
-            self.command().arg("worker").stdout(Stdio::null()),
-            &self.workspace.join("worker.log"),
-        )
+    pub fn work(&self, words: &[&str]) -> Result<Process> {
+        let mut command = self.command();
+        command.arg("worker").args(words).stdout(Stdio::null());
+        self.start(&mut command, &self.log("worker"))
+    }
+
+    /// A file for what is said on standard error: one for each kind of database, on which the app may run at a time.
+    fn log(&self, command: &str) -> Utf8PathBuf {
+        let scheme = self.database_url.split(':').next().unwrap_or_default();
+        self.workspace.join(format!("{command}-{scheme}.log"))
     }
 
     fn start(&self, command: &mut Command, log: &Utf8Path) -> Result<Process> {
@@ -141,7 +146,10 @@ impl App {
             .stderr(fs_err::File::create(log)?.into_parts().0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary))?;
-        Ok(Process { child })
+        Ok(Process {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// Asks until the answer is there, and returns it.
@@ -205,6 +213,7 @@ pub fn built(name: &str) -> Utf8PathBuf {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    log: Utf8PathBuf,
 }
 
 impl Process {
@@ -226,11 +235,26 @@ impl Process {
         if self.child.try_wait()?.is_none() {
             self.terminate()?;
         }
+        let status = self.end()?;
+        ensure!(status.success(), "the app stopped with {status}");
+        Ok(())
+    }
+
+    /// Waits until the app has ended by itself with an error, and returns what it said.
+    ///
+    /// # Errors
+    /// If it goes on, or ends well.
+    pub fn refused(mut self) -> Result<String> {
+        let status = self.end()?;
+        ensure!(!status.success(), "the app accepted what it was told");
+        Ok(fs_err::read_to_string(&self.log)?)
+    }
+
+    fn end(&mut self) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "the app stopped with {status}");
-                return Ok(());
+                return Ok(status);
             }
             ensure!(start.elapsed() < STOP, "the app does not stop in {STOP:?}");
             std::thread::sleep(Duration::from_millis(20));

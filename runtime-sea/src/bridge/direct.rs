@@ -122,6 +122,8 @@ impl Events {
     /// # }
     /// ```
     ///
+    /// Where this future is dropped before its end, drop the transaction too, as with [`Jobs::start`](crate::Jobs::start).
+    ///
     /// # Errors
     ///
     /// [`PublishAndStartError`]; nothing was written then, and the transaction can go on.

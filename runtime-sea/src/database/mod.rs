@@ -271,10 +271,9 @@ pub(crate) fn dialect(db: &impl ConnectionTrait) -> Result<&'static dyn Dialect,
 /// serialisation that is not possible, or a lock that was waited for too long: begun again, it may well succeed.
 #[must_use]
 pub fn is_contention(error: &DbErr) -> bool {
-    let dialects: [&dyn Dialect; 3] = [&postgres::Postgres, &mysql::MySql, &sqlite::Sqlite];
-    dialects
-        .iter()
-        .any(|it| it.is_beaten(error) || it.is_locked_out(error))
+    let servers: [&dyn Dialect; 2] = [&postgres::Postgres, &mysql::MySql];
+    let of_a_server = |it: &&dyn Dialect| it.is_beaten(error) || it.is_locked_out(error);
+    sqlite::is_busy(error) || servers.iter().any(of_a_server)
 }
 
 /// As [`begin`], for a transaction in which nobody but the database is waited for: a process that is stopped in the

@@ -6,7 +6,7 @@ use codegen_tests::databases::{self, TestDatabase};
 use sea_orm::ConnectionTrait;
 use tokio::time::timeout;
 
-use super::{begin_patient, begin_short, dialect};
+use super::{begin_patient, begin_short, dialect, is_contention};
 
 #[test]
 fn r23_a_short_transaction_is_not_kept_waiting_for_long_on_postgres() {
@@ -16,6 +16,24 @@ fn r23_a_short_transaction_is_not_kept_waiting_for_long_on_postgres() {
 #[test]
 fn r23_a_short_transaction_is_not_kept_waiting_for_long_on_mysql() {
     kept_waiting(databases::mysql().unwrap());
+}
+
+#[tokio::test]
+async fn a_writer_that_does_not_get_its_turn_meets_contention_on_sqlite() {
+    let database = databases::sqlite().unwrap();
+    let db = crate::connect(&database.url).await.unwrap();
+    db.execute_unprepared("CREATE TABLE keys_taken (id INT PRIMARY KEY)")
+        .await
+        .unwrap();
+    let unique = "INSERT INTO keys_taken VALUES (1), (1)";
+    assert!(!is_contention(
+        &db.execute_unprepared(unique).await.unwrap_err()
+    ));
+    let _writing = crate::begin(&db).await.unwrap();
+    let impatient = sea_orm::Database::connect(&database.url).await.unwrap();
+    let now = "PRAGMA busy_timeout = 0; INSERT INTO keys_taken VALUES (1)";
+    let error = impatient.execute_unprepared(now).await.unwrap_err();
+    assert!(is_contention(&error), "{error}");
 }
 
 fn kept_waiting(database: Option<TestDatabase>) {
@@ -36,6 +54,7 @@ fn kept_waiting(database: Option<TestDatabase>) {
         let dialect = dialect(&db).unwrap();
         assert!(dialect.is_locked_out(&error), "{error}");
         assert!(dialect.is_transient(&error) && !dialect.is_beaten(&error));
+        assert!(is_contention(&error));
         short.rollback().await.unwrap();
 
         // Also on the connection that the short one had.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqlxSqliteConnector, Statement,
@@ -17,6 +19,14 @@ pub(super) struct Sqlite;
 
 // The text form that sqlx writes for a `DateTime<Utc>`: moments compare as text.
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%f+00:00";
+
+/// `SQLITE_BUSY` and `SQLITE_LOCKED`, with or without the reason in the higher byte.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    super::database_error(error)
+        .and_then(|it| it.try_downcast_ref::<SqliteError>()?.code())
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
 
 /// What moves a moment by so many seconds.
 fn modifier(seconds: f64) -> String {
@@ -163,13 +173,7 @@ impl Dialect for Sqlite {
     }
 
     fn is_transient(&self, error: &DbErr) -> bool {
-        // SQLITE_BUSY and SQLITE_LOCKED, with or without the reason in the higher byte.
-        super::error_code(error)
-            .and_then(|code| code.parse::<u32>().ok())
-            .map_or_else(
-                || super::is_unreachable(error),
-                |code| matches!(code & 0xff, 5 | 6),
-            )
+        is_busy(error) || (super::error_code(error).is_none() && super::is_unreachable(error))
     }
 
     // It has waited its turn, and would only wait again.

@@ -93,6 +93,8 @@ impl Events {
     /// Stores many events of one type, each with its aggregate's id, in as few statements as the database takes. They
     /// are delivered in this order within an aggregate. Returns what became of each, in this order too.
     ///
+    /// Where this future is dropped before its end, drop the transaction too, as with [`Jobs::start`](crate::Jobs::start).
+    ///
     /// # Errors
     ///
     /// [`PublishError`] for the first that cannot be stored; nothing was written then.

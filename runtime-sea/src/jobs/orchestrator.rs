@@ -55,6 +55,9 @@ impl Jobs {
 
     /// Starts a run on a transaction, with which it commits or vanishes, or on a connection.
     ///
+    /// Where this future is dropped before its end, drop the transaction too: a savepoint that was about to begin takes
+    /// all of it back.
+    ///
     /// # Errors
     /// [`StartError::Rejected`] if the policy says so, [`StartError::Input`] where the input cannot be stored, and what
     /// the database refuses.

@@ -115,10 +115,10 @@ impl Plan {
 /// are several times.
 fn times_of(cron: &str) -> Option<Vec<String>> {
     let fields: Vec<&str> = cron.split_whitespace().collect();
-    // Seconds may stand before the minutes.
+    // Seconds may stand before the minutes, and then a year at the end.
     let of_day = match fields.len() {
         5 => 2,
-        6 => 3,
+        6 | 7 => 3,
         _ => return None,
     };
     let (times, days) = fields.split_at(of_day);
@@ -141,7 +141,7 @@ fn times_of(cron: &str) -> Option<Vec<String>> {
 /// What `2,14` and `9-17` list; nothing of wildcards and steps.
 fn numbers(field: &str) -> Option<Vec<u32>> {
     let mut found = Vec::new();
-    for part in field.split(',') {
+    for part in field.split(',').filter(|it| !it.is_empty()) {
         match part.split_once('-') {
             Some((first, last)) => found.extend(first.parse::<u32>().ok()?..=last.parse().ok()?),
             None => found.push(part.parse().ok()?),
@@ -194,6 +194,9 @@ mod tests {
             slots_in("0 0 2-4 * * *", autumn),
             ["25 00:00", "25 02:00", "25 03:00"]
         );
+        for cron in ["0 30 2,14 * * * 2026", "30 2,14, * * *"] {
+            assert_eq!(slots(cron, autumn.0, autumn.1), ["24 12:30", "25 00:30"]);
+        }
         let last = Plan::read("30 2,14 * * *", "UTC").unwrap();
         let noon = at("2026-05-01T12:00:00Z");
         assert_eq!(last.at_or_before(noon), Some(at("2026-05-01T02:30:00Z")));

@@ -11,10 +11,10 @@ use crate::{rust, yaml};
 /// # Errors
 /// What was not found.
 pub(crate) fn check(language: &str, block: &str, file: &str) -> Result<(), String> {
-    if language == "rust" {
-        rust::check(block, file)
-    } else {
-        yaml::check(block, file)
+    match language {
+        "rust" => rust::check(block, file),
+        "toml" => yaml::check(&yaml::of_toml(block), &yaml::of_toml(file)),
+        _ => yaml::check(block, file),
     }
 }
 

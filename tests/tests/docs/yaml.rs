@@ -41,6 +41,15 @@ pub(crate) fn check(block: &str, file: &str) -> Result<(), String> {
     Err(missing)
 }
 
+/// TOML with its keys indented below their tables, which is what belongs together in it.
+pub(crate) fn of_toml(text: &str) -> String {
+    let nested = text.lines().map(|line| match line.starts_with('[') {
+        true => format!("{line}\n"),
+        false => format!("  {line}\n"),
+    });
+    nested.collect()
+}
+
 /// A line without its comment.
 #[derive(Debug, Clone)]
 struct Line<'t> {
@@ -200,4 +209,13 @@ fn a_block_that_differs_in_a_word_or_a_parent_fails_and_names_it() {
         let error = check(block, FILE).unwrap_err();
         assert!(error.contains(shown), "{block}: {error}");
     }
+}
+
+#[test]
+fn a_key_of_toml_belongs_to_its_table() {
+    let file = of_toml("name = 'a'\n\n[http]\nport = 1\nhost = 'b'\n\n[limits]\nbody = 2\n");
+    let holds = |block: &str| check(&of_toml(block), &file).is_ok();
+    assert!(holds("[http]\n...\nhost = 'b'"));
+    assert!(holds("[http]\nport = 1\n...\n[limits]\nbody = 2"));
+    assert!(!holds("[http]\n...\nbody = 2"));
 }

@@ -112,6 +112,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> DtoView<'a> {
     let response = fields(Role::Response, response);
     let inputs = if writes { inputs } else { Vec::new() };
     let create = fields(Role::Create, inputs.clone());
+    // The same fields: what is created is held to the rules of a change, which needs none of them.
     let update = fields(Role::Update, inputs);
     let required: Vec<String> = entity
         .fields

@@ -41,9 +41,9 @@ impl JobContext {
     /// The key is the id of the event's aggregate, or what its publisher gave as
     /// [`PublishOptions::wait_key`](crate::PublishOptions::wait_key). Every event counts that was published since the
     /// run was started, also before the run came to its wait; the one that started it is none of them, and one that an
-    /// earlier wait of the same run has got counts no more. Other runs and subscriptions get the event all the same, and it needs no subscription. A run gets
-    /// events of its own tenant only, and one that belongs to none gets those that belong to none. The oldest event
-    /// goes first.
+    /// earlier wait of the same run has got counts no more. Other runs and subscriptions get the event all the same, and
+    /// it needs no subscription. A run gets events of its own tenant only, and one that belongs to none gets those that
+    /// belong to none. The oldest event goes first.
     ///
     /// Audit events are not waited for:
     ///
@@ -216,4 +216,57 @@ pub(super) fn arrivals() -> SelectStatement {
         )
         .and_where(Expr::exists(taken).not())
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+    use crate::{EventRoute, JobHandler, MemoryRuntime, RunFilter, RunStatus, begin};
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Ordered {}
+
+    impl Event for Ordered {
+        const TYPE: &'static str = "ordered";
+        const ROUTE: EventRoute = EventRoute::change("order");
+    }
+
+    struct Again;
+
+    impl JobHandler for Again {
+        const TYPE: &'static str = "again";
+        type Input = ();
+        type Output = bool;
+
+        async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<bool> {
+            let hour = Duration::from_secs(3600);
+            Ok(ctx.wait_for_event::<Ordered>("1", hour).await?.is_some())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_is_not_looked_at_again_for_the_event_that_started_it() {
+        let memory = MemoryRuntime::new().await.unwrap();
+        let tx = begin(memory.db()).await.unwrap();
+        memory
+            .events()
+            .publish_and_start::<Ordered, Again>(&tx, "1", Ordered {}, ())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        // As on a clock that did not move between the two.
+        let long_ago = "UPDATE job_run SET created_at = '2020-01-01T00:00:00.000+00:00'";
+        memory.db().execute_unprepared(long_ago).await.unwrap();
+        let worker = memory.worker().job(Again).build().unwrap();
+        worker.drain_until_idle().await.unwrap();
+        let runs = memory.jobs().list(RunFilter::new()).await.unwrap();
+        assert_eq!(runs[0].status, RunStatus::Waiting);
+        let arrived = async || memory.db().query_all(&arrivals()).await.unwrap().len();
+        assert_eq!(arrived().await, 0);
+        let next = memory.events().publish_detached("1", Ordered {}).await;
+        next.unwrap();
+        assert_eq!(arrived().await, 1);
+    }
 }

@@ -64,7 +64,8 @@ impl Recorder for Panicking {
 }
 
 /// The sum of a counter, the number of values of a histogram, the highest value of a gauge; 0 where there is nothing.
-/// `key` is such as `name{label=value,label=value}`.
+/// `key` is such as `name{label=value,label=value}`. It is of the whole process: where other tests may count under the
+/// same key, that it has grown says that somebody has counted.
 pub(crate) fn measured(key: &str) -> f64 {
     collected().get(key).copied().unwrap_or_default().value
 }

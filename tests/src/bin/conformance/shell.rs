@@ -27,10 +27,7 @@ pub(crate) fn works_apart(app: &App) -> Result<()> {
     let event = event["id"].as_str().context("an event has no id")?;
     let shown = || app.json(&["events", "show", event]);
 
-    let Err(error) = app.run(&["worker", "--pool", "bacth"]) else {
-        bail!("a pool that does not exist is accepted");
-    };
-    let said = format!("{error:#}");
+    let said = app.work(&["--pool", "bacth"])?.refused()?;
     ensure!(
         said.contains("`bacth`") && said.contains("interactive"),
         "the pools are not named:\n{said}"
@@ -42,11 +39,23 @@ pub(crate) fn works_apart(app: &App) -> Result<()> {
         "a server without a worker has delivered an event: {waiting}"
     );
 
-    let worker = app.work()?;
+    let delivers = app.work(&["--pool", "events_change"])?;
     app.wait_for("the delivery by a worker apart", |_| {
         Ok((shown()?["event"]["status"] == "processed").then_some(()))
     })?;
-    worker.stop()?;
+    delivers.stop()?;
+    let about = format!("contact:{id}");
+    let runs = |status| -> Result<usize> {
+        let found = app.json(&["jobs", "list", "--status", status, "--about", &about])?;
+        Ok(found.as_array().context("no list of runs")?.len())
+    };
+    let waiting = runs("pending")?;
+    ensure!(waiting > 0, "a worker for a lane has executed the runs");
+    let executes = app.work(&[])?;
+    app.wait_for("the end of the runs", |_| {
+        Ok((runs("completed")? >= waiting).then_some(()))
+    })?;
+    executes.stop()?;
     server.stop()
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::harness::*;
 use super::on_each_database;
-use crate::database::{self};
+use crate::database;
 use crate::events::drain::claim::release_dead_claims;
 use crate::events::drain::dispatch::call;
 use crate::events::drain::retired::Unhosted;
