@@ -8,7 +8,7 @@ use crate::jobs::Double;
 use crate::support::TestBed;
 use runtime_sea::jobs::Cancelled;
 use runtime_sea::{
-    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus,
+    JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunId, RunStatus, StepOptions,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ crate::on_each_database! {
     a_waiting_run_is_cancelled_at_once,
     a_running_run_is_stopped_by_its_cancellation,
     r41_cancelling_a_finished_run_changes_nothing,
+    a_step_that_takes_too_long_fails_its_attempt,
 }
 
 /// Fails in the way that its input asks for.
@@ -329,4 +330,38 @@ async fn the_errors_of_a_run_that_is_retried_for_ever_are_bounded(bed: TestBed) 
     assert_eq!((run.status, run.attempt), (RunStatus::Failed, 103));
     assert_eq!(run.errors.len(), 100);
     assert_eq!((run.errors[0].attempt, run.errors[99].attempt), (4, 103));
+}
+
+struct Slow;
+
+impl JobHandler for Slow {
+    const TYPE: &'static str = "slow";
+    type Input = ();
+    type Output = u32;
+
+    fn policy() -> JobPolicy<()> {
+        JobPolicy::<Self::Input>::new().retry(Retry::fixed(2, Duration::ZERO))
+    }
+
+    async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<u32> {
+        let limit = StepOptions::new().timeout(Duration::from_millis(50));
+        ctx.step_with("ask", limit, || async {
+            if ctx.attempt() == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, JobError>(ctx.attempt())
+        })
+        .await
+    }
+}
+
+async fn a_step_that_takes_too_long_fails_its_attempt(bed: TestBed) {
+    let jobs = bed.runtime.jobs();
+    let started = jobs.start::<Slow>(bed.runtime.db(), ()).await;
+    let id = started.unwrap().run_id;
+    let worker = bed.runtime.worker().job(Slow).build().unwrap();
+    worker.drain_until_idle().await.unwrap();
+    let run = bed.run(id).await.run;
+    assert_eq!(run.output, Some(2.into()), "{run:?}");
+    assert_eq!(run.errors[0].error, "step `ask`: it took longer than 50ms");
 }

@@ -1,13 +1,10 @@
 //! What is started and published at regular times.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::support::{Running, TestBed, until};
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime_sea::jobs::entities::{job_schedule, job_worker};
-use runtime_sea::worker::BuildError;
 use runtime_sea::{
     Event, EventFilter, EventRegistry, EventRoute, JobContext, JobHandler, JobPolicy, JobResult,
     Misfire, RunFilter, RunRecord, RunStatus, Runtime, Schedule, ScheduleRecord, WorkerBuilder,
@@ -28,13 +25,9 @@ crate::on_each_database! {
     a_worker_with_another_expression_leaves_the_schedule_alone,
     a_schedule_goes_back_to_the_workers_that_are_left,
     a_running_worker_makes_slots_as_they_come,
-    a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule,
-    a_schedule_that_the_database_refuses_holds_up_no_other,
-    many_schedules_at_once_are_made_by_few_threads,
-    wrong_schedules_are_refused,
 }
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Clone)]
 struct Report;
@@ -67,8 +60,8 @@ impl JobHandler for Report {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct HourBegan {
-    hour: DateTime<Utc>,
+pub(crate) struct HourBegan {
+    pub(crate) hour: DateTime<Utc>,
 }
 
 impl Event for HourBegan {
@@ -76,43 +69,15 @@ impl Event for HourBegan {
     const ROUTE: EventRoute = EventRoute::inbound("clock");
 }
 
-async fn many_schedules_at_once_are_made_by_few_threads(bed: TestBed) {
-    const SCHEDULES: usize = 60;
-
-    let (busy, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-    let worker = || {
-        (0..SCHEDULES).fold(bed.runtime.worker(), |worker, number| {
-            let (busy, most) = (busy.clone(), most.clone());
-            let schedule = Schedule::cron("0 * * * *").name(number.to_string());
-            worker.schedule_event(schedule, move |slot| {
-                let now_busy = busy.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now_busy, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(20));
-                busy.fetch_sub(1, Ordering::SeqCst);
-                HourBegan { hour: slot.at }
-            })
-        })
-    };
-    let worker = worker().build().unwrap();
-    worker.drain_until_idle().await.unwrap();
-    bed.clock.advance(HOUR);
-    worker.drain_until_idle().await.unwrap();
-    let events = bed.runtime.events();
-    let made = events.list(EventFilter::new().limit(1000)).await.unwrap();
-    assert_eq!(made.len(), SCHEDULES);
-    let most = most.load(Ordering::SeqCst);
-    assert!(most <= 16, "{most} threads");
-}
-
 #[derive(Debug, Serialize, Deserialize)]
-struct ContactChanged {}
+pub(crate) struct ContactChanged {}
 
 impl Event for ContactChanged {
     const TYPE: &'static str = "contact_changed";
     const ROUTE: EventRoute = EventRoute::change("contact");
 }
 
-fn reporting(runtime: &Runtime) -> WorkerBuilder {
+pub(crate) fn reporting(runtime: &Runtime) -> WorkerBuilder {
     runtime.worker().job(Report)
 }
 
@@ -122,12 +87,12 @@ fn publishing(runtime: &Runtime, cron: &str) -> WorkerBuilder {
     runtime.worker().registry(registry)
 }
 
-async fn work(worker: WorkerBuilder) {
+pub(crate) async fn work(worker: WorkerBuilder) {
     worker.build().unwrap().drain_until_idle().await.unwrap();
 }
 
 /// Puts the clock at a quarter past an hour.
-async fn at_a_quarter_past(bed: &TestBed) -> DateTime<Utc> {
+pub(crate) async fn at_a_quarter_past(bed: &TestBed) -> DateTime<Utc> {
     let now = bed.runtime.now().await.unwrap();
     let past = u64::try_from(now.timestamp().rem_euclid(3600)).unwrap();
     bed.clock
@@ -136,7 +101,7 @@ async fn at_a_quarter_past(bed: &TestBed) -> DateTime<Utc> {
 }
 
 /// The runs that a schedule has started, by slot.
-async fn made(bed: &TestBed, name: &str) -> Vec<RunRecord> {
+pub(crate) async fn made(bed: &TestBed, name: &str) -> Vec<RunRecord> {
     let all = bed.runtime.jobs().list(RunFilter::new()).await.unwrap();
     let mut runs: Vec<_> = all
         .into_iter()
@@ -146,7 +111,7 @@ async fn made(bed: &TestBed, name: &str) -> Vec<RunRecord> {
     runs
 }
 
-async fn events(bed: &TestBed) -> usize {
+pub(crate) async fn events(bed: &TestBed) -> usize {
     let all = bed.runtime.events().list(EventFilter::new()).await;
     all.unwrap().len()
 }
@@ -419,107 +384,11 @@ async fn a_running_worker_makes_slots_as_they_come(bed: TestBed) {
     running.stop().await;
 }
 
-async fn a_closure_that_blocks_or_panics_holds_up_nothing_but_its_own_schedule(bed: TestBed) {
-    let hourly = |name| Schedule::cron("0 * * * *").name(name);
-    let (open, gate) = mpsc::channel::<()>();
-    let (gate, called) = (Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
-    let worker = bed.runtime.worker().lease(Duration::from_millis(500));
-    let worker = worker
-        .schedule_event(hourly("blocks"), {
-            let called = called.clone();
-            move |slot| {
-                called.fetch_add(1, Ordering::SeqCst);
-                let _closed = gate.lock().unwrap().recv();
-                HourBegan { hour: slot.at }
-            }
-        })
-        .schedule_event(hourly("panics"), |_| -> HourBegan { panic!("no event") })
-        .schedule_event(hourly("works"), |slot| HourBegan { hour: slot.at });
-    at_a_quarter_past(&bed).await;
-    let running = Running::start(worker.build().unwrap());
-    until("it is registered", async || {
-        schedules(&bed).await.len() == 3
-    })
-    .await;
-    bed.clock.advance(HOUR);
-    until("the others' slots are over", async || {
-        let all = schedules(&bed).await;
-        events(&bed).await == 1 && all[1..].iter().all(|it| it.last_slot_at.is_some())
-    })
-    .await;
-    until("it blocks", async || called.load(Ordering::SeqCst) == 1).await;
-    let beat = heartbeat(&bed).await;
-    until("the heart beats", async || heartbeat(&bed).await > beat).await;
-    open.send(()).unwrap();
-    until("its event is there", async || events(&bed).await == 2).await;
-    bed.clock.advance(HOUR);
-    until("it blocks again", async || {
-        events(&bed).await == 3 && called.load(Ordering::SeqCst) == 2
-    })
-    .await;
-    // Nobody waits for it, and its slot is left for the next worker.
-    running.stop().await;
-    let worker = bed.other_process().await.worker();
-    work(worker.schedule_event(hourly("blocks"), |slot| HourBegan { hour: slot.at })).await;
-    assert_eq!(events(&bed).await, 4);
-    drop(open);
-}
-
-async fn a_schedule_that_the_database_refuses_holds_up_no_other(bed: TestBed) {
-    at_a_quarter_past(&bed).await;
-    let worker = || {
-        reporting(&bed.runtime).schedule_event(Schedule::cron("0 * * * *"), |slot| HourBegan {
-            hour: slot.at,
-        })
-    };
-    work(worker()).await;
-    bed.clock.advance(HOUR);
-    bed.sql("ALTER TABLE domain_events RENAME TO elsewhere")
-        .await;
-    // By name, the event's schedule is the first.
-    let running = Running::start(worker().build().unwrap());
-    until("the run is there", async || {
-        made(&bed, "job/report").await.len() == 1
-    })
-    .await;
-    bed.sql("ALTER TABLE elsewhere RENAME TO domain_events")
-        .await;
-    until("the event is there too", async || events(&bed).await == 1).await;
-    running.stop().await;
-}
-
-async fn schedules(bed: &TestBed) -> Vec<ScheduleRecord> {
+pub(crate) async fn schedules(bed: &TestBed) -> Vec<ScheduleRecord> {
     bed.runtime.jobs().schedules().await.unwrap()
 }
 
-async fn heartbeat(bed: &TestBed) -> DateTime<Utc> {
+pub(crate) async fn heartbeat(bed: &TestBed) -> DateTime<Utc> {
     let worker = job_worker::Entity::find().one(bed.runtime.db()).await;
     worker.unwrap().unwrap().heartbeat_at
-}
-
-async fn wrong_schedules_are_refused(bed: TestBed) {
-    let hourly = || Schedule::cron("0 * * * *");
-    let event = |schedule| {
-        let worker = bed.runtime.worker();
-        worker.schedule_event(schedule, |slot| HourBegan { hour: slot.at })
-    };
-    let wrong = [
-        (event(Schedule::cron("0 25 * * *")), "cron expression"),
-        (event(hourly().timezone("Berlin")), "time zone"),
-        (
-            event(hourly()).schedule_event(hourly(), |slot| HourBegan { hour: slot.at }),
-            "declared twice",
-        ),
-        (
-            bed.runtime
-                .worker()
-                .schedule_event(hourly(), |_| ContactChanged {}),
-            "a change of `contact`",
-        ),
-    ];
-    for (worker, reason) in wrong {
-        let refused = worker.build().unwrap_err();
-        assert!(matches!(refused, BuildError::Schedule { .. }), "{refused}");
-        assert!(refused.to_string().contains(reason), "{refused}");
-    }
 }
