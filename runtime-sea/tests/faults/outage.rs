@@ -153,11 +153,13 @@ async fn is_waited_for(server: Option<Server>, outage: Outage) {
     );
 }
 
-/// The warnings and errors of the worker's log.
+/// The warnings and errors of the worker's log, but for those that sqlx has for each connection that it loses.
 fn lines(logs: &Path) -> Vec<String> {
+    let of_connection = ["sqlx::postgres::notice", "sqlx_core::pool::connection"];
     let log = std::fs::read_to_string(logs.join("worker.log")).unwrap();
     log.lines()
         .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+        .filter(|line| !of_connection.iter().any(|it| line.contains(it)))
         .map(str::to_owned)
         .collect()
 }
