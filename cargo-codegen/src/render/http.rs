@@ -110,6 +110,10 @@ struct KeysetView;
 struct PartView;
 
 #[derive(Template)]
+#[template(path = "app/src/generated/include.rs.jinja")]
+struct IncludeView;
+
+#[derive(Template)]
 #[template(path = "app/src/generated/related.rs.jinja")]
 struct RelatedView;
 
@@ -183,6 +187,12 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
         (false, false) if model.creates_over_http() => modules.push(module("mod identity", &[])),
         (false, false) => {}
     }
+    if includes(model) {
+        modules.push(module(
+            "mod include",
+            &["Include", "ListQuery", "ShowQuery"],
+        ));
+    }
     if has_pages(model, Pages::Keyset) {
         modules.push(module("mod keyset", &["Keyset", "KeysetPage"]));
     }
@@ -216,7 +226,7 @@ pub(super) fn shared_modules(model: &Model) -> Vec<SharedModule> {
     if includes(model) {
         modules.push(module(
             "mod related",
-            &["INCLUDED", "Include", "by_key", "first_of_each"],
+            &["INCLUDED", "by_key", "first_of_each"],
         ));
     }
     if has_enums(model) {
@@ -320,6 +330,7 @@ pub fn http_support(model: &Model) -> Result<Vec<Output>> {
         files.push(("part.rs", PartView.render()?));
     }
     if includes(model) {
+        files.push(("include.rs", IncludeView.render()?));
         files.push(("related.rs", RelatedView.render()?));
     }
     if has_bytes(model) {

@@ -128,7 +128,7 @@ fn indexes(model: &Model, entity: &Entity) -> Vec<Index> {
         wanted.push((of_tenant(columns, false), false));
     }
     for query in &entity.named_queries {
-        let columns = keyset_columns(entity, query);
+        let columns = list_order(entity, query);
         if !columns.is_empty() {
             wanted.push((of_tenant(columns, false), false));
         }
@@ -235,10 +235,9 @@ fn looked_for_by_others<'a>(
         })
 }
 
-/// The order of a list whose parts begin where another one ended, if an index can have it: where NULL comes, databases
-/// do not agree.
-fn keyset_columns(entity: &Entity, query: &NamedQuery) -> Vec<IndexColumn> {
-    let in_order = query.pages == Pages::Keyset
+/// The order of a list that is read in parts, if an index can have it: where NULL comes, databases do not agree.
+fn list_order(entity: &Entity, query: &NamedQuery) -> Vec<IndexColumn> {
+    let in_order = query.pages != Pages::None
         && query.order.iter().all(|(name, _)| {
             entity
                 .field(name)

@@ -38,8 +38,6 @@ pub(super) struct FieldsView<'a> {
 pub(super) struct FieldsSteps {
     pub(super) on_create: String,
     pub(super) on_update: String,
-    /// For a row that is new, in the caller's transaction.
-    pub(super) store_new: String,
     pub(super) store: String,
     /// For a row that goes for good.
     pub(super) remove: String,
@@ -105,26 +103,21 @@ pub(super) fn steps(slice: Slice<'_>, imports: &mut Imports) -> Option<FieldsSte
     let ident = &entity.name.ident;
     let of_users = place.table.of_users;
     let actor = if of_users { ", actor" } else { "" };
-    let check = |tx: &str, complete: bool| {
+    let check = |complete: bool| {
         format!(
-            "let fields = fields::checked({tx}{actor}, &input, &input.fields, {complete}).await?;"
+            "let fields = fields::checked(tx{actor}, &input, &input.fields, {complete}).await?;"
         )
     };
-    let store = |tx: &str| {
-        let store =
-            format!("{service}.store({tx}{actor}, {entity_type}, {ident}.{key}, fields).await?;");
-        if of_users {
+    let store = format!("{service}.store(tx{actor}, {entity_type}, {ident}.{key}, fields).await?;");
+    Some(FieldsSteps {
+        on_create: check(true),
+        on_update: check(false),
+        store: if of_users {
             format!("if let Some(actor) = actor {{ {store} }}")
         } else {
             store
-        }
-    };
-    Some(FieldsSteps {
-        on_create: check("tx", true),
-        on_update: check("&tx", false),
-        store_new: store("tx"),
-        store: store("&tx"),
-        remove: format!("{service}.remove(&tx, {entity_type}, {ident}.{key}).await?;"),
+        },
+        remove: format!("{service}.remove(tx, {entity_type}, {ident}.{key}).await?;"),
     })
 }
 

@@ -22,7 +22,6 @@ pub(super) struct IncludeView<'a> {
     pascal: &'a str,
     ident: &'a str,
     plural: &'a str,
-    plural_pascal: &'a str,
     module: String,
     key: KeyView,
     /// What is loaded is a tenant's.
@@ -83,12 +82,11 @@ pub(super) fn items(slice: Slice<'_>) -> Vec<String> {
     if includable(slice.model, entity).next().is_none() {
         return Vec::new();
     }
-    let (pascal, plural) = (&entity.name.pascal, &entity.plural.pascal);
+    let pascal = &entity.name.pascal;
     vec![
         format!("{pascal}Include"),
         format!("{pascal}Related"),
         format!("{pascal}WithRelated"),
-        format!("Include{plural}"),
     ]
 }
 
@@ -103,7 +101,6 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> IncludeView<'a> {
         "sea_orm::DbErr",
         "serde::Deserialize",
         "serde::Serialize",
-        "utoipa::IntoParams",
         "utoipa::ToSchema",
         "crate::generated::Include",
     ] {
@@ -128,7 +125,6 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> IncludeView<'a> {
         pascal,
         ident: &entity.name.ident,
         plural: &entity.plural.ident,
-        plural_pascal: &entity.plural.pascal,
         module,
         // Only its name is printed.
         key: key(entity, &mut Imports::default()),

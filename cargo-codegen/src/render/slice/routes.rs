@@ -26,7 +26,9 @@ pub(super) struct RoutesView<'a> {
     ident: &'a str,
     key: KeyView,
     named: Vec<NamedQueryView>,
-    plural_pascal: &'a str,
+    /// What the list is asked with, and one row.
+    list_query: String,
+    show_query: String,
     /// What reads answer with.
     shown: String,
     includes: bool,
@@ -77,7 +79,6 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         ("crate::generated::Malformed", true),
         ("crate::generated::NotFound", true),
         ("crate::generated::Page", true),
-        ("crate::generated::PageQuery", true),
         ("crate::generated::Path", true),
         ("crate::generated::Problem", writes),
         ("crate::generated::Query", true),
@@ -98,8 +99,12 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         imports.name("std::slice");
         slice.import(&mut imports, "include::*Related");
         slice.import(&mut imports, "include::*WithRelated");
-        imports.name(&format!("super::include::Include{}", entity.plural.pascal));
     }
+    let of = |query: &str, imports: &mut Imports| {
+        imports.name(&format!("crate::generated::{query}"));
+        imports.name(&format!("super::include::{}Include", entity.name.pascal));
+        format!("{query}<{}Include>", entity.name.pascal)
+    };
     let link_routes = links::routed(model, entity).next().is_some();
     if link_routes {
         slice.import(&mut imports, "link_routes");
@@ -123,7 +128,16 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> RoutesView<'a> {
         url: &entity.plural.kebab,
         ident: &entity.name.ident,
         key: key(entity, &mut imports),
-        plural_pascal: &entity.plural.pascal,
+        list_query: if includes {
+            of("ListQuery", &mut imports)
+        } else {
+            imports.name("crate::generated::PageQuery")
+        },
+        show_query: if includes {
+            of("ShowQuery", &mut imports)
+        } else {
+            String::new()
+        },
         shown: if includes {
             format!("{}WithRelated", entity.name.pascal)
         } else {
