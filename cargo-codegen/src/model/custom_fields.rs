@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::field_definition::{self, ENTITY_TYPE};
 use super::need::{Asker, Need, is_json, is_moment, is_uuid};
 use super::relation::unknown_entity;
-use super::{Field, FieldOrigin, FieldType, FieldValues, RelationKind};
+use super::{Field, FieldOrigin, FieldType, FieldValues, RelationKind, TENANT};
 use crate::definition::{Definitions, EntityDefinition, Problem, Span};
 
 /// Resolves `eav`, `eav_value_table` and `eav_definition_table`.
@@ -46,9 +46,9 @@ pub(crate) fn resolve(
         drafts[index].entity.field_values = found;
     }
     let values = values.map(|it| it.0);
+    check_tenants(drafts, problems);
     for index in 0..drafts.len() {
         if let Some(place) = &drafts[index].definition.eav {
-            refuse_tenant(&drafts[index], place, problems);
             let found = owner(drafts, index, values, place, problems);
             drafts[index].entity.custom_fields = found;
         }
@@ -132,8 +132,6 @@ fn value_table(
     );
     let history = history(draft, asker, problems)?;
     refuse_behaviors(draft, place, problems);
-    refuse_tenant(draft, place, problems);
-    refuse_tenant(defining, &table.span, problems);
     let defined = field_definition::check(defining, &table.span, problems);
     let of_users = users(draft, defining, place, problems);
     let pointer = pointer?.foreign_key.snake.clone();
@@ -241,17 +239,32 @@ fn refuse_behaviors(draft: &Draft<'_>, place: &Span, problems: &mut Vec<Problem>
     }
 }
 
-/// Custom fields are read and written for everybody; left in silence, one tenant would see what another defines.
-fn refuse_tenant(draft: &Draft<'_>, place: &Span, problems: &mut Vec<Problem>) {
-    if draft.entity.behaviors.tenant {
+/// Reports what belongs to no tenant beside what does: one tenant would see what another defines.
+fn check_tenants(drafts: &[Draft<'_>], problems: &mut Vec<Problem>) {
+    let mut tables = drafts.iter().map(|it| &it.definition.eav_definition_table);
+    let defining = tables.find_map(|it| it.as_ref().map(|it| &it.value));
+    let (kept, shared): (Vec<_>, Vec<_>) = drafts
+        .iter()
+        .filter(|it| {
+            it.definition.eav.is_some()
+                || it.definition.eav_value_table.is_some()
+                || Some(&it.entity.name.snake) == defining
+        })
+        .partition(|it| it.entity.behaviors.tenant);
+    let Some(kept) = kept.first() else { return };
+    let place = kept.places.get(TENANT).cloned();
+    for draft in shared {
+        let (name, other) = (&draft.entity.name.snake, &kept.entity.name.snake);
         let message = format!(
-            "custom fields are not kept apart by tenant, and `{}` is",
-            draft.entity.name.snake
+            "`{name}` belongs to no tenant, and `{other}` does: custom fields are kept apart by tenant in all their entities or in none"
         );
-        problems.push(
-            Problem::error("not-supported", message, place.clone())
-                .help("remove `tenant` from its `behaviors`, or the custom fields"),
-        );
+        let mut problem = Problem::error("across-tenants", message, draft.place());
+        if let Some(place) = &place {
+            problem = problem.also(place.clone(), "this one is kept apart");
+        }
+        problems.push(problem.help(format!(
+            "add `tenant` to the `behaviors` of `{name}`, or remove it from those of `{other}`"
+        )));
     }
 }
 

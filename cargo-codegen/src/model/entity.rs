@@ -129,7 +129,7 @@ pub struct FieldValues {
     pub definition: String,
     /// The column that points to a definition.
     pub definition_id: String,
-    /// The columns that tell the current values of a row apart.
+    /// The columns that tell the current values of a row apart, within a tenant if they belong to tenants.
     pub key: Vec<String>,
     /// Former values stay, with `valid_to`.
     pub history: bool,

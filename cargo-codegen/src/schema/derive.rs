@@ -135,7 +135,7 @@ fn indexes(model: &Model, entity: &Entity) -> Vec<Index> {
     }
     if let Some(values) = &entity.field_values {
         let columns = values.key.iter().map(|it| ascending(it));
-        wanted.push((columns.collect(), true));
+        wanted.push((of_tenant(columns.collect(), true), true));
     }
     for name in entity.named_queries.iter().flat_map(|it| &it.filters) {
         if entity.field(name).is_some_and(is_worth_an_index) {

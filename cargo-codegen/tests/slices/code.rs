@@ -205,6 +205,49 @@ fn every_statement_of_a_tenants_repository_names_the_tenant() {
 }
 
 #[test]
+fn every_statement_about_a_tenants_custom_fields_names_the_tenant() {
+    let history =
+        "  valid_from: { type: datetime }\n  valid_to: { type: datetime, nullable: true }\n";
+    let user = "  user_id: { type: uuid, required: true }\n";
+    for (history, user) in [("", ""), (history, ""), ("", user), (history, user)] {
+        let account =
+            "entity: { name: account }\nfields: { name: { type: string } }\nbehaviors: [tenant]";
+        let contact = "entity: { name: contact }\neav: true\nbehaviors: [tenant]\nrelationships:\n  account: { type: belongs_to, target: account, on_delete: cascade }";
+        let typed = "  entity_type: { type: string, required: true }\n";
+        let definition = format!(
+            "entity: {{ name: field }}\nfields:\n{typed}{user}  key: {{ type: string, required: true }}\n  data_type: {{ type: enum, choices: [string], required: true }}\nbehaviors: [tenant]\nqueries:\n  - by: [entity_type, key]\n    unique: true"
+        );
+        let value = format!(
+            "entity: {{ name: value }}\neav_value_table: true\neav_definition_table: field\nfields:\n{typed}{user}{history}  entity_id: {{ type: uuid, required: true }}\n  value: {{ type: json, nullable: true }}\nbehaviors: [tenant]\nrelationships:\n  field: {{ type: belongs_to, target: field, required: true }}"
+        );
+        let files = files(&model(&[
+            ("account", account),
+            ("contact", contact),
+            ("field", &definition),
+            ("value", &value),
+        ]));
+        let values = &files[Utf8Path::new("app/src/values/generated/values.rs")];
+        let plain: String = values.split_whitespace().collect();
+        let filter = ".filter(Column::TenantId.eq(self.repository.tenant().as_str()))";
+        let deletions = plain.matches("Entity::delete_many()").count();
+        let filtered = format!("Entity::delete_many(){filter}");
+        assert_eq!(deletions, plain.matches(&filtered).count(), "{values}");
+        let changed = format!(".col_expr(Column::ValidTo,now.into()){filter}");
+        assert_eq!(plain.contains(&changed), !history.is_empty(), "{values}");
+        for part in [
+            ".filter(field::Column::TenantId.eq(self.tenant.as_str()))",
+            "FieldRepository::of(self.repository.tenant()).select()",
+            "ActiveModel{tenant_id:Set(self.repository.tenant().to_string()),",
+        ] {
+            assert!(plain.contains(part), "{part}\n{values}");
+        }
+        assert!(!plain.contains("Entity::find()"), "{values}");
+        let account = &files[Utf8Path::new("app/src/accounts/generated/use_cases.rs")];
+        assert!(account.contains("ValueService::of(tenant)"), "{account}");
+    }
+}
+
+#[test]
 fn a_soft_deletion_says_who_deleted() {
     let task = "entity: { name: task }\nfields: { code: { type: string } }\nbehaviors: [soft_delete, user_tracking]";
     let files = files(&model(&[("task", task)]));

@@ -2,7 +2,7 @@
 
 use super::Slice;
 use super::fields;
-use super::scope;
+use super::scope::{self, Parameters};
 use crate::model::{Entity, Model, OnDelete, Relation, RelationKind};
 use crate::render::imports::Imports;
 
@@ -10,6 +10,8 @@ use crate::render::imports::Imports;
 pub(super) struct CascadeView {
     /// Where the row is read.
     pub(super) repository: String,
+    /// What the steps take behind the transaction.
+    pub(super) lent: Parameters,
     pub(super) steps: Vec<String>,
 }
 
@@ -41,7 +43,15 @@ pub(super) fn view(slice: Slice<'_>, imports: &mut Imports) -> Option<CascadeVie
     }
     let steps = chains.iter().flat_map(|it| steps(slice, it, imports));
     let steps = steps.collect();
+    let mut lent = Parameters::default();
+    let owners = chains.iter().filter_map(|it| it.last());
+    let mut places = owners.filter_map(|it| fields::place(slice.model, it.0));
+    if places.any(fields::Place::is_of_tenant) {
+        let tenant = imports.name("crate::generated::Tenant");
+        lent.add(&format!("tenant: &{tenant}"), "tenant");
+    }
     Some(CascadeView {
+        lent,
         repository: slice.repository_of(slice.entity, scope::Place::Function, imports),
         steps,
     })

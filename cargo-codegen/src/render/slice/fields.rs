@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::key::{KeyView, key};
+use super::scope::{self, Call, RouteView};
 use super::{Slice, title};
 use crate::model::{Entity, FieldType, FieldValues, Model};
 use crate::render::field::{self, capitalized, string_literal, with_article};
@@ -26,12 +27,17 @@ pub(super) struct FieldsView<'a> {
     module: String,
     key: KeyView,
     state: &'a str,
-    values: &'a str,
+    service: String,
+    values_repository: String,
+    values_service: String,
     entity_type: String,
     definition_id: String,
     rest: bool,
     writes: bool,
     of_users: bool,
+    tenant: bool,
+    /// What routes that read take, if there are routes.
+    read: Option<RouteView>,
 }
 
 /// What the use cases of an entity do with its custom fields.
@@ -52,12 +58,22 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The service of the values.
+    /// The service of the values, where there is a `tenant` if they belong to tenants.
     pub(super) fn service(self, imports: &mut Imports) -> String {
-        imports.name(&format!(
+        let name = imports.name(&format!(
             "crate::{}::{}Service",
             self.values.plural.ident, self.values.name.pascal
-        ))
+        ));
+        if self.is_of_tenant() {
+            format!("{name}::of(tenant)")
+        } else {
+            name
+        }
+    }
+
+    /// Whether definitions and values belong to tenants, as the rows then do.
+    pub(super) fn is_of_tenant(self) -> bool {
+        self.values.behaviors.tenant
     }
 }
 
@@ -103,9 +119,10 @@ pub(super) fn steps(slice: Slice<'_>, imports: &mut Imports) -> Option<FieldsSte
     let ident = &entity.name.ident;
     let of_users = place.table.of_users;
     let actor = if of_users { ", actor" } else { "" };
+    let tenant = if place.is_of_tenant() { ", tenant" } else { "" };
     let check = |complete: bool| {
         format!(
-            "let fields = fields::checked(tx{actor}, &input, &input.fields, {complete}).await?;"
+            "let fields = fields::checked(tx{tenant}{actor}, &input, &input.fields, {complete}).await?;"
         )
     };
     let store = format!("{service}.store(tx{actor}, {entity_type}, {ident}.{key}, fields).await?;");
@@ -150,6 +167,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<FieldsView<'a>> {
         ("crate::generated::Path", rest),
         ("crate::generated::Query", rest),
         ("crate::generated::Actor", rest && of_users),
+        ("crate::generated::Tenant", writes && place.is_of_tenant()),
         ("crate::generated::Unauthenticated", rest && of_users),
         ("uuid::Uuid", of_users),
         (model.config.app_state.as_str(), rest),
@@ -161,12 +179,6 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<FieldsView<'a>> {
     slice.import(&mut imports, "service::*Service");
     if rest {
         slice.import(&mut imports, "dto::*Response");
-    }
-    let values = &place.values.name.pascal;
-    let module = format!("crate::{}", place.values.plural.ident);
-    imports.name(&format!("{module}::{values}Repository"));
-    if writes {
-        imports.name(&format!("{module}::{values}Service"));
     }
     let definition_id = place.definition.key().map(|it| it.ty.clone());
     let definition_id = definition_id.unwrap_or(FieldType::Uuid);
@@ -184,7 +196,13 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<FieldsView<'a>> {
         module: slice.row_module(&mut imports),
         key: key(entity, &mut imports),
         state: scaffold::state_type(&model.config),
-        values,
+        service: slice.service("&"),
+        values_repository: slice.repository_of(place.values, scope::Place::Service, &mut imports),
+        values_service: if writes {
+            place.service(&mut imports)
+        } else {
+            String::new()
+        },
         entity_type: entity_type(slice, place, &mut imports),
         definition_id: if writes {
             field::app_type(&definition_id, "", &mut imports)
@@ -194,6 +212,8 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<FieldsView<'a>> {
         rest,
         writes,
         of_users,
+        tenant: place.is_of_tenant(),
+        read: rest.then(|| slice.route(Call::Read, &mut imports)),
         imports: imports.lines(),
     })
 }

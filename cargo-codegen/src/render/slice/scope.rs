@@ -62,7 +62,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn add(&mut self, declared: &str, passed: &str) {
+    pub(super) fn add(&mut self, declared: &str, passed: &str) {
         self.declared += &format!(", {declared}");
         self.passed += &format!(", {passed}");
     }

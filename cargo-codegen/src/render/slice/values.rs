@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::scope::Place;
 use super::{Slice, cascade, upsert};
 use crate::model::{Entity, Field, FieldType, RelationKind};
 use crate::render::field;
@@ -23,12 +24,14 @@ pub(super) struct ValuesView<'a> {
     /// The type of the keys of rows that have custom fields.
     id: String,
     definition_id: PointerView,
-    definition: DefinitionView<'a>,
+    definition: DefinitionView,
+    repository: String,
     value: &'static str,
     user_value: &'static str,
     now_value: &'static str,
     history: bool,
     of_users: bool,
+    tenant: bool,
     timestamps: bool,
     /// Rows with custom fields are deleted by the database too.
     cascades: bool,
@@ -47,8 +50,8 @@ struct PointerView {
     definition: &'static str,
 }
 
-struct DefinitionView<'a> {
-    pascal: &'a str,
+struct DefinitionView {
+    repository: String,
     module: String,
     id: String,
     key: String,
@@ -109,10 +112,6 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<ValuesView<'a>> {
     let module = slice.row_module(&mut imports);
     imports.name(&format!("{}::Column", slice.row_path()));
     imports.name(&format!("{}::Entity", slice.row_path()));
-    imports.name(&format!(
-        "crate::{}::{}Repository",
-        defining.plural.ident, defining.name.pascal
-    ));
     let relation = entity.relations.iter().find(|it| {
         it.kind == RelationKind::BelongsTo && it.foreign_key.snake == table.definition_id
     })?;
@@ -149,8 +148,10 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<ValuesView<'a>> {
         value: one_of(nullable("value"), "value", "Some(value)"),
         user_value: one_of(nullable("user_id"), "actor", "Some(actor)"),
         now_value: one_of(nullable("valid_from"), "now", "Some(now)"),
+        repository: slice.repository(),
         history,
         of_users,
+        tenant: slice.is_of_tenant(),
         cascades,
         timestamps: entity.behaviors.timestamps,
         module,
@@ -158,11 +159,7 @@ pub(super) fn view<'a>(slice: Slice<'a>) -> Option<ValuesView<'a>> {
     })
 }
 
-fn definition<'a>(
-    slice: Slice<'_>,
-    entity: &'a Entity,
-    imports: &mut Imports,
-) -> Option<DefinitionView<'a>> {
+fn definition(slice: Slice<'_>, entity: &Entity, imports: &mut Imports) -> Option<DefinitionView> {
     let path = format!(
         "{}::{}",
         slice.model.config.entity_crate.ident(),
@@ -174,7 +171,7 @@ fn definition<'a>(
     };
     let data_type = imports.name(&format!("{path}::{type_name}"));
     Some(DefinitionView {
-        pascal: &entity.name.pascal,
+        repository: slice.repository_of(entity, Place::Service, imports),
         module: imports.name(&path),
         id: field::app_type(&key.ty, "", imports),
         key: key.name.ident.clone(),
