@@ -145,9 +145,10 @@ impl Failure {
             Self::Lossy(_) => {
                 Some("if that is what you want: cargo codegen migrate --write --allow-destructive")
             }
-            Self::Definitions { .. } | Self::Words(_) | Self::Impossible(_) | Self::Other(_) => {
-                None
+            Self::Impossible(_) => {
+                Some("or write the migration by hand, then: cargo codegen migrate --by-hand")
             }
+            Self::Definitions { .. } | Self::Words(_) | Self::Other(_) => None,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::definition::{Problem, Severity, Sources};
 use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
 use crate::render::Changed;
-use crate::request::{self, Addition};
+use crate::request::{self, Addition, Consent};
 use crate::schema;
 use crate::workspace::{
     self, DiscoverError, Disk, Files, Overlay, Package, Workspace, consumers::EventUses,
@@ -274,7 +274,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     let changed = match addition.migrate {
         Some(consent) => {
             request::permitted(&pending, consent)?;
-            Changed::Written
+            match consent {
+                Consent::Safe | Consent::Destructive => Changed::Written,
+                Consent::ByHand => Changed::ByHand,
+            }
         }
         None => Changed::Told,
     };

@@ -443,5 +443,7 @@ fn a_changed_definition_makes_the_next_migration() {
     );
     session.prepare("entity new --all");
     session.run("migrate --write --allow-destructive");
+    session.run("migrate --by-hand");
+    session.run("check");
     session.finish();
 }

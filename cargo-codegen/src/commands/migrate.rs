@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Context, Writing};
 use crate::failure::Failure;
 use crate::report::Outcome;
-use crate::request;
+use crate::request::{self, Consent};
 use crate::survey::{self, View};
 
 #[derive(Debug, Args)]
@@ -16,14 +16,27 @@ pub(super) struct Migrate {
     /// Write it also if it drops tables, columns or choices, or narrows them
     #[arg(long)]
     allow_destructive: bool,
+    /// Write none: migrations of yours make the change, which is only remembered in schema.lock
+    #[arg(long, conflicts_with_all = ["write", "allow_destructive"])]
+    by_hand: bool,
     #[command(flatten)]
     writing: Writing,
 }
 
+impl Migrate {
+    fn consent(&self) -> Consent {
+        match (self.by_hand, self.allow_destructive) {
+            (true, _) => Consent::ByHand,
+            (false, true) => Consent::Destructive,
+            (false, false) => Consent::Safe,
+        }
+    }
+}
+
 pub(super) fn migrate(arguments: &Migrate, context: &Context) -> Result<Outcome, Failure> {
-    if arguments.write || arguments.writing.dry_run {
+    if arguments.write || arguments.by_hand || arguments.writing.dry_run {
         let site = context.site_to_write(arguments.writing)?;
-        let addition = request::migration(arguments.allow_destructive);
+        let addition = request::migration(arguments.consent());
         return context.write(&site, &addition, arguments.writing);
     }
     let site = context.site()?;

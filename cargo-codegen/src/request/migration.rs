@@ -5,13 +5,9 @@ use crate::failure::Failure;
 use crate::schema::{Change, Risk};
 
 /// The migration for everything that has changed.
-pub fn migration(allow_destructive: bool) -> Addition {
+pub fn migration(consent: Consent) -> Addition {
     Addition {
-        migrate: Some(if allow_destructive {
-            Consent::Destructive
-        } else {
-            Consent::Safe
-        }),
+        migrate: Some(consent),
         ..Addition::default()
     }
 }
@@ -21,6 +17,9 @@ pub fn migration(allow_destructive: bool) -> Addition {
 /// # Errors
 /// What they cost or need.
 pub fn permitted(pending: &[Change], consent: Consent) -> Result<(), Failure> {
+    if consent == Consent::ByHand {
+        return Ok(());
+    }
     let risks = pending.iter().map(Change::risk);
     let (impossible, costly): (Vec<Risk>, Vec<Risk>) = risks
         .filter(|it| *it != Risk::Safe)

@@ -28,6 +28,8 @@ pub enum Consent {
     Safe,
     /// Rows, columns, and values that do not fit.
     Destructive,
+    /// Nothing is written that could cost something: migrations of the user's do it.
+    ByHand,
 }
 
 /// What a command adds to what the definitions ask for anyway.

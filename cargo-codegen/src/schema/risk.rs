@@ -84,7 +84,7 @@ impl Change {
 fn key_changes(table: &str) -> Risk {
     Risk::Impossible(format!(
         "the primary key of `{table}` would be another one, which other tables refer to: describe a new entity with \
-         a table of its own, and move the rows by a migration of yours"
+         a table of its own, and move the rows"
     ))
 }
 

@@ -52,6 +52,8 @@ pub enum Changed {
     Told,
     /// It is written as a migration.
     Written,
+    /// Migrations of the user's make it: it is only remembered.
+    ByHand,
 }
 
 /// What the migrations would have to do to the schema of `snapshot` (the text of [`snapshot_path`]), new tables included.
@@ -94,6 +96,8 @@ pub fn migrations(
     let mut written = Vec::new();
     if changed == Changed::Written {
         written.extend(renames(&changes)?);
+    }
+    if changed != Changed::Told {
         rename(&mut known, &changes);
     }
     let new: Vec<&Table> = tables
@@ -107,6 +111,10 @@ pub fn migrations(
     }
     if changed == Changed::Written {
         written.extend(change(model, &known.tables, &tables, &changes)?);
+    }
+    if changed == Changed::Told {
+        adopt_choices(&mut known.tables, &changes, &tables);
+    } else {
         known
             .tables
             .retain(|it| tables.iter().any(|table| table.name == it.name));
@@ -118,8 +126,6 @@ pub fn migrations(
                 table.clone_from(now);
             }
         }
-    } else {
-        adopt_choices(&mut known.tables, &changes, &tables);
     }
     for table in new {
         known.add(table.clone(), mysql != Mysql::Absent);
