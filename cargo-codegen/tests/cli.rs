@@ -401,7 +401,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn a_changed_definition_makes_the_next_migration() {
+fn g08_g27_a_changed_definition_makes_the_next_migration() {
     let mut session = Session::new("migrate");
     session.prepare(NEW);
     session.enter("shop");

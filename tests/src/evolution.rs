@@ -54,6 +54,7 @@ fn from_nothing(workspace: &Utf8Path, parent: &Utf8Path) -> Result<Utf8PathBuf> 
     ];
     tool::run(&mut tool::codegen(parent, &words)?)?;
     let evolved = parent.join("evolved");
+    fs_err::create_dir_all(evolved.join("entities"))?;
     for entry in workspace.join("entities").read_dir_utf8()? {
         let file = entry?;
         fs_err::copy(file.path(), evolved.join("entities").join(file.file_name()))?;

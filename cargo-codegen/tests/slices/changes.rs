@@ -243,7 +243,7 @@ relationships:
 }
 
 #[test]
-fn a_table_that_nothing_describes_is_dropped_and_made_again_on_the_way_back() {
+fn g08_a_table_that_nothing_describes_is_dropped_and_made_again_on_the_way_back() {
     let before = model_on(
         "sqlite, postgres",
         &[("account", ACCOUNT), ("contact", CONTACT)],

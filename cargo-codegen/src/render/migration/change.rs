@@ -312,7 +312,7 @@ fn created(changes: &[Change], mysql: Mysql) -> askama::Result<Vec<String>> {
         .collect()
 }
 
-/// Whether the index goes before the columns change: [`schema::diff`] has it before them then.
+/// Whether the index goes before the columns change: `schema::diff()` has it before them then.
 fn is_early(changes: &[Change], index: &Change) -> bool {
     let place = |wanted: &dyn Fn(&Change) -> bool| changes.iter().position(wanted);
     let first_other =
