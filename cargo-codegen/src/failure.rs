@@ -74,6 +74,15 @@ pub enum Failure {
     /// Entries in the user's files whose place is not certain.
     #[error("{}", count_files(.0.len(), "entry has", "entries have", "no certain place"))]
     Refused(Vec<RefusedEdit>),
+    /// `check`: no migration makes the schema that is described.
+    #[error("{}", count_files(.0.len(), "change of the schema has", "changes of the schema have", "no migration"))]
+    Unmigrated(Vec<String>),
+    /// What a migration would lose, which nobody has asked for.
+    #[error("{}", count_files(.0.len(), "change", "changes", "may lose what is in the database"))]
+    Lossy(Vec<String>),
+    /// What no migration can do as the definitions stand.
+    #[error("{}", count_files(.0.len(), "change needs", "changes need", "more than the definitions say"))]
+    Impossible(Vec<String>),
     /// An error of a lower layer; its sources are the causes.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -107,10 +116,12 @@ impl Failure {
             Self::Definitions { .. }
             | Self::Workspace { .. }
             | Self::Refused(_)
+            | Self::Lossy(_)
+            | Self::Impossible(_)
             | Self::Other(_) => Exit::Problems,
             Self::Words(_) | Self::Usage { .. } => Exit::Usage,
             Self::Conflicts(_) => Exit::EditedByHand,
-            Self::Drift(_) => Exit::Drift,
+            Self::Drift(_) | Self::Unmigrated(_) => Exit::Drift,
         }
     }
 
@@ -130,6 +141,13 @@ impl Failure {
             } else {
                 "paste the lines, then run this again"
             }),
+            Self::Unmigrated(_) => Some("cargo codegen migrate"),
+            Self::Lossy(_) => {
+                Some("if that is what you want: cargo codegen migrate --write --allow-destructive")
+            }
+            Self::Impossible(_) => {
+                Some("or write the migration by hand, then: cargo codegen migrate --by-hand")
+            }
             Self::Definitions { .. } | Self::Words(_) | Self::Other(_) => None,
         }
     }

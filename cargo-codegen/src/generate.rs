@@ -11,7 +11,9 @@ use crate::changeset::{self, Action, Change, ChangeSet, Formatter, Rustfmt};
 use crate::definition::{Problem, Severity, Sources};
 use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
-use crate::request::Addition;
+use crate::render::Changed;
+use crate::request::{self, Addition, Consent};
+use crate::schema;
 use crate::workspace::{
     self, DiscoverError, Disk, Files, Overlay, Package, Workspace, consumers::EventUses,
     handlers::Handlers,
@@ -245,6 +247,8 @@ pub struct Plan {
     pub handlers: Handlers,
     /// What to do.
     pub set: ChangeSet,
+    /// What migrations have to do to the schema that the written ones make.
+    pub pending: Vec<schema::Change>,
 }
 
 /// Everything that a run would do, without doing it: a pure function of the input.
@@ -259,13 +263,26 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
             loaded: load(input.files)?,
             handlers: Handlers::default(),
             set: only_outputs(input.addition),
+            pending: Vec::new(),
         });
     }
     let loaded = load(&overlay)?;
     let handlers = handlers(&overlay, &loaded.model)?;
     (input.stage)("rendering");
-    let rendered = stages::render(&loaded.model, &handlers.found, &overlay, input.now)?;
     let addition = input.addition;
+    let pending = stages::pending(&loaded.model, &overlay)?;
+    let changed = match addition.migrate {
+        Some(consent) => {
+            request::permitted(&pending, consent)?;
+            match consent {
+                Consent::Safe | Consent::Destructive => Changed::Written,
+                Consent::ByHand => Changed::ByHand,
+            }
+        }
+        None => Changed::Told,
+    };
+    let found = &handlers.found;
+    let rendered = stages::render(&loaded.model, found, &overlay, input.now, changed)?;
     let mut outputs = addition.outputs.clone();
     outputs.extend(rendered.outputs);
     let mut edits = addition.edits.clone();
@@ -294,6 +311,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
         loaded,
         handlers,
         set,
+        pending,
     })
 }
 
@@ -374,13 +392,19 @@ pub fn carry_out(site: &Site, set: &ChangeSet) -> Result<(), Failure> {
     changeset::apply(site.root(), set).map_err(Failure::other)
 }
 
-/// How many files there are, if none would change.
+/// How many files there are, if none would change and no migration is missing.
 ///
 /// # Errors
 /// The changes, as drift.
-pub fn clean(set: &ChangeSet) -> Result<usize, Failure> {
-    if drifted(set) == 0 {
-        return Ok(set.changes.len());
+pub fn clean(plan: &Plan) -> Result<usize, Failure> {
+    if drifted(&plan.set) > 0 {
+        return Err(Failure::Drift(Box::new(plan.set.clone())));
     }
-    Err(Failure::Drift(Box::new(set.clone())))
+    if !plan.pending.is_empty() {
+        let words = schema::words(&plan.pending);
+        return Err(Failure::Unmigrated(
+            words.into_iter().map(|it| it.0).collect(),
+        ));
+    }
+    Ok(plan.set.changes.len())
 }

@@ -4,6 +4,7 @@
 
 mod mysql;
 mod pgvector;
+mod texts;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -20,6 +21,7 @@ use crate::servers::PostgresServer;
 pub(crate) use mysql::execute as mysql_execute;
 pub use mysql::{mysql, mysql_from_environment, mysql_server};
 pub use pgvector::postgres_with_pgvector;
+pub(crate) use texts::{mysql as mysql_texts, postgres as postgres_texts, sqlite as sqlite_texts};
 
 /// How long a server may take to answer, on a machine that has much else to do.
 const CONNECT: Duration = Duration::from_secs(30);

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod contract;
 pub mod databases;
+pub mod evolution;
 pub mod fixture;
 pub mod hurl;
 pub mod openapi;

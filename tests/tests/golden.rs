@@ -59,6 +59,11 @@ fn golden_crm() -> Result<()> {
 }
 
 #[test]
+fn golden_evolution() -> Result<()> {
+    golden("evolution")
+}
+
+#[test]
 fn golden_keywords() -> Result<()> {
     golden("keywords")
 }
@@ -91,6 +96,7 @@ fn every_fixture_has_a_golden_test() -> Result<()> {
         [
             "adopted-workspace",
             "crm",
+            "evolution",
             "keywords",
             "knowledge",
             "ledger",

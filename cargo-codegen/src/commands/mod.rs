@@ -3,6 +3,7 @@
 mod entity;
 mod event;
 mod job;
+mod migrate;
 mod project;
 mod subsystem;
 
@@ -104,6 +105,8 @@ enum Command {
         #[command(subcommand)]
         command: Option<subsystem::Command>,
     },
+    /// What the next migration would contain, in words; or the migration
+    Migrate(migrate::Migrate),
     /// Exit with 4 if a run would change anything
     Check,
 }
@@ -120,6 +123,7 @@ impl Command {
             Self::Subsystem { command } => command
                 .as_ref()
                 .map_or("subsystem", subsystem::Command::words),
+            Self::Migrate(_) => "migrate",
             Self::Check => "check",
         }
     }
@@ -255,6 +259,7 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         Some(Command::Subsystem {
             command: Some(command),
         }) => subsystem::run(&command, context),
+        Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
         Some(Command::Check) => project::check(context),
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn init(arguments: &Init, context: &Context) -> Result<Outcome, Failu
 pub(super) fn check(context: &Context) -> Result<Outcome, Failure> {
     let site = context.site()?;
     let plan = context.plan(&site, &request::Addition::default(), false)?;
-    let files = generate::clean(&plan.set)?;
+    let files = generate::clean(&plan)?;
     Ok(Outcome {
         view: Some(View::Clean { files }),
         sources: plan.loaded.sources,

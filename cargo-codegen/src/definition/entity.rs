@@ -21,6 +21,8 @@ pub struct EntityDefinition {
     pub plural: Option<Spanned<String>>,
     /// `entity.table`.
     pub table: Option<Spanned<String>>,
+    /// `entity.previously`: what the table was called.
+    pub previously: Option<Spanned<String>>,
     /// `entity.description`, on one line.
     pub description: Option<String>,
     /// `scopeable`, at the top or in `entity`.
@@ -158,6 +160,9 @@ pub(crate) fn decode(
         source,
         plural: entity.as_ref().and_then(|it| reader.text_of(it, "plural")),
         table: entity.as_ref().and_then(|it| reader.text_of(it, "table")),
+        previously: entity
+            .as_ref()
+            .and_then(|it| reader.text_of(it, "previously")),
         description: entity.as_ref().and_then(|it| reader.description_of(it)),
         scopeable: [scopeable_here, scopeable_inside]
             .iter()

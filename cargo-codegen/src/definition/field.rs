@@ -118,6 +118,10 @@ pub struct FieldDefinition {
     pub foreign_key: Option<Spanned<String>>,
     /// `description`, on one line.
     pub description: Option<String>,
+    /// `previously`: what the column was called.
+    pub previously: Option<Spanned<String>>,
+    /// `backfill`: any value.
+    pub backfill: Option<Node>,
     /// Where `unique` or `index` stands.
     pub index_key: Option<super::source::Span>,
 }
@@ -210,6 +214,8 @@ pub(crate) fn decode(
         json_type: json_type(reader, &block),
         foreign_key: reader.text_of(&block, "foreign_key"),
         description: reader.description_of(&block),
+        previously: reader.text_of(&block, "previously"),
+        backfill: block.get("backfill").cloned(),
         index_key,
     })
 }

@@ -6,7 +6,8 @@ use chrono::NaiveDateTime;
 use crate::changeset::LOCK_FILE;
 use crate::failure::Failure;
 use crate::model::Model;
-use crate::render::{self, Rendered};
+use crate::render::{self, Changed, Rendered};
+use crate::schema::Change;
 use crate::workspace::Files;
 use crate::workspace::handlers::FoundHandler;
 
@@ -16,13 +17,14 @@ pub(super) fn render(
     handlers: &[FoundHandler],
     files: &dyn Files,
     now: NaiveDateTime,
+    changed: Changed,
 ) -> Result<Rendered, Failure> {
     let mut all = render::entity_crate(model).map_err(Failure::other)?;
     for entity in &model.entities {
         all.extend(render::slice(model, entity).map_err(Failure::other)?);
     }
     all.extend(render::slice_tests(model).map_err(Failure::other)?);
-    all.extend(migrations(model, files, now)?);
+    all.extend(migrations(model, files, now, changed)?);
     all.edits.extend(render::dependencies(model));
     for outputs in [
         render::app_shared(model),
@@ -36,8 +38,25 @@ pub(super) fn render(
     Ok(all)
 }
 
-/// Migrations for new tables, dated after those that are there or that the command adds.
-fn migrations(model: &Model, files: &dyn Files, now: NaiveDateTime) -> Result<Rendered, Failure> {
+/// What migrations would have to do to the schema that the written ones make.
+pub(super) fn pending(model: &Model, files: &dyn Files) -> Result<Vec<Change>, Failure> {
+    render::pending(model, snapshot(model, files)?.as_deref()).map_err(Failure::other)
+}
+
+/// Migrations, dated after those that are there or that the command adds.
+fn migrations(
+    model: &Model,
+    files: &dyn Files,
+    now: NaiveDateTime,
+    changed: Changed,
+) -> Result<Rendered, Failure> {
+    let snapshot = snapshot(model, files)?;
+    let dir = model.config.migration_crate.file("src");
+    let existing = files.list(&dir).map_err(Failure::other)?;
+    render::migrations(model, snapshot.as_deref(), &existing, now, changed).map_err(Failure::other)
+}
+
+fn snapshot(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure> {
     let snapshot = files
         .read(&render::snapshot_path(model))
         .map_err(Failure::other)?;
@@ -52,7 +71,5 @@ fn migrations(model: &Model, files: &dyn Files, now: NaiveDateTime) -> Result<Re
             "take it back from version control",
         ));
     }
-    let dir = model.config.migration_crate.file("src");
-    let existing = files.list(&dir).map_err(Failure::other)?;
-    render::migrations(model, snapshot.as_deref(), &existing, now).map_err(Failure::other)
+    Ok(snapshot)
 }

@@ -220,6 +220,7 @@ fn draft<'d>(
         definition,
         entity: Entity {
             table,
+            previously: definition.previously.as_ref().map(|it| it.value.clone()),
             description: definition.description.clone(),
             fields: Vec::new(),
             behaviors: Behaviors::default(),
@@ -330,6 +331,9 @@ pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) 
                 default: (*column == "version").then_some(DefaultValue::Integer(1)),
                 unique: false,
                 index: false,
+                previously: None,
+                // When the rows were made nobody knows; the migration is what there is.
+                backfill: (!nullable && *ty == FieldType::DateTime).then_some(DefaultValue::Now),
                 constraints: super::Constraints::default(),
                 description: None,
                 origin: FieldOrigin::Behavior,

@@ -17,6 +17,8 @@ pub struct Entity {
     pub plural: Name,
     /// Table name.
     pub table: String,
+    /// What the table was called before.
+    pub previously: Option<String>,
     /// One line for rustdoc and OpenAPI.
     pub description: Option<String>,
     /// Every column in table order: key, declared fields, relations' columns, behaviors' columns.
@@ -172,6 +174,10 @@ pub struct Field {
     pub unique: bool,
     /// Has an index of its own.
     pub index: bool,
+    /// What the column was called before.
+    pub previously: Option<String>,
+    /// Value of the rows that there are when a migration adds the column or makes it NOT NULL.
+    pub backfill: Option<DefaultValue>,
     /// Validation.
     pub constraints: Constraints,
     /// One line for rustdoc and OpenAPI.

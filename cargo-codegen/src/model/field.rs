@@ -26,6 +26,10 @@ pub(crate) fn resolve(
         .default
         .as_ref()
         .and_then(|node| value::default(&ty, &constraints, node, problems));
+    let backfill = field
+        .backfill
+        .as_ref()
+        .and_then(|node| value::backfill(&ty, &constraints, node, problems));
     let (nullable, required) = nullability(field, problems);
     let key = field.index_key.as_ref().unwrap_or(&field.name.span);
     if (field.unique || field.index) && matches!(ty, FieldType::Json) {
@@ -45,6 +49,8 @@ pub(crate) fn resolve(
         default,
         unique: field.unique,
         index: field.index,
+        previously: field.previously.as_ref().map(|it| it.value.clone()),
+        backfill,
         constraints,
         description: field.description.clone(),
         origin: FieldOrigin::Declared,

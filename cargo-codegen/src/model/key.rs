@@ -13,6 +13,8 @@ pub(crate) fn key_field(ty: FieldType, description: Option<String>) -> Field {
         default: None,
         unique: false,
         index: false,
+        previously: None,
+        backfill: None,
         constraints: Constraints::default(),
         description,
         origin: FieldOrigin::Key,
@@ -51,6 +53,8 @@ pub(crate) fn own_key_field(
         ),
         ("default", field.default.as_ref().map(|it| &it.span)),
         ("foreign_key", field.foreign_key.as_ref().map(|it| &it.span)),
+        ("previously", field.previously.as_ref().map(|it| &it.span)),
+        ("backfill", field.backfill.as_ref().map(|it| &it.span)),
     ];
     for (key, span) in misplaced {
         if let Some(span) = span {

@@ -21,6 +21,7 @@ pub(crate) mod name;
 mod named_query;
 mod need;
 mod pattern;
+mod previously;
 mod query;
 mod reference;
 mod relation;

@@ -120,6 +120,8 @@ fn belongs_to(
             default: None,
             unique: relation.unique.as_ref().is_some_and(|it| it.value),
             index: relation.index.as_ref().is_none_or(|it| it.value),
+            previously: None,
+            backfill: None,
             constraints: Constraints::default(),
             description: relation.description.clone(),
             origin: FieldOrigin::Declared,

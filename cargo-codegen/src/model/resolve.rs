@@ -3,7 +3,7 @@
 use super::draft::{add_behaviors, drafts};
 use super::{
     Config, Model, custom_fields, emit, event_draft, family, include, inverse, mysql, named_query,
-    pattern, query, relation, sqlite, tenant, through, upsert, vector,
+    pattern, previously, query, relation, sqlite, tenant, through, upsert, vector,
 };
 use crate::definition::{Definitions, Problem, Severity, Sources};
 
@@ -38,6 +38,7 @@ pub fn resolve(
         named_query::resolve(draft, &mut problems);
     }
     named_query::check(&drafts, &mut problems);
+    previously::check(&drafts, &mut problems);
     tenant::check(&drafts, &mut problems);
     mysql::check(&config, &drafts, &mut problems);
     sqlite::check(&config, &mut drafts, &mut problems);

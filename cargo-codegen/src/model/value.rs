@@ -13,15 +13,37 @@ pub(crate) fn default(
     node: &Node,
     problems: &mut Vec<Problem>,
 ) -> Option<DefaultValue> {
+    let refused = |message| Problem::error("wrong-default", message, node.span.clone());
+    read("default", ty, constraints, node, refused, problems)
+}
+
+/// Checks a `backfill`; what is wrong is reported.
+pub(crate) fn backfill(
+    ty: &FieldType,
+    constraints: &Constraints,
+    node: &Node,
+    problems: &mut Vec<Problem>,
+) -> Option<DefaultValue> {
+    let refused = |message| Problem::error("wrong-value", message, node.span.clone());
+    read("backfill", ty, constraints, node, refused, problems)
+}
+
+fn read(
+    key: &str,
+    ty: &FieldType,
+    constraints: &Constraints,
+    node: &Node,
+    refused: impl Fn(String) -> Problem,
+    problems: &mut Vec<Problem>,
+) -> Option<DefaultValue> {
     match check(ty, constraints, node) {
         Ok(value) => Some(value),
         Err(Wrong { why, help }) => {
-            let message = match node.kind {
-                Kind::Null => "`default` has no value".to_owned(),
-                _ => format!("{} is no default for type `{}`", node.describe(), word(ty)),
-            };
-            let mut problem =
-                Problem::error("wrong-default", message, node.span.clone()).label(why);
+            let mut problem = refused(match node.kind {
+                Kind::Null => format!("`{key}` has no value"),
+                _ => format!("{} is no {key} for type `{}`", node.describe(), word(ty)),
+            })
+            .label(why);
             problem.help = help;
             problems.push(problem);
             None
@@ -81,7 +103,7 @@ fn check(ty: &FieldType, constraints: &Constraints, node: &Node) -> Result<Defau
         Kind::Null => {
             return wrong_but(
                 "nothing stands here",
-                "leave `default` out; write `nullable: true` if the column may be NULL",
+                "leave the key out; write `nullable: true` if the column may be NULL",
             );
         }
         Kind::List(_) | Kind::Map(_) => return wrong("one value is wanted"),

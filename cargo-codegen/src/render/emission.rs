@@ -155,6 +155,8 @@ mod tests {
             default: None,
             unique: false,
             index: false,
+            previously: None,
+            backfill: None,
             constraints: Constraints::default(),
             description: None,
             origin: FieldOrigin::Declared,

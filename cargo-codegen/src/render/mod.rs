@@ -37,7 +37,7 @@ pub use http::http_support;
 pub use hurl::http_files;
 pub use job_stub::{JobStubError, JobWords, job_stub};
 pub use jobs::jobs;
-pub use migration::{MigrationError, migration_time, migrations, snapshot_path};
+pub use migration::{Changed, MigrationError, migration_time, migrations, pending, snapshot_path};
 pub use rendered::Rendered;
 pub use runtime::runtime;
 pub use slice::slice;

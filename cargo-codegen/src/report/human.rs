@@ -82,6 +82,11 @@ pub(super) fn failure(failure: &Failure, color: bool) -> Text {
                 }
             }
         }
+        Failure::Unmigrated(lines) | Failure::Lossy(lines) | Failure::Impossible(lines) => {
+            for line in lines {
+                let _ = writeln!(err, "  {line}");
+            }
+        }
         Failure::Usage { .. } | Failure::Workspace { .. } | Failure::Other(_) => {}
     }
     let _ = writeln!(err, "{} {failure}", "error:".red().bold());

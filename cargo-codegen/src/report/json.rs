@@ -149,6 +149,9 @@ fn fill_failure<'a>(object: &mut Object<'a>, failure: &'a Failure) {
                 })
                 .collect();
         }
+        Failure::Unmigrated(lines) | Failure::Lossy(lines) | Failure::Impossible(lines) => {
+            object.notes.extend(lines.iter().map(String::as_str));
+        }
         Failure::Usage { .. } | Failure::Workspace { .. } | Failure::Other(_) => {}
     }
     object.error = Some(ErrorObject {

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize as _;
 
 use super::Options;
 use crate::survey::{
-    Consumers, EntityDetails, EventDetails, FieldRow, Overview, SubsystemRow, View,
+    Consumers, EntityDetails, EventDetails, FieldRow, Migration, Overview, SubsystemRow, View,
 };
 
 pub(super) fn render(view: &View, options: Options) -> String {
@@ -94,6 +94,7 @@ pub(super) fn render(view: &View, options: Options) -> String {
                 &rows.collect::<Vec<_>>(),
             )
         }
+        View::Migration(migration) => render_migration(migration),
         View::Clean { files } => format!(
             "{} {} what the definitions say\n",
             counted(*files, "file", "files"),
@@ -164,6 +165,21 @@ fn render_overview(overview: &Overview, options: Options) -> String {
             for path in &overview.pending {
                 let _ = writeln!(text, "{:19}{path}", "");
             }
+        }
+    }
+    text
+}
+
+fn render_migration(migration: &Migration) -> String {
+    if migration.changes.is_empty() {
+        return "nothing to do: the migrations make the schema that is described\n".to_owned();
+    }
+    let mut text = String::new();
+    for change in &migration.changes {
+        let _ = writeln!(text, "- {}", change.what);
+        if let Some(costs) = &change.costs {
+            let risk = format!("{}:", change.risk);
+            let _ = writeln!(text, "  {} {costs}", risk.yellow());
         }
     }
     text

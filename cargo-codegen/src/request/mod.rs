@@ -5,6 +5,7 @@ mod event;
 mod init;
 mod job;
 mod lookup;
+mod migration;
 mod new;
 mod subsystem;
 
@@ -13,11 +14,23 @@ pub use event::{EventArguments, event_new};
 pub use init::{InitArguments, init};
 pub use job::{JobArguments, job_new};
 pub use lookup::{known_entity, known_event, known_event_type};
+pub use migration::{migration, permitted};
 pub use new::{new_workspace, runtime_source};
 pub use subsystem::subsystem_install;
 
 use crate::changeset::{Edit, Output};
 use crate::survey::Step;
+
+/// What a migration may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nothing.
+    Safe,
+    /// Rows, columns, and values that do not fit.
+    Destructive,
+    /// Nothing is written that could cost something: migrations of the user's do it.
+    ByHand,
+}
 
 /// What a command adds to what the definitions ask for anyway.
 #[derive(Debug, Default)]
@@ -30,6 +43,8 @@ pub struct Addition {
     pub notes: Vec<String>,
     /// What the user will probably do next, before all else.
     pub next: Vec<Step>,
+    /// Migrations are written for tables that have changed, too.
+    pub migrate: Option<Consent>,
     /// Only the outputs are written; nothing is generated from them yet.
     pub only_outputs: bool,
 }

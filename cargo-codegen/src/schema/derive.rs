@@ -41,6 +41,12 @@ fn column(field: &Field) -> Column {
         primary_key,
         auto_increment: primary_key && matches!(field.ty, FieldType::Integer | FieldType::BigInt),
         default: field.default.as_ref().and_then(|it| literal(it, &field.ty)),
+        choices: match &field.ty {
+            FieldType::Enum { choices, .. } => {
+                Some(choices.iter().map(|it| it.snake.clone()).collect())
+            }
+            _ => None,
+        },
     }
 }
 
@@ -77,7 +83,7 @@ impl ColumnType {
 
 /// `None` for what the generated code sets: "now", in the one format that sorts right on every database, and
 /// ids, which SQLite stores as bytes.
-fn literal(value: &DefaultValue, ty: &FieldType) -> Option<Literal> {
+pub(super) fn literal(value: &DefaultValue, ty: &FieldType) -> Option<Literal> {
     match value {
         DefaultValue::Text(_) if *ty == FieldType::Uuid => None,
         DefaultValue::Text(text) | DefaultValue::Json(text) => Some(Literal::Text(text.clone())),

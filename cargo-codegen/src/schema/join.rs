@@ -43,6 +43,7 @@ fn column(model: &Model, end: &JoinEnd) -> Column {
         primary_key: true,
         auto_increment: false,
         default: None,
+        choices: None,
     }
 }
 

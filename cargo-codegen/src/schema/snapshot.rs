@@ -118,6 +118,7 @@ mod tests {
             primary_key: false,
             auto_increment: false,
             default: Some(Literal::Float(1.0)),
+            choices: Some(vec!["a".to_owned()]),
         };
         let mut snapshot = Snapshot::default();
         let things = Table {

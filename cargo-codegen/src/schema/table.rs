@@ -37,6 +37,9 @@ pub struct Column {
     /// Value of rows that do not set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Literal>,
+    /// The texts that it may hold, of an enum; not known of tables that earlier versions have recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Vec<String>>,
 }
 
 /// A column's type.

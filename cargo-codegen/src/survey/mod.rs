@@ -5,6 +5,7 @@
 mod consumers;
 mod entity;
 mod event;
+mod migration;
 mod steps;
 
 use camino::Utf8Path;
@@ -18,9 +19,10 @@ pub use entity::{
 pub use event::{
     EventDetails, EventRow, PayloadRow, ScheduleRow, direction_name, payload_type_name, tier_name,
 };
+pub use migration::{ChangeRow, Migration, migration};
 pub use steps::{
-    after_writing, consumer_steps, entity_steps, event_steps, job_steps, next_steps,
-    subsystem_steps,
+    after_writing, consumer_steps, entity_steps, event_steps, job_steps, migration_steps,
+    next_steps, subsystem_steps,
 };
 
 use crate::changeset::Action;
@@ -68,6 +70,8 @@ pub enum View {
         /// In the order of installation.
         subsystems: Vec<SubsystemRow>,
     },
+    /// `migrate`.
+    Migration(Migration),
     /// `check` without a finding.
     Clean {
         /// How many files the definitions account for.

@@ -4,6 +4,7 @@ use super::{Consumers, Step};
 use crate::changeset::Action;
 use crate::generate::Plan;
 use crate::model::{EventTier, Model, Subsystem};
+use crate::schema::{Change, Risk};
 
 /// The next steps of a workspace at rest; one or two.
 pub fn next_steps(plan: &Plan) -> Vec<Step> {
@@ -20,6 +21,12 @@ pub fn next_steps(plan: &Plan) -> Vec<Step> {
             "brings the generated files up to date",
         )];
     }
+    if !plan.pending.is_empty() {
+        return vec![Step::new(
+            "cargo codegen migrate",
+            "what the next migration would contain",
+        )];
+    }
     if model.entities.is_empty() {
         return entity_steps(model);
     }
@@ -33,6 +40,21 @@ pub fn next_steps(plan: &Plan) -> Vec<Step> {
     };
     steps.push(Step::new("cargo run -- serve", ""));
     steps
+}
+
+/// The next step with changes of the schema.
+pub fn migration_steps(plan: &Plan) -> Vec<Step> {
+    let risks: Vec<Risk> = plan.pending.iter().map(Change::risk).collect();
+    if risks.is_empty() || risks.iter().any(|it| matches!(it, Risk::Impossible(_))) {
+        return Vec::new();
+    }
+    if risks.iter().all(|it| *it == Risk::Safe) {
+        return vec![Step::new("cargo codegen migrate --write", "")];
+    }
+    vec![Step::new(
+        "cargo codegen migrate --write --allow-destructive",
+        "if nobody needs what is lost",
+    )]
 }
 
 /// The next step with entities.

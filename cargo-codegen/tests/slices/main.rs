@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
+mod changes;
 mod code;
 mod migrations;
 mod support;

@@ -157,7 +157,7 @@ fn a_changed_table_is_a_note_and_no_migration() {
     assert!(migration_names(&after).is_empty());
     assert_eq!(after.notes.len(), 1);
     assert!(
-        after.notes[0].contains("column `unit` is new, column `value` differs"),
+        after.notes[0].contains("(`readings`): `cargo codegen migrate`"),
         "{}",
         after.notes[0]
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_codegen::changeset::Edit;
 use cargo_codegen::model::{self, Model};
-use cargo_codegen::render::{self, Rendered};
+use cargo_codegen::render::{self, Changed, Rendered};
 use cargo_codegen::workspace::{Disk, Overlay};
 use chrono::{NaiveDate, NaiveDateTime};
 
@@ -123,7 +123,7 @@ pub(crate) fn rendered(model: &Model) -> Rendered {
         all.extend(render::slice(model, entity).unwrap());
     }
     all.extend(render::slice_tests(model).unwrap());
-    all.extend(render::migrations(model, None, &[], now()).unwrap());
+    all.extend(render::migrations(model, None, &[], now(), Changed::Told).unwrap());
     all.outputs.extend(render::http_support(model).unwrap());
     all
 }
@@ -144,7 +144,12 @@ pub(crate) fn migrations(
     snapshot: Option<&str>,
     existing: &[Utf8PathBuf],
 ) -> Rendered {
-    render::migrations(model, snapshot, existing, now()).unwrap()
+    render::migrations(model, snapshot, existing, now(), Changed::Told).unwrap()
+}
+
+/// With those for tables that have changed.
+pub(crate) fn changed(model: &Model, snapshot: &str) -> Rendered {
+    render::migrations(model, Some(snapshot), &[], now(), Changed::Written).unwrap()
 }
 
 pub(crate) fn migration_names(rendered: &Rendered) -> Vec<&str> {

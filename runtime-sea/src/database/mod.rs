@@ -8,6 +8,7 @@ mod mysql;
 mod news;
 mod outage;
 mod postgres;
+mod rebuild;
 mod retry;
 #[cfg(test)]
 mod short_tests;
@@ -37,6 +38,7 @@ pub use connect::{ConnectError, connect};
 pub(crate) use migration_lock::MigrationLock;
 pub(crate) use news::{News, Tally};
 pub(crate) use outage::{Outage, answered};
+pub(crate) use rebuild::rebuild_table;
 pub(crate) use retry::{repeating, retrying};
 pub(crate) use unreadable::{is_unreadable, read_all, read_one, read_row};
 pub(crate) use wake_up::WakeUp;

@@ -17,7 +17,7 @@ use camino::Utf8Path;
 use codegen_tests::app::{self, App};
 use codegen_tests::databases::TestDatabase;
 use codegen_tests::fixture::{self, Fixture, Step};
-use codegen_tests::{contract, databases, readme, tool, tree};
+use codegen_tests::{contract, databases, evolution, readme, tool, tree};
 
 fn main() -> Result<()> {
     let parent = tool::target_dir().join("fixtures");
@@ -92,6 +92,11 @@ fn check(fixture: &Fixture, parent: &Utf8Path) -> Result<()> {
     };
     if sqlite {
         migrations("SQLite", &databases::sqlite()?.url)?;
+    }
+    if name == "evolution" {
+        timed(name, "schemas and rows, step by step", || {
+            evolution::check(&workspace, parent)
+        })?;
     }
     let manifest = fs_err::read_to_string(workspace.join("Cargo.toml"))?;
     let postgres: FindDatabase = if manifest.contains("postgres-vector") {
