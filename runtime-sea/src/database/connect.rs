@@ -82,6 +82,12 @@ pub async fn connect(url: &str) -> Result<DatabaseConnection, ConnectError> {
     Ok(Database::connect(options).await?)
 }
 
+/// Whether SQLite is asked through one connection, as a database in memory always is.
+pub(super) fn has_one_connection(db: &DatabaseConnection) -> bool {
+    let pool = db.get_sqlite_connection_pool();
+    pool.options().get_max_connections() == 1 || is_in_memory(&pool.connect_options())
+}
+
 pub(super) fn is_in_memory(options: &SqliteConnectOptions) -> bool {
     let name = options.get_filename().to_string_lossy();
     name.starts_with("file:sqlx-in-memory")

@@ -2,8 +2,10 @@
 
 use sea_orm::sea_query::{SqliteQueryBuilder, TableCreateStatement, TableRef};
 use sea_orm::sqlx::sqlite::SqliteConnection;
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Row as _};
+use sea_orm::sqlx::{self, Row as _};
 use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, DbErr, RuntimeErr};
+
+use super::OneConnection;
 
 /// What a table is called until it takes the place of the old one.
 const PREFIX: &str = "_rebuilt_";
@@ -20,7 +22,9 @@ pub(crate) async fn rebuild_table(
     if conn.get_database_backend() != DbBackend::Sqlite {
         return Err(failed(&format!("`{name}` can be altered on this database")));
     }
-    let DatabaseExecutor::Connection(db) = conn else {
+    let one = OneConnection::to(conn).await?;
+    let manager = one.manager();
+    let DatabaseExecutor::Connection(db) = manager.get_connection() else {
         return Err(failed(&format!(
             "`{name}` cannot be rebuilt within a transaction, in which SQLite does not let foreign keys be switched off: \
              let `use_transaction` of the migration return `None`"
@@ -38,26 +42,17 @@ pub(crate) async fn rebuild_table(
         columns: columns.join(", "),
         name,
     };
+    // The only one: nobody else's statement runs without foreign keys.
     let pool = db.get_sqlite_connection_pool();
-    let options = pool.connect_options();
-    let done = if super::connect::is_in_memory(&options) {
-        // The database is gone with its one connection, which has to do.
-        let mut connection = pool.acquire().await.map_err(sqlx_error)?;
-        let keys = "PRAGMA foreign_keys";
-        let keys: i64 = sqlx::query_scalar(keys)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(sqlx_error)?;
-        let done = plan.carry_out(&mut connection).await;
-        let restored = restore(&mut connection, keys).await;
-        done.and_then(|()| restored.map_err(Failed::Sqlx))
-    } else {
-        // One that nobody else gets: whatever becomes of it, no statement of the app runs without foreign keys.
-        let mut connection = options.connect().await.map_err(sqlx_error)?;
-        let done = plan.carry_out(&mut connection).await;
-        let closed = connection.close().await;
-        done.and_then(|()| closed.map_err(Failed::Sqlx))
-    };
+    let mut connection = pool.acquire().await.map_err(sqlx_error)?;
+    let keys = "PRAGMA foreign_keys";
+    let keys: i64 = sqlx::query_scalar(keys)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(sqlx_error)?;
+    let done = plan.carry_out(&mut connection).await;
+    let restored = restore(&mut connection, keys).await;
+    let done = done.and_then(|()| restored.map_err(Failed::Sqlx));
     done.map_err(|error| match error {
         Failed::Sqlx(error) => sqlx_error(error),
         Failed::Told(text) => failed(&text),
@@ -195,7 +190,7 @@ fn failed(text: &str) -> DbErr {
     DbErr::Migration(text.to_owned())
 }
 
-fn sqlx_error(error: sqlx::Error) -> DbErr {
+pub(super) fn sqlx_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }
 

@@ -1,5 +1,5 @@
 //! The runtime's own tables, as versioned steps that an app's migrations call, and what those need to change tables of
-//! their own: [`rebuild_table`] and [`now`].
+//! their own: [`OneConnection`], [`rebuild_table`] and [`now`].
 //!
 //! A version is never changed once released; what comes later is the next version. `jobs` needs `events`, and `bridge`
 //! needs both. Each step can be run again after it was cut short, on databases whose schema changes are not
@@ -34,6 +34,8 @@ mod steps;
 
 pub use alter::{now, rebuild_table};
 pub use exclusive::exclusively;
+
+pub use crate::database::OneConnection;
 
 /// The outbox, its subscriptions and deliveries, and the workers' heartbeats.
 pub mod events {

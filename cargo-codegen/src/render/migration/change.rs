@@ -31,6 +31,10 @@ struct ChangeView {
     runtime: String,
     /// It names the functions that make columns.
     columns: bool,
+    /// SQLite's steps are one transaction.
+    atomic: bool,
+    /// They cannot be, because a table is rebuilt, and go through one connection.
+    one_connection: bool,
     up: String,
     down: String,
 }
@@ -165,11 +169,20 @@ pub(super) fn change(
     let columns = up.has_columns() || down.has_columns();
     let (up, down) = (up.render()?, down.render()?);
     let uses = |call: &str| [&up, &down].iter().any(|code| code.contains(call));
-    let uses: Vec<&str> = [("now", "now(manager)"), ("rebuild_table", "rebuild_table(")]
-        .into_iter()
-        .filter(|it| uses(it.1))
-        .map(|it| it.0)
-        .collect();
+    let one_connection = uses("rebuild_table(");
+    let steps = [&up, &down].map(|code| code.matches(".await?").count());
+    let atomic = !one_connection
+        && databases.contains(&Database::Sqlite)
+        && steps.into_iter().any(|it| it > 1);
+    let uses: Vec<&str> = [
+        ("OneConnection", one_connection),
+        ("now", uses("now(manager)")),
+        ("rebuild_table", one_connection),
+    ]
+    .into_iter()
+    .filter(|it| it.1)
+    .map(|it| it.0)
+    .collect();
     ChangeView {
         title,
         list,
@@ -182,6 +195,8 @@ pub(super) fn change(
             all => format!("use runtime_sea::migration::{{{}}};", all.join(", ")),
         },
         columns,
+        atomic,
+        one_connection,
         up,
         down,
     }
