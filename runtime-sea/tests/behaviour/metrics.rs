@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use crate::support::measured::{PANICS, forget, largest, measured};
 use crate::support::warned::warned_of;
-use crate::support::{TestBed, until, while_working};
+use crate::support::{TestBed, by_hand, until, while_working};
 use runtime_sea::{
     Event, EventEnvelope, EventFilter, EventRegistry, EventRetry, EventRoute, EventStatus,
     JobContext, JobError, JobHandler, JobPolicy, JobResult, NoAggregate, Retry, RunFilter,
     RunStatus, StartOptions, SubscriptionError,
 };
-use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -279,9 +278,7 @@ impl JobHandler for Bereft {
     async fn run(&self, ctx: &JobContext, notices: bool) -> JobResult<()> {
         if ctx.attempt() == 1 {
             // As if another worker had taken the run over.
-            ctx.db()
-                .execute_unprepared("UPDATE job_run SET fence = fence + 1")
-                .await?;
+            by_hand(ctx.db(), "UPDATE job_run SET fence = fence + 1").await;
         }
         if notices {
             ctx.step("late", async || Ok::<_, JobError>(())).await?;
@@ -327,9 +324,11 @@ async fn take_overs_and_discarded_outcomes_of_events_are_counted(bed: TestBed) {
         async move {
             if event.attempt == 1 {
                 // As if it had been in the hands of another worker, and that one had died.
-                db.execute_unprepared("UPDATE domain_events SET claimed_by = id, claim_token = id")
-                    .await
-                    .map_err(SubscriptionError::new)?;
+                by_hand(
+                    &db,
+                    "UPDATE domain_events SET claimed_by = id, claim_token = id",
+                )
+                .await;
             }
             Ok(())
         }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::{Running, TestBed, until, while_working};
+use crate::support::{Running, TestBed, by_hand, until, while_working};
 use chrono::Datelike;
 use runtime_sea::{
     JobContext, JobHandler, JobPolicy, JobResult, Pool, RawRun, RunFilter, RunId, RunStatus,
     Runtime, Worker,
 };
-use sea_orm::ConnectionTrait;
 use tokio::sync::watch;
 
 crate::on_each_database! {
@@ -147,8 +146,7 @@ impl JobHandler for Stopped {
     async fn run(&self, ctx: &JobContext, (): ()) -> JobResult<()> {
         let db = ctx.runtime().db();
         ctx.runtime().jobs().pause_pool("batch").await?;
-        db.execute_unprepared("UPDATE job_run SET cancel_requested_at = run_at")
-            .await?;
+        by_hand(db, "UPDATE job_run SET cancel_requested_at = run_at").await;
         ctx.sleep("long", Duration::from_secs(3600)).await
     }
 }

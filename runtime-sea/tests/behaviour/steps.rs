@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::TestBed;
+use crate::support::{TestBed, by_hand};
 use runtime_sea::{
     JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry, RunFilter, RunId, RunStatus,
 };
@@ -136,7 +136,7 @@ impl JobHandler for Usurped {
         }
         // What the maintenance of another worker does, and that worker's claim.
         let usurp = "UPDATE job_run SET fence = fence + 1, recoveries = recoveries + 1";
-        ctx.db().execute_unprepared(usurp).await?;
+        by_hand(ctx.db(), usurp).await;
         match act.as_str() {
             "step" => {
                 let stored = ctx.step("late", || async { Ok::<_, JobError>(1) }).await;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::support::warned::warned;
-use crate::support::{TestBed, until, while_working};
+use crate::support::{TestBed, by_hand, until, while_working};
 use runtime_sea::{
     Collision, Event, EventRoute, JobContext, JobError, JobHandler, JobPolicy, JobResult, Retry,
     RunFilter, RunId, RunStatus, WorkerBuilder,
 };
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::DbBackend;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -185,7 +185,7 @@ async fn is_over(ctx: &JobContext, wait: &str) -> bool {
 
 async fn make_due(runtime: &runtime_sea::Runtime) {
     let sql = "UPDATE job_step SET wake_at = started_at WHERE status = 'waiting'";
-    runtime.db().execute_unprepared(sql).await.unwrap();
+    by_hand(runtime.db(), sql).await;
 }
 
 async fn start(bed: &TestBed, way: &str) -> RunId {

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use codegen_tests::databases::{self, TestDatabase};
 use runtime_sea::{
-    MemoryRuntime, RunDetails, RunId, RunStatus, Runtime, TestClock, Worker, WorkerError, migration,
+    MemoryRuntime, RunDetails, RunId, RunStatus, Runtime, TestClock, Worker, WorkerError,
+    is_contention, migration,
 };
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use sea_orm_migration::SchemaManager;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 const IN_MEMORY: &str = "sqlite::memory:";
+
+/// Executes a statement while workers may be at the same rows: where it is in their way, once more, as a person would.
+pub(crate) async fn by_hand(db: &DatabaseConnection, sql: &str) {
+    while let Err(error) = db.execute_unprepared(sql).await {
+        assert!(is_contention(&error), "{sql}: {error}");
+    }
+}
 
 /// A fresh database with the runtime's tables.
 pub(crate) struct TestBed {
@@ -69,7 +77,7 @@ impl TestBed {
             DbBackend::MySql => sql.replace("+00:00'", "'"),
             _ => sql.to_owned(),
         };
-        db.execute_unprepared(&sql).await.unwrap();
+        by_hand(db, &sql).await;
     }
 
     /// The number that a query gives.
