@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{Context, Writing};
 use crate::failure::Failure;
 use crate::generate::{self, Loaded};
-use crate::report::Outcome;
+use crate::report::{self, Outcome};
 use crate::request;
 use crate::survey::{self, EntityDetails, EntityRow, View};
 
@@ -39,8 +39,7 @@ Field words: name:type[:modifier ...]
 
 Example: cargo codegen entity new contact email:string:unique phone:string:optional account:belongs_to")]
 pub(super) struct New {
-    /// Name of the entity (singular, snake_case), or a definition file
-    #[arg(required_unless_present = "all")]
+    /// Name of the entity (singular, snake_case), or a definition file; asked for on a terminal
     name: Option<String>,
     /// Its fields
     #[arg(value_name = "FIELD:TYPE[:MODIFIER...]")]
@@ -74,10 +73,12 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
 
 fn new(arguments: &New, context: &Context) -> Result<Outcome, Failure> {
     let site = context.site_to_write(arguments.writing)?;
-    let addition = match &arguments.name {
-        Some(name) => request::entity_new(&site, name, &arguments.words)?,
-        None => request::Addition::default(),
-    };
+    if arguments.all {
+        return context.write(&site, &request::Addition::default(), arguments.writing);
+    }
+    let ask =
+        |name: Option<&str>, entities: &[&str]| report::ask_entity(name, entities, context.options);
+    let addition = request::entity_new(&site, arguments.name.as_deref(), &arguments.words, ask)?;
     context.write(&site, &addition, arguments.writing)
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Context, Writing};
 use crate::failure::Failure;
-use crate::report::Outcome;
+use crate::report::{self, Outcome};
 use crate::request::{self, Consent};
 use crate::survey::{self, View};
 
@@ -36,8 +36,13 @@ impl Migrate {
 pub(super) fn migrate(arguments: &Migrate, context: &Context) -> Result<Outcome, Failure> {
     if arguments.write || arguments.by_hand || arguments.writing.dry_run {
         let site = context.site_to_write(arguments.writing)?;
-        let addition = request::migration(arguments.consent());
-        return context.write(&site, &addition, arguments.writing);
+        let write = |consent| context.write(&site, &request::migration(consent), arguments.writing);
+        return match write(arguments.consent()) {
+            Err(Failure::Lossy(costs)) if report::confirm_loss(&costs, context.options) => {
+                write(Consent::Destructive)
+            }
+            result => result,
+        };
     }
     let site = context.site()?;
     let plan = context.plan(&site, &request::Addition::default(), false)?;

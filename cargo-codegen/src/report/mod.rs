@@ -8,14 +8,16 @@ pub mod json;
 mod outcome;
 mod progress;
 mod views;
+mod wizard;
 
 use std::io::{ErrorKind, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 
-pub use ask::confirm;
+pub use ask::{confirm, confirm_loss};
 pub use outcome::{Changes, Outcome};
 pub use progress::Progress;
+pub use wizard::ask_entity;
 
 use crate::failure::{Exit, Failure};
 

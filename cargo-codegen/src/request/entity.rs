@@ -2,11 +2,11 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Addition;
+use super::{Addition, Asked};
 use crate::changeset::{Output, OutputKind};
 use crate::failure::Failure;
 use crate::generate::{self, Site};
-use crate::model::{Entity, Field, FieldType, Relation, RelationKind};
+use crate::model::{Entity, Field, FieldType, Model, Relation, RelationKind};
 use crate::survey::{Step, default_text, on_delete_name, relation_name, type_name};
 use crate::words::{
     EntityWord, FieldWord, RelationWord, entity_starter, entity_words, entity_yaml, name_word,
@@ -14,20 +14,37 @@ use crate::words::{
 };
 use crate::workspace::Files as _;
 
-/// What `entity new <name|file> [words]` adds: a definition, or nothing where there is one already.
+/// What `entity new [name|file] [words]` adds: a definition, or nothing where there is one already. `ask` is asked for
+/// what is missing, with the name if there is one, and the entities that there are.
 ///
 /// # Errors
-/// If the words are wrong or say something else than the definition does.
-pub fn entity_new(site: &Site, name: &str, words: &[String]) -> Result<Addition, Failure> {
+/// If the words are wrong or say something else than the definition does, or there is nothing to go by.
+pub fn entity_new(
+    site: &Site,
+    name: Option<&str>,
+    words: &[String],
+    ask: impl Fn(Option<&str>, &[&str]) -> Asked,
+) -> Result<Addition, Failure> {
+    let Some(name) = name else {
+        let model = generate::load(&site.files())?.model;
+        return match ask(None, &names(&model)) {
+            Asked::Described(name, words) => asked(site, &name, &words),
+            Asked::Dismissed => Err(dismissed()),
+            Asked::Nobody => Err(Failure::usage(
+                "an entity needs a name",
+                "cargo codegen entity new contact email:string:unique phone:string:optional; or `--all`, for what the definitions describe",
+            )),
+        };
+    };
     if name.ends_with(".yaml") || name.ends_with(".yml") {
         return of_file(site, Utf8Path::new(name), words);
     }
     name_word("an entity", name, &[])?;
-    let words = entity_words(words)?;
+    let described = entity_words(words)?;
     let files = site.files();
     let model = generate::load(&files)?.model;
     if let Some(entity) = model.entity(name) {
-        return same_as(entity, &words);
+        return same_as(entity, &described);
     }
     let path = model.config.entities_dir.join(format!("{name}.yaml"));
     if files.read(&path).map_err(Failure::other)?.is_some() {
@@ -41,14 +58,19 @@ pub fn entity_new(site: &Site, name: &str, words: &[String]) -> Result<Addition,
         kind: OutputKind::Owned,
         content,
     };
-    if !words.is_empty() {
+    if !described.is_empty() {
         return Ok(Addition {
-            outputs: vec![definition(entity_yaml(name, &words))],
+            outputs: vec![definition(entity_yaml(name, &described))],
             ..Addition::default()
         });
     }
-    let names = model.entities.iter().map(|it| it.name.snake.as_str());
-    let notes = nearest(name, names)
+    let others = names(&model);
+    match ask(Some(name), &others) {
+        Asked::Described(_, words) if !words.is_empty() => return asked(site, name, &words),
+        Asked::Dismissed => return Err(dismissed()),
+        Asked::Described(..) | Asked::Nobody => {}
+    }
+    let notes = nearest(name, others)
         .map(|it| format!("there is an entity `{it}`; `{name}` is another one"))
         .into_iter()
         .collect();
@@ -62,6 +84,29 @@ pub fn entity_new(site: &Site, name: &str, words: &[String]) -> Result<Addition,
         only_outputs: true,
         ..Addition::default()
     })
+}
+
+fn names(model: &Model) -> Vec<&str> {
+    let entities = model.entities.iter();
+    entities.map(|it| it.name.snake.as_str()).collect()
+}
+
+/// What the answers add, and the command that does without the questions.
+fn asked(site: &Site, name: &str, words: &[String]) -> Result<Addition, Failure> {
+    let mut addition = entity_new(site, Some(name), words, |_, _| Asked::Nobody)?;
+    let command = format!("cargo codegen entity new {name} {}", words.join(" "));
+    addition.notes.push(format!(
+        "the same without questions: {}",
+        command.trim_end()
+    ));
+    Ok(addition)
+}
+
+fn dismissed() -> Failure {
+    Failure::usage(
+        "the questions were broken off, so there is no entity",
+        "run it again, or give name and fields: cargo codegen entity new contact email:string:unique",
+    )
 }
 
 fn of_file(site: &Site, path: &Utf8Path, words: &[String]) -> Result<Addition, Failure> {

@@ -32,6 +32,17 @@ pub enum Consent {
     ByHand,
 }
 
+/// What came of asking for an entity.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Its name and field words.
+    Described(String, Vec<String>),
+    /// The user has broken off.
+    Dismissed,
+    /// Nobody can answer.
+    Nobody,
+}
+
 /// What a command adds to what the definitions ask for anyway.
 #[derive(Debug, Default)]
 pub struct Addition {

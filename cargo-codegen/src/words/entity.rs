@@ -60,7 +60,8 @@ pub struct RelationWord {
     pub on_delete: Option<String>,
 }
 
-const RELATIONS: [&str; 3] = ["belongs_to", "has_many", "has_one"];
+/// What else may stand in the place of a type.
+pub const RELATION_TYPES: [&str; 3] = ["belongs_to", "has_many", "has_one"];
 const FLAGS: [&str; 5] = ["optional", "nullable", "required", "unique", "index"];
 
 /// Names that people bring from elsewhere.
@@ -83,6 +84,11 @@ const FOREIGN: [(&str, &str); 16] = [
     ("blob", "bytes"),
 ];
 
+/// The types of columns.
+pub fn field_types() -> [&'static str; 15] {
+    FieldKind::WORDS.map(|it| it.0)
+}
+
 /// Reads the field words of `entity new`.
 ///
 /// # Errors
@@ -97,12 +103,14 @@ fn one_word(
     ty: &Piece<'_>,
     modifiers: &[Piece<'_>],
 ) -> Option<EntityWord> {
-    if let Some(kind) = RELATIONS.into_iter().find(|it| *it == ty.text) {
+    if let Some(kind) = RELATION_TYPES.into_iter().find(|it| *it == ty.text) {
         return Some(EntityWord::Relation(relation(line, name, kind, modifiers)));
     }
-    let types = FieldKind::WORDS.map(|it| it.0);
-    let Some(known) = types.into_iter().find(|it| *it == ty.text) else {
-        line.wrong(unknown_type(ty, types.into_iter().chain(RELATIONS)));
+    let Some(known) = field_types().into_iter().find(|it| *it == ty.text) else {
+        line.wrong(unknown_type(
+            ty,
+            field_types().into_iter().chain(RELATION_TYPES),
+        ));
         return None;
     };
     field(line, name, known, ty, modifiers).map(EntityWord::Field)
