@@ -162,6 +162,40 @@ fn only_error(text: &str) -> String {
 }
 
 #[test]
+fn g13_a_misspelt_key_is_an_error_that_names_the_right_one() {
+    const BLOCKS: [(&str, &[&str]); 4] = [
+        (
+            "entity: { name: contact, KEY: x }",
+            &["plural", "table", "pattern", "description"],
+        ),
+        (
+            "entity: { name: contact }\nfields:\n  age: { type: integer, KEY: 1 }",
+            &["required", "nullable", "default", "max_length", "choices"],
+        ),
+        (
+            "entity: { name: contact }\nrelationships:\n  parent: { type: belongs_to, target: contact, foreign_key: parent_id, KEY: x }",
+            &["on_delete", "through", "required"],
+        ),
+        (
+            "entity: { name: contact }\nfields: { age: { type: integer } }\nqueries:\n  - { by: [age], KEY: x }",
+            &["unique", "order", "select", "limit"],
+        ),
+    ];
+    for (block, keys) in BLOCKS {
+        for key in keys {
+            let (first, rest) = key.split_at(key.len() / 2);
+            let misspelt = format!("{first}{}", &rest[1..]);
+            let error = only_error(&block.replace("KEY", &misspelt));
+            let meant = format!("did you mean `{key}`?");
+            assert!(
+                error.contains(&misspelt) && error.contains(&meant),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn g12_a_file_of_ten_megabytes_is_refused_before_it_is_parsed() {
     let text = "fields: { a: { type: string } }\n".repeat(350_000);
     assert!(text.len() > 10 << 20);

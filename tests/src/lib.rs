@@ -6,6 +6,7 @@ pub mod databases;
 pub mod evolution;
 pub mod fixture;
 pub mod hurl;
+pub mod named_tests;
 pub mod openapi;
 pub mod readme;
 pub mod servers;

@@ -95,7 +95,10 @@ fn field(
     }
     if !matches!(ty.as_str(), "has_many" | "has_one") {
         let flags = ["optional", "unique", "index"].map(str::to_owned);
-        for flag in questions.any(&format!("Modifiers of {name} (none: it is required)"), flags.to_vec())? {
+        for flag in questions.any(
+            &format!("Modifiers of {name} (none: it is required)"),
+            flags.to_vec(),
+        )? {
             word = format!("{word}:{flag}");
         }
     }

@@ -1,9 +1,11 @@
 //! Entities, slices and their tests.
 
+use std::collections::BTreeSet;
+
 use crate::support::{EVERYTHING, everything, files, keywords, model, model_on};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cargo_codegen::model::Model;
+use cargo_codegen::model::{Entity, Model};
 
 #[test]
 fn every_rendered_file_is_valid() {
@@ -261,4 +263,43 @@ fn a_soft_deletion_says_who_deleted() {
         routes.contains("use_cases::delete(&state, id, Some(actor))"),
         "{routes}"
     );
+}
+
+#[test]
+fn g30_each_of_hundreds_of_entities_has_its_slice_and_no_more_files_than_another() {
+    let names: Vec<String> = (0..300)
+        .map(|it| format!("thing_{}", letters(it)))
+        .collect();
+    let definition = |index: usize| {
+        let target = &names[index / 2];
+        format!(
+            "entity: {{ name: {} }}\nfields: {{ name: {{ type: string, required: true }} }}\n\
+             relationships: {{ parent: {{ type: belongs_to, target: {target}, foreign_key: parent_id }} }}\n",
+            names[index]
+        )
+    };
+    let texts: Vec<String> = (0..names.len()).map(definition).collect();
+    let definitions = names
+        .iter()
+        .map(String::as_str)
+        .zip(texts.iter().map(String::as_str));
+    let model = model(&definitions.collect::<Vec<_>>());
+    let files = files(&model);
+    let of = |entity: &Entity| {
+        let slice = format!("app/src/{}/", entity.plural.snake);
+        files
+            .keys()
+            .filter(|it| it.as_str().starts_with(&slice))
+            .count()
+    };
+    assert_eq!(model.entities.len(), 300);
+    let counts: BTreeSet<usize> = model.entities.iter().map(of).collect();
+    assert_eq!(counts.len(), 1, "{counts:?}");
+    let entities = files.keys().filter(|it| it.starts_with("entity/src"));
+    assert!(entities.count() >= 300);
+}
+
+fn letters(number: usize) -> String {
+    let letter = |it: usize| char::from(b'a' + u8::try_from(it % 26).unwrap_or_default());
+    [letter(number / 26), letter(number)].iter().collect()
 }

@@ -1,5 +1,7 @@
 //! Sessions with the tool in a directory of their own, written down as a reader would see them.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};

@@ -1,8 +1,9 @@
 //! `docs/guarantees.md` names tests that exist, and has an entry for every failure.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use codegen_tests::named_tests;
 
 use crate::support::not_in_memory::NOT_IN_MEMORY;
 
@@ -39,7 +40,7 @@ const PROMISES: [&str; 27] = [
 
 #[test]
 fn every_test_that_the_guarantees_name_exists() {
-    assert_all_exist(&named_tests(&guarantees()));
+    assert_all_exist(&named_tests::named(&guarantees()));
 }
 
 #[test]
@@ -77,83 +78,16 @@ fn every_entry_names_its_tests() {
         let title = entry.lines().next().unwrap_or_default();
         let tests = entry.lines().filter(|line| line.starts_with("Tests: "));
         assert_eq!(tests.count(), 1, "{title}");
-        assert!(!named_tests(entry).is_empty(), "{title}");
+        assert!(!named_tests::named(entry).is_empty(), "{title}");
     }
 }
 
 fn assert_all_exist(names: &[impl AsRef<str>]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut tests = BTreeSet::new();
-    for sources in ["runtime-sea", "cargo-codegen", "tests"] {
-        collect_tests(&root.join(sources), &mut tests);
-    }
-    let missing: Vec<_> = names
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|name| !tests.contains(*name))
-        .collect();
+    let missing = named_tests::missing(names).unwrap();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
 }
 
 fn guarantees() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guarantees.md");
     fs::read_to_string(path).unwrap()
-}
-
-fn named_tests(text: &str) -> Vec<String> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("Tests: "))
-        .flat_map(|tests| tests.split('`').skip(1).step_by(2))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn collect_tests(folder: &Path, tests: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_tests(&path, tests);
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            collect_tests_of(&fs::read_to_string(path).unwrap(), tests);
-        }
-    }
-}
-
-/// Those that have an attribute, and those that the macros make of a list.
-fn collect_tests_of(source: &str, tests: &mut BTreeSet<String>) {
-    let (mut has_attribute, mut is_in_list) = (false, false);
-    for line in source.lines().map(str::trim) {
-        if is_in_list {
-            is_in_list = !line.starts_with([')', '}']);
-            tests.extend(line.strip_suffix(',').map(str::to_owned));
-        } else if line.starts_with('#') {
-            has_attribute |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-        } else if let Some((_, function)) = line.split_once("fn ") {
-            let name = function.split(['(', '<']).next();
-            tests.extend(name.filter(|_| has_attribute).map(str::to_owned));
-            has_attribute = false;
-        } else {
-            is_in_list = line.contains("on_each_database!") && line.ends_with(['(', '{']);
-        }
-    }
-}
-
-#[test]
-fn a_function_that_nothing_calls_is_no_test() {
-    let source = "
-        crate::on_each_database! {
-            on_each,
-        }
-        #[test]
-        #[should_panic]
-        fn of_its_own() {}
-        async fn forgotten(bed: TestBed) {}
-        proptest_like!(other,)
-    ";
-    let mut tests = BTreeSet::new();
-    collect_tests_of(source, &mut tests);
-    assert_eq!(
-        tests.into_iter().collect::<Vec<_>>(),
-        ["of_its_own", "on_each"]
-    );
 }

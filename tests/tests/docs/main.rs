@@ -7,6 +7,7 @@
 //! line of its own or between brackets.
 
 mod excerpt;
+mod failures;
 mod links;
 mod page;
 mod rust;
@@ -19,7 +20,12 @@ use codegen_tests::tool;
 use crate::page::{Block, Page};
 
 /// Pages that show no code of the product's: maps, measurements, and the guarantees, which name a test each.
-const WITHOUT_CODE: [&str; 3] = ["ARCHITECTURE.md", "benchmarks.md", "guarantees.md"];
+const WITHOUT_CODE: [&str; 4] = [
+    "ARCHITECTURE.md",
+    "benchmarks.md",
+    "guarantees.md",
+    "safety.md",
+];
 
 /// Languages whose blocks are held to code.
 const HELD: [&str; 3] = ["rust", "toml", "yaml"];
