@@ -1,5 +1,6 @@
 //! The README's commands, run as a reader would.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,29 +12,36 @@ use crate::tool;
 /// Commands that CI runs by themselves, from this repository.
 const RUN_BY_CI: [&str; 2] = ["cargo demo", "cargo test --workspace"];
 
-/// The commands of the README's shell blocks, one block after the other.
-///
-/// # Errors
-/// If the README cannot be read.
-pub fn blocks() -> Result<Vec<Vec<String>>> {
-    let text = fs_err::read_to_string(tool::repository().join("README.md"))?;
-    let mut blocks = Vec::new();
-    for part in text.split("```sh\n").skip(1) {
-        let block = part.split("```").next().unwrap_or_default();
-        let lines = block
-            .lines()
-            .map(|line| line.split(" # ").next().unwrap_or_default().trim());
-        blocks.push(
-            lines
-                .filter(|it| !it.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        );
-    }
-    Ok(blocks)
+/// What a reader does.
+enum Act {
+    /// Types a command.
+    Command(String),
+    /// Edits files as a patch shows it.
+    Edit(String),
 }
 
-/// Runs the tour: every command of the README that is not one of CI's own, in order, in one shell's directory.
+/// The commands and patches of the README, in order.
+fn acts() -> Result<Vec<Act>> {
+    let text = fs_err::read_to_string(tool::repository().join("README.md"))?;
+    let mut acts = Vec::new();
+    for block in text.split("\n```").skip(1).step_by(2) {
+        match block.split_once('\n') {
+            Some(("sh", lines)) => {
+                let commands = lines
+                    .lines()
+                    .map(|line| line.split(" # ").next().unwrap_or_default().trim())
+                    .filter(|it| !it.is_empty());
+                acts.extend(commands.map(|it| Act::Command(it.to_owned())));
+            }
+            Some(("diff", patch)) => acts.push(Act::Edit(format!("{patch}\n"))),
+            _ => {}
+        }
+    }
+    Ok(acts)
+}
+
+/// Runs the tour: every command of the README that is not one of CI's own, and every edit, in order, in one shell's
+/// directory.
 ///
 /// # Errors
 /// If a command fails, or the served app does not answer.
@@ -41,7 +49,14 @@ pub fn tour(parent: &Utf8Path) -> Result<()> {
     let ci = fs_err::read_to_string(tool::repository().join(".ci/run"))?;
     let mut dir = tool::repository();
     let mut environment = Vec::new();
-    for command in blocks()?.concat() {
+    for act in acts()? {
+        let command = match act {
+            Act::Command(command) => command,
+            Act::Edit(patch) => {
+                edit(&dir, &patch)?;
+                continue;
+            }
+        };
         if RUN_BY_CI.contains(&command.as_str()) {
             ensure!(ci.contains(&command), "`.ci/run` does not run `{command}`");
         } else if let Some(assignment) = command.strip_prefix("export ") {
@@ -68,6 +83,28 @@ pub fn tour(parent: &Utf8Path) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn edit(dir: &Utf8Path, patch: &str) -> Result<()> {
+    let mut git = Command::new("git");
+    // The workspace is in no repository, even where it lies within this one.
+    git.env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap_or(dir))
+        .args(["apply", "-"])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = git.spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(patch.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    ensure!(
+        output.status.success(),
+        "{patch}{}",
+        tool::failure(&git, &output)
+    );
     Ok(())
 }
 
