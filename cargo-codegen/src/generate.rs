@@ -1,5 +1,6 @@
 //! The stages wired together: from definitions and a workspace to a change set.
 
+mod notes;
 mod stages;
 
 use std::collections::BTreeSet;
@@ -299,40 +300,14 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     })?;
     set.notes.extend(handlers.notes.iter().cloned());
     set.notes.extend(rendered.notes);
-    let model = &loaded.model;
-    if !model.events.is_empty() && !model.config.has(Subsystem::Events) {
-        set.notes.push(
-            "events are described, but nothing publishes them: cargo codegen subsystem install events"
-                .to_owned(),
-        );
-    }
-    set.notes.extend(unsettled_runtime(model, &overlay)?);
+    let notes = notes::notes(&loaded.model, &overlay, &set)?;
+    set.notes.extend(notes);
     Ok(Plan {
         loaded,
         handlers,
         set,
         pending,
     })
-}
-
-/// Multi-tenancy is enforced by the runtime, which the user's state makes.
-fn unsettled_runtime(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure> {
-    let config = &model.config;
-    let path = config.app_state.split("::").skip(1).collect::<Vec<_>>();
-    let Some((_, module)) = path.split_last().filter(|_| config.multi_tenant) else {
-        return Ok(None);
-    };
-    let module = module.join("/");
-    for path in [format!("src/{module}.rs"), format!("src/{module}/mod.rs")] {
-        let path = config.app_crate.file(&path);
-        let text = files.read(&path).map_err(Failure::other)?;
-        if text.is_some_and(|it| !it.contains("generated::runtime")) {
-            return Ok(Some(format!(
-                "{path} makes a runtime that does not know of `multi_tenant`: let it be `crate::generated::runtime(db).build()`"
-            )));
-        }
-    }
-    Ok(None)
 }
 
 /// The workspace as it would be once the addition is written.

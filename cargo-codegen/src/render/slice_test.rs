@@ -1,12 +1,13 @@
 //! A starting test for each entity: its routes, on SQLite unless told otherwise.
 
 use askama::Template;
+use camino::Utf8PathBuf;
 
 use super::entity::file_stem;
 use super::example::{Example, Language, Parent, changeable, is_text};
 use super::field::{capitalized, is_input, string_literal, with_article};
 use super::{Rendered, Result, scaffold};
-use crate::changeset::{Output, OutputKind};
+use crate::changeset::{Action, ChangeSet, Output, OutputKind};
 use crate::model::{Database, Entity, Field, FieldOrigin, FieldType, Model, NamedQuery, TENANT};
 use crate::schema;
 
@@ -58,8 +59,9 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
     };
     for entity in model.entities.iter().filter(|it| it.rest) {
         if let Some(view) = view(model, entity) {
-            let path = format!("tests/{}.rs", file_stem(&entity.plural));
-            rendered.outputs.push(owned(&path, view.render()?));
+            rendered
+                .outputs
+                .push(owned(&test_file(entity), view.render()?));
         }
     }
     if !rendered.outputs.is_empty() {
@@ -77,6 +79,31 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
             .push(owned("tests/common/mod.rs", common.render()?));
     }
     Ok(rendered)
+}
+
+fn test_file(entity: &Entity) -> String {
+    format!("tests/{}.rs", file_stem(&entity.plural))
+}
+
+/// What the test of an entity does not send, though no row is created without it: the test is the user's, and the
+/// definition has changed since it was written. With the test's path.
+pub fn unsent(model: &Model, entity: &Entity, files: &ChangeSet) -> Option<(Utf8PathBuf, String)> {
+    let file = |path: String| {
+        let path = model.config.app_crate.file(&path);
+        files.changes.iter().find(|it| it.path == path)
+    };
+    let requests = format!("src/{}/generated/dto.rs", file_stem(&entity.plural));
+    file(requests).filter(|it| it.action == Action::Updated)?;
+    let test = file(test_file(entity)).filter(|it| it.action == Action::Kept)?;
+    let text = test.before.as_deref()?;
+    let unsent: Vec<String> = entity
+        .fields
+        .iter()
+        .filter(|it| is_input(it) && it.required)
+        .filter(|it| !text.contains(&string_literal(&it.name.snake)))
+        .map(|it| format!("`{}`", it.name.snake))
+        .collect();
+    Some((test.path.clone(), unsent.join(", "))).filter(|_| !unsent.is_empty())
 }
 
 fn view<'a>(model: &'a Model, entity: &'a Entity) -> Option<SliceTestView<'a>> {
