@@ -130,8 +130,8 @@ impl Failure {
         match self {
             Self::Usage { help, .. } | Self::Workspace { help, .. } => help.as_deref(),
             Self::Conflicts(_) => Some(
-                "move your code into the owned file beside it and undo the edit, or discard the edit \
-                 with `--overwrite`",
+                "move your code into the owned file beside it and undo the edit; or discard the edit \
+                 with `--overwrite`; or keep the file as yours: `cargo codegen eject <file>`",
             ),
             Self::Drift(_) => Some("cargo codegen entity new --all"),
             Self::Refused(refused) => Some(if refused.iter().all(|it| it.dated) {

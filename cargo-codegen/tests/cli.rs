@@ -200,6 +200,50 @@ fn g04_a_hand_edit_in_a_generated_file_stops_the_run() {
 }
 
 #[test]
+fn g04_an_edited_file_can_be_kept_by_ejecting_it() {
+    const REQUESTS: &str = "app/src/products/generated/dto.rs";
+    let mut session = Session::new("eject");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("entity new product name:string");
+    session.append(REQUESTS, "// mine\n");
+    let edited = session.read(REQUESTS);
+    let before = session.times();
+    session.run(&format!("eject {REQUESTS} --dry-run"));
+    for path in [
+        "app/src/products/generated/dtos.rs",
+        "dto.rs",
+        "Cargo.toml",
+        "../elsewhere.rs",
+    ] {
+        session.run(&format!("eject {path}"));
+    }
+    assert_eq!(before, session.times(), "a file was touched");
+    session.run(&format!("eject {REQUESTS}"));
+    let (_, own) = edited.split_once("\n\n").expect("a first line");
+    assert_eq!(session.read(REQUESTS), own);
+    session.run("check");
+    session.write(
+        "entities/product.yaml",
+        "entity: { name: product }\nfields:\n  name: { type: string, required: true }\n  code: { type: string }\n",
+    );
+    session.run("entity new --all");
+    session.say("taken back");
+    let lock = session.read("codegen.lock");
+    session.write(
+        "codegen.lock",
+        &lock.replace(&format!("    \"{REQUESTS}\",\n"), ""),
+    );
+    session.run("entity new --all --dry-run --overwrite");
+    session.write("codegen.lock", &lock);
+    session.say("without its definition");
+    session.remove("entities/product.yaml");
+    session.run("entity new --all");
+    assert_eq!(session.read(REQUESTS), own);
+    session.finish();
+}
+
+#[test]
 fn a_dry_run_prints_a_patch_and_writes_nothing() {
     let mut session = Session::new("dry_run");
     let empty = session.times();

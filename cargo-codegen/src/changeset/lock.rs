@@ -89,6 +89,14 @@ impl Known {
         self.sides.iter().any(|it| it.owned.contains(path))
     }
 
+    /// The lock, unless it has two sides.
+    pub(super) fn only(&self) -> Option<&Lock> {
+        match self.sides.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     pub(super) fn owned(&self) -> BTreeSet<&Utf8Path> {
         self.sides
             .iter()

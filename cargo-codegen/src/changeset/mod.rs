@@ -5,6 +5,7 @@
 
 mod apply;
 mod diff;
+mod eject;
 mod format;
 mod journal;
 mod lock;
@@ -16,6 +17,7 @@ mod run_lock;
 
 pub use apply::{ApplyError, apply};
 pub use diff::{diff, diff_conflict};
+pub use eject::{EjectError, eject};
 pub use format::{FormatError, Formatter, Rustfmt, Unformatted};
 pub use journal::{Recovery, recover, recover_around};
 pub use lock::{LOCK_FILE, LockError};

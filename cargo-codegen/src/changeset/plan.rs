@@ -76,60 +76,69 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn output(&mut self, output: Output) -> Result<(), PlanError> {
         let before = self.files.read(&output.path)?;
-        match output.kind {
-            OutputKind::Generated { source } => {
-                let rendered = lock::hash(&output.content);
-                let recorded = before.as_ref().and_then(|before| {
-                    let found = lock::hash(before);
-                    self.known
-                        .entries(&output.path)
-                        .find(|it| it.sha256 == found && it.rendered == rendered)
-                });
-                let (state, after) = match (recorded, &before) {
-                    (Some(entry), Some(before)) => {
-                        let entry = Entry {
-                            source,
-                            ..entry.clone()
-                        };
-                        self.lock.generated.insert(output.path.clone(), entry);
-                        (State::Settled, before.clone())
-                    }
-                    _ => (State::Generated { source, rendered }, output.content),
-                };
-                self.drafts.insert(
-                    output.path,
-                    Draft {
-                        before,
-                        after,
-                        state,
-                    },
-                );
+        let draft = match output.kind {
+            // One that was ejected is the user's, whatever the model says of it.
+            OutputKind::Generated { source } if !self.known.owns(&output.path) => {
+                Some(self.generated_draft(&output.path, before, output.content, source))
             }
-            OutputKind::Owned => {
-                self.lock.owned.insert(output.path.clone());
-                let was_deleted = before.is_none()
-                    && self.known.owns(&output.path)
-                    && !self.recreate.contains(&output.path);
-                if was_deleted {
-                    self.result.notes.push(format!(
-                        "{0} was written once and deleted since, so it is not written again; to get it back, remove it from `owned` in {LOCK_FILE}",
-                        output.path
-                    ));
-                } else {
-                    let after = before.clone().unwrap_or(output.content);
-                    let state = State::Owned;
-                    self.drafts.insert(
-                        output.path,
-                        Draft {
-                            before,
-                            after,
-                            state,
-                        },
-                    );
-                }
-            }
-        }
+            _ => self.owned_draft(&output.path, before, output.content),
+        };
+        self.drafts.extend(draft.map(|it| (output.path, it)));
         Ok(())
+    }
+
+    fn generated_draft(
+        &mut self,
+        path: &Utf8Path,
+        before: Option<String>,
+        content: String,
+        source: String,
+    ) -> Draft {
+        let rendered = lock::hash(&content);
+        let recorded = before.as_ref().and_then(|before| {
+            let found = lock::hash(before);
+            self.known
+                .entries(path)
+                .find(|it| it.sha256 == found && it.rendered == rendered)
+        });
+        let (state, after) = match (recorded, &before) {
+            (Some(entry), Some(before)) => {
+                let entry = Entry {
+                    source,
+                    ..entry.clone()
+                };
+                self.lock.generated.insert(path.to_owned(), entry);
+                (State::Settled, before.clone())
+            }
+            _ => (State::Generated { source, rendered }, content),
+        };
+        Draft {
+            before,
+            after,
+            state,
+        }
+    }
+
+    /// `None` if the user has deleted it.
+    fn owned_draft(
+        &mut self,
+        path: &Utf8Path,
+        before: Option<String>,
+        content: String,
+    ) -> Option<Draft> {
+        self.lock.owned.insert(path.to_owned());
+        if before.is_none() && self.known.owns(path) && !self.recreate.contains(path) {
+            self.result.notes.push(format!(
+                "{path} was written once and deleted since, so it is not written again; to get it back, remove it from `owned` in {LOCK_FILE}"
+            ));
+            return None;
+        }
+        let after = before.clone().unwrap_or(content);
+        Some(Draft {
+            before,
+            after,
+            state: State::Owned,
+        })
     }
 
     fn edits(&mut self, edits: &[Edit]) -> Result<(), PlanError> {

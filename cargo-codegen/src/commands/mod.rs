@@ -107,6 +107,8 @@ enum Command {
     },
     /// What the next migration would contain, in words; or the migration
     Migrate(migrate::Migrate),
+    /// A generated file becomes yours: no run writes it any more
+    Eject(project::Eject),
     /// Exit with 4 if a run would change anything
     Check,
 }
@@ -124,6 +126,7 @@ impl Command {
                 .as_ref()
                 .map_or("subsystem", subsystem::Command::words),
             Self::Migrate(_) => "migrate",
+            Self::Eject(_) => "eject",
             Self::Check => "check",
         }
     }
@@ -260,6 +263,7 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
             command: Some(command),
         }) => subsystem::run(&command, context),
         Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
+        Some(Command::Eject(arguments)) => project::eject(&arguments, context),
         Some(Command::Check) => project::check(context),
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo codegen`, `new`, `init` and `check`.
+//! `cargo codegen`, `new`, `init`, `eject` and `check`.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
@@ -7,7 +7,7 @@ use super::{Context, Writing};
 use crate::failure::Failure;
 use crate::generate;
 use crate::model::Database;
-use crate::report::Outcome;
+use crate::report::{Changes, Outcome};
 use crate::request;
 use crate::survey::{self, View};
 
@@ -105,6 +105,35 @@ pub(super) fn init(arguments: &Init, context: &Context) -> Result<Outcome, Failu
     };
     let addition = request::init(&site, &asked)?;
     context.write(&site, &addition, arguments.writing)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Eject {
+    /// The generated file
+    file: Utf8PathBuf,
+    /// Print what would be written as a unified diff, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn eject(arguments: &Eject, context: &Context) -> Result<Outcome, Failure> {
+    let site = context
+        .bare_site()?
+        .recovered(arguments.dry_run)?
+        .configured()?;
+    let set = request::eject(&site, &arguments.file)?;
+    if !arguments.dry_run {
+        generate::carry_out(&site, &set)?;
+    }
+    Ok(Outcome {
+        changes: Some(Changes {
+            set,
+            dry_run: arguments.dry_run,
+            vendored: None,
+        }),
+        notes: site.notes().to_vec(),
+        ..Outcome::default()
+    })
 }
 
 pub(super) fn check(context: &Context) -> Result<Outcome, Failure> {

@@ -1,5 +1,6 @@
 //! What the arguments of a command ask for, as files and entries that a plan adds.
 
+mod eject;
 mod entity;
 mod event;
 mod init;
@@ -9,6 +10,7 @@ mod migration;
 mod new;
 mod subsystem;
 
+pub use eject::eject;
 pub use entity::entity_new;
 pub use event::{EventArguments, event_new};
 pub use init::{InitArguments, init};
