@@ -295,6 +295,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
         outputs,
         edits,
         overwrite: input.overwrite,
+        removed: addition.removed.clone(),
         recreate: addition.outputs.iter().map(|it| it.path.clone()).collect(),
         formatter: input.formatter,
     })?;
@@ -317,6 +318,9 @@ fn overlay<'a>(files: &'a dyn Files, addition: &Addition) -> Result<Overlay<'a>,
         if files.read(&output.path).map_err(Failure::other)?.is_none() {
             overlay.insert(output.path.clone(), output.content.clone());
         }
+    }
+    for path in &addition.removed {
+        overlay.remove(path.clone());
     }
     for edit in &addition.edits {
         let path = edit.file();

@@ -244,6 +244,60 @@ fn g04_an_edited_file_can_be_kept_by_ejecting_it() {
 }
 
 #[test]
+fn g08_an_entity_is_taken_out_with_what_was_made_of_it() {
+    let mut session = Session::new("entity_remove");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("entity new product name:string");
+    session.prepare("entity new note body:text product:belongs_to");
+    session.prepare("entity new tag name:string:unique");
+    let before = session.times();
+    session.run("entity remove produkt");
+    session.run("entity remove product");
+    let patch = session.prepare("entity remove note --dry-run --quiet");
+    assert!(patch.contains("--- a/app/src/notes/mod.rs\n+++ /dev/null\n"));
+    assert_eq!(before, session.times(), "a file was touched");
+    session.run("entity remove note");
+    session.append("app/tests/tags.rs", "// mine\n");
+    session.run("entity remove tag");
+    session.append("app/src/products/mod.rs", "// mine\n");
+    session.run("entity remove product");
+    session.run("check");
+    session.show("app/src/lib.rs");
+    session.finish();
+}
+
+#[test]
+fn g08_an_event_is_taken_out_unless_somebody_uses_it() {
+    let mut session = Session::new("event_remove");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("entity new product name:string");
+    session.prepare("subsystem install bridge --with-dependencies");
+    session.write(
+        "entities/product.yaml",
+        "entity: { name: product }\nfields:\n  name: { type: string, required: true }\n\
+         emits: [product_created]\nevents:\n  - { type: product_sold, payload: { product_id: uuid } }\n",
+    );
+    session.write(
+        "events/product_created.yaml",
+        "type: product_created\ndirection: change\naggregate: product\npayload: { product_id: uuid }\n",
+    );
+    session
+        .prepare("event new product_seen product_id:uuid --direction change --aggregate product");
+    session.prepare("event new greeted name:string --direction inbound --source mail");
+    session.prepare("job new index_product product_id:uuid --on product_seen");
+    let before = session.times();
+    for event in ["product_sold", "product_created", "product_seen", "greet"] {
+        session.run(&format!("event remove {event}"));
+    }
+    assert_eq!(before, session.times(), "a file was touched");
+    session.run("event remove greeted");
+    session.run("check");
+    session.finish();
+}
+
+#[test]
 fn a_dry_run_prints_a_patch_and_writes_nothing() {
     let mut session = Session::new("dry_run");
     let empty = session.times();

@@ -145,6 +145,11 @@ pub(super) fn normal(text: &str) -> String {
         .replace("\r\n", "\n")
 }
 
+/// Whether two texts differ in nothing but line endings and a byte order mark.
+pub fn same_text(one: &str, other: &str) -> bool {
+    normal(one) == normal(other)
+}
+
 /// Whether a merge was left unresolved in the text.
 pub(super) fn has_conflict_markers(text: &str) -> bool {
     let begins = |mark: &str| text.lines().any(|it| it.starts_with(mark));

@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::Change;
 use super::lock::{Known, hash};
-use super::{Action, Change};
 use crate::workspace::edit::{self, Refused};
 use crate::workspace::{FileError, Files};
 
@@ -31,12 +31,7 @@ pub(super) fn find(
             continue;
         };
         if known.wrote(path, &hash(&found)) {
-            orphans.changes.push(Change {
-                path: path.to_owned(),
-                action: Action::Deleted,
-                before: Some(found),
-                after: None,
-            });
+            orphans.changes.push(Change::deletion(path, found));
         } else {
             orphans.notes.push(format!(
                 "{path} is kept: its definition is gone, but the file was edited by hand; delete it when you no longer need it"

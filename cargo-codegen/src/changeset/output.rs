@@ -126,6 +126,17 @@ pub struct Change {
     pub after: Option<String>,
 }
 
+impl Change {
+    pub(super) fn deletion(path: &Utf8Path, before: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            action: Action::Deleted,
+            before: Some(before),
+            after: None,
+        }
+    }
+}
+
 /// Why a file may not be overwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConflictReason {

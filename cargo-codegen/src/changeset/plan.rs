@@ -27,6 +27,7 @@ pub fn plan(request: Request<'_>) -> Result<ChangeSet, PlanError> {
         formatter: request.formatter,
         overwrite: request.overwrite,
         recreate: request.recreate.into_iter().collect(),
+        removed: request.removed.into_iter().collect(),
         known: &known,
         lock: Lock::new(),
         drafts: BTreeMap::new(),
@@ -67,6 +68,7 @@ struct Planner<'a> {
     formatter: &'a dyn Formatter,
     overwrite: bool,
     recreate: BTreeSet<Utf8PathBuf>,
+    removed: BTreeSet<Utf8PathBuf>,
     known: &'a Known,
     lock: Lock,
     drafts: BTreeMap<Utf8PathBuf, Draft>,
@@ -216,7 +218,13 @@ impl Planner<'_> {
     }
 
     fn orphans(&mut self, wanted: &BTreeSet<Utf8PathBuf>) -> Result<(), PlanError> {
-        let found = orphan::find(self.files, self.known, |it| wanted.contains(it))?;
+        let mut found = orphan::find(self.files, self.known, |it| wanted.contains(it))?;
+        for path in &self.removed {
+            let before = self.files.read(path)?;
+            found
+                .changes
+                .extend(before.map(|it| Change::deletion(path, it)));
+        }
         let deleted: BTreeSet<Utf8PathBuf> =
             found.changes.iter().map(|it| it.path.clone()).collect();
         for path in &deleted {
@@ -403,7 +411,7 @@ impl Planner<'_> {
         let mut forgotten = Vec::new();
         let mut left = Vec::new();
         for path in self.known.owned() {
-            if self.lock.owned.contains(path) {
+            if self.lock.owned.contains(path) || self.removed.contains(path) {
                 continue;
             }
             match self.files.read(path)? {

@@ -21,6 +21,8 @@ pub struct Request<'a> {
     pub overwrite: bool,
     /// Owned files that the command was asked for by name: written again even if the user has deleted them.
     pub recreate: Vec<Utf8PathBuf>,
+    /// Files that go, whoever has written them.
+    pub removed: Vec<Utf8PathBuf>,
     /// Formats Rust files.
     pub formatter: &'a dyn Formatter,
 }

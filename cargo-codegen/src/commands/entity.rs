@@ -20,6 +20,13 @@ pub(super) enum Command {
         /// Its name
         name: String,
     },
+    /// Take an entity out: its definition and what is generated from it
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        writing: Writing,
+    },
     /// Check every definition and write nothing
     Validate {
         /// Treat warnings as errors
@@ -57,6 +64,7 @@ impl Command {
             Self::New(_) => "entity new",
             Self::List => "entity list",
             Self::Show { .. } => "entity show",
+            Self::Remove { .. } => "entity remove",
             Self::Validate { .. } => "entity validate",
         }
     }
@@ -67,6 +75,10 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
         Command::New(arguments) => new(arguments, context),
         Command::List => list(context),
         Command::Show { name } => show(name, context),
+        Command::Remove { name, writing } => {
+            let site = context.site_to_write(*writing)?;
+            context.remove(&site, &request::entity_remove(&site, name)?, *writing)
+        }
         Command::Validate { strict } => validate(*strict, context),
     }
 }

@@ -22,6 +22,13 @@ pub(super) enum Command {
         /// Its type
         name: String,
     },
+    /// Take an event out: its definition and what is generated from it
+    Remove {
+        /// Its type
+        name: String,
+        #[command(flatten)]
+        writing: Writing,
+    },
     /// What the code does with an event: subscriptions, triggers, starts, waits, and who publishes it
     Consumers {
         /// Its type
@@ -79,6 +86,7 @@ impl Command {
             Self::New(_) => "event new",
             Self::List => "event list",
             Self::Show { .. } => "event show",
+            Self::Remove { .. } => "event remove",
             Self::Consumers { .. } => "event consumers",
         }
     }
@@ -89,6 +97,10 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
         Command::New(arguments) => new(arguments, context),
         Command::List => list(context),
         Command::Show { name } => show(name, context),
+        Command::Remove { name, writing } => {
+            let site = context.site_to_write(*writing)?;
+            context.remove(&site, &request::event_remove(&site, name)?, *writing)
+        }
         Command::Consumers { name } => consumers(name, context),
     }
 }

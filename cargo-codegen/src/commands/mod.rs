@@ -180,6 +180,30 @@ impl Context {
         writing: Writing,
     ) -> Result<Outcome, Failure> {
         let plan = self.plan(site, addition, writing.overwrite)?;
+        self.carry_out(site, addition, plan, writing)
+    }
+
+    /// The same for a command that deletes files: on a terminal, asks first.
+    fn remove(
+        &self,
+        site: &Site,
+        addition: &Addition,
+        writing: Writing,
+    ) -> Result<Outcome, Failure> {
+        let plan = self.plan(site, addition, writing.overwrite)?;
+        if !writing.dry_run {
+            report::confirm_deletions(&plan.set, self.options)?;
+        }
+        self.carry_out(site, addition, plan, writing)
+    }
+
+    fn carry_out(
+        &self,
+        site: &Site,
+        addition: &Addition,
+        plan: Plan,
+        writing: Writing,
+    ) -> Result<Outcome, Failure> {
         if writing.dry_run {
             generate::unedited(&plan.set)?;
         } else {

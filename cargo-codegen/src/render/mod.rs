@@ -41,4 +41,4 @@ pub use migration::{Changed, MigrationError, migration_time, migrations, pending
 pub use rendered::Rendered;
 pub use runtime::runtime;
 pub use slice::slice;
-pub use slice_test::{slice_tests, unsent};
+pub use slice_test::{slice_test, slice_tests, unsent};

@@ -49,20 +49,13 @@ struct SliceTestView<'a> {
 pub fn slice_tests(model: &Model) -> Result<Rendered> {
     let mut rendered = Rendered::default();
     let config = &model.config;
-    if !config.databases.contains(&Database::Sqlite) {
-        return Ok(rendered);
-    }
     let owned = |path: &str, content| Output {
         path: config.app_crate.file(path),
         kind: OutputKind::Owned,
         content,
     };
-    for entity in model.entities.iter().filter(|it| it.rest) {
-        if let Some(view) = view(model, entity) {
-            rendered
-                .outputs
-                .push(owned(&test_file(entity), view.render()?));
-        }
+    for entity in &model.entities {
+        rendered.outputs.extend(slice_test(model, entity)?);
     }
     if !rendered.outputs.is_empty() {
         let common = CommonView {
@@ -79,6 +72,25 @@ pub fn slice_tests(model: &Model) -> Result<Rendered> {
             .push(owned("tests/common/mod.rs", common.render()?));
     }
     Ok(rendered)
+}
+
+/// The test of one entity.
+///
+/// # Errors
+/// If the template fails.
+pub fn slice_test(model: &Model, entity: &Entity) -> Result<Option<Output>> {
+    let config = &model.config;
+    if !entity.rest || !config.databases.contains(&Database::Sqlite) {
+        return Ok(None);
+    }
+    let Some(view) = view(model, entity) else {
+        return Ok(None);
+    };
+    Ok(Some(Output {
+        path: config.app_crate.file(&test_file(entity)),
+        kind: OutputKind::Owned,
+        content: view.render()?,
+    }))
 }
 
 fn test_file(entity: &Entity) -> String {

@@ -7,6 +7,8 @@ use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, MultiSelect, Select, Text};
 
 use super::Options;
+use crate::changeset::{Action, ChangeSet};
+use crate::failure::Failure;
 
 /// Whether somebody reads the questions and can answer them.
 pub(super) fn somebody(options: Options) -> bool {
@@ -32,6 +34,26 @@ pub fn confirm_loss(costs: &[String], options: Options) -> bool {
     let lost = format!("{}\nWrite the migration all the same?", costs.join("\n"));
     let answer = Confirm::new(&lost).with_default(false).prompt();
     answer.unwrap_or(false)
+}
+
+/// Asks on a terminal whether files may be deleted; where nobody can answer, the command itself has asked for it.
+///
+/// # Errors
+/// If the answer is no.
+pub fn confirm_deletions(set: &ChangeSet, options: Options) -> Result<(), Failure> {
+    let deleted = set.changes.iter().filter(|it| it.action == Action::Deleted);
+    let deleted: Vec<&str> = deleted.map(|it| it.path.as_str()).collect();
+    if deleted.is_empty() || !somebody(options) {
+        return Ok(());
+    }
+    let question = format!("{}\nDelete these files?", deleted.join("\n"));
+    match Confirm::new(&question).with_default(false).prompt() {
+        Ok(true) => Ok(()),
+        _ => Err(Failure::usage(
+            "nothing was deleted",
+            "`--dry-run` shows all that would change",
+        )),
+    }
 }
 
 /// Says what is wrong with an answer.

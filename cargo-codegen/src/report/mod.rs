@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 
-pub use ask::{confirm, confirm_loss};
+pub use ask::{confirm, confirm_deletions, confirm_loss};
 pub use outcome::{Changes, Outcome};
 pub use progress::Progress;
 pub use wizard::ask_entity;

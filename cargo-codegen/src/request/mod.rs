@@ -8,6 +8,7 @@ mod job;
 mod lookup;
 mod migration;
 mod new;
+mod remove;
 mod subsystem;
 
 pub use eject::eject;
@@ -18,7 +19,10 @@ pub use job::{JobArguments, job_new};
 pub use lookup::{known_entity, known_event, known_event_type};
 pub use migration::{migration, permitted};
 pub use new::{new_workspace, runtime_source};
+pub use remove::{entity_remove, event_remove};
 pub use subsystem::subsystem_install;
+
+use camino::Utf8PathBuf;
 
 use crate::changeset::{Edit, Output};
 use crate::survey::Step;
@@ -58,6 +62,8 @@ pub struct Addition {
     pub next: Vec<Step>,
     /// Migrations are written for tables that have changed, too.
     pub migrate: Option<Consent>,
+    /// Files that go: definitions, and what was written as a start from them.
+    pub removed: Vec<Utf8PathBuf>,
     /// Only the outputs are written; nothing is generated from them yet.
     pub only_outputs: bool,
 }

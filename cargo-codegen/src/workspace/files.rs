@@ -117,7 +117,8 @@ impl Files for Disk {
 /// Files that are not written yet, on top of others.
 pub struct Overlay<'a> {
     base: &'a dyn Files,
-    files: BTreeMap<Utf8PathBuf, String>,
+    /// `None` for those that are gone.
+    files: BTreeMap<Utf8PathBuf, Option<String>>,
 }
 
 impl<'a> Overlay<'a> {
@@ -131,21 +132,33 @@ impl<'a> Overlay<'a> {
 
     /// Adds or replaces a file.
     pub fn insert(&mut self, path: impl Into<Utf8PathBuf>, text: impl Into<String>) {
-        self.files.insert(path.into(), text.into());
+        self.files.insert(path.into(), Some(text.into()));
+    }
+
+    /// Takes a file away.
+    pub fn remove(&mut self, path: impl Into<Utf8PathBuf>) {
+        self.files.insert(path.into(), None);
     }
 }
 
 impl Files for Overlay<'_> {
     fn read(&self, path: &Utf8Path) -> Result<Option<String>, FileError> {
         match self.files.get(path) {
-            Some(text) => Ok(Some(text.clone())),
+            Some(text) => Ok(text.clone()),
             None => self.base.read(path),
         }
     }
 
     fn list(&self, dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, FileError> {
         let mut found = self.base.list(dir)?;
-        found.extend(self.files.keys().filter(|it| it.starts_with(dir)).cloned());
+        found.retain(|it| self.files.get(it).is_none_or(Option::is_some));
+        let there = self.files.iter().filter(|it| it.1.is_some());
+        found.extend(
+            there
+                .map(|it| it.0)
+                .filter(|it| it.starts_with(dir))
+                .cloned(),
+        );
         found.sort();
         found.dedup();
         Ok(found)

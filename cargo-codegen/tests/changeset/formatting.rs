@@ -14,6 +14,7 @@ fn g31_without_rustfmt_the_error_says_how_to_get_it() {
         edits: Vec::new(),
         overwrite: false,
         recreate: Vec::new(),
+        removed: Vec::new(),
         formatter: &Rustfmt::in_dir(&project.root).program("no-such-rustfmt"),
     });
     assert_eq!(

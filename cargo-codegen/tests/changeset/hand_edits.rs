@@ -96,6 +96,7 @@ fn g06_a_deleted_generated_file_comes_back_and_a_deleted_owned_file_does_not() {
         edits: Vec::new(),
         overwrite: false,
         recreate: vec!["src/own.rs".into()],
+        removed: Vec::new(),
         formatter: &Rustfmt::in_dir(&project.root),
     });
     assert_eq!(action(&asked.unwrap(), "src/own.rs"), Some(Action::Created));

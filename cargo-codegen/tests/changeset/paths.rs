@@ -205,6 +205,7 @@ fn a_new_workspace_directory_is_created_and_goes_again_on_failure() {
             edits: Vec::new(),
             overwrite: false,
             recreate: Vec::new(),
+            removed: Vec::new(),
             formatter: &Rustfmt::in_dir(&root),
         })
         .unwrap()

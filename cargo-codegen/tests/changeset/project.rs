@@ -56,6 +56,7 @@ impl Project {
             edits,
             overwrite,
             recreate: Vec::new(),
+            removed: Vec::new(),
             formatter: &Rustfmt::in_dir(&self.root),
         })
     }
