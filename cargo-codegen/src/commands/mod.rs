@@ -5,6 +5,7 @@ mod event;
 mod job;
 mod migrate;
 mod project;
+mod shell;
 mod subsystem;
 
 use std::ffi::OsString;
@@ -109,6 +110,18 @@ enum Command {
     Migrate(migrate::Migrate),
     /// A generated file becomes yours: no run writes it any more
     Eject(project::Eject),
+    /// The JSON Schema of a kind of definition file, for editors
+    Schema {
+        /// Which
+        #[arg(value_enum)]
+        of: shell::SchemaOf,
+    },
+    /// What a shell completes: source it, or put it where the shell looks
+    Completions {
+        /// Which
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Exit with 4 if a run would change anything
     Check,
 }
@@ -127,6 +140,8 @@ impl Command {
                 .map_or("subsystem", subsystem::Command::words),
             Self::Migrate(_) => "migrate",
             Self::Eject(_) => "eject",
+            Self::Schema { .. } => "schema",
+            Self::Completions { .. } => "completions",
             Self::Check => "check",
         }
     }
@@ -288,6 +303,8 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         }) => subsystem::run(&command, context),
         Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
         Some(Command::Eject(arguments)) => project::eject(&arguments, context),
+        Some(Command::Schema { of }) => Ok(shell::schema(of)),
+        Some(Command::Completions { shell }) => Ok(shell::completions(shell)),
         Some(Command::Check) => project::check(context),
     }
 }

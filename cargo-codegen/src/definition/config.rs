@@ -140,12 +140,13 @@ fn inner<'n>(reader: &mut Reader, file: &Block<'n>, key: &str, keys: &Keys) -> O
     reader.block(node, keys, &format!("`{key}`"))
 }
 
+pub(super) const DATABASES: [(&str, DatabaseWord); 3] = [
+    ("sqlite", DatabaseWord::Sqlite),
+    ("postgres", DatabaseWord::Postgres),
+    ("mysql", DatabaseWord::Mysql),
+];
+
 fn databases(reader: &mut Reader, file: &Block<'_>) -> Vec<Spanned<DatabaseWord>> {
-    let words = [
-        ("sqlite", DatabaseWord::Sqlite),
-        ("postgres", DatabaseWord::Postgres),
-        ("mysql", DatabaseWord::Mysql),
-    ];
     let Some(node) = file.get("databases") else {
         return Vec::new();
     };
@@ -164,7 +165,7 @@ fn databases(reader: &mut Reader, file: &Block<'_>) -> Vec<Spanned<DatabaseWord>
     }
     items
         .iter()
-        .filter_map(|it| reader.word(it, "a database", &words))
+        .filter_map(|it| reader.word(it, "a database", &DATABASES))
         .collect()
 }
 

@@ -220,7 +220,7 @@ pub(super) fn fields(reader: &mut Reader, file: &Block<'_>) -> Vec<FieldDefiniti
         .collect()
 }
 
-const BEHAVIORS: [(&str, Behavior); 6] = [
+pub(super) const BEHAVIORS: [(&str, Behavior); 6] = [
     ("timestamps", Behavior::Timestamps),
     ("soft_delete", Behavior::SoftDelete),
     ("user_tracking", Behavior::UserTracking),

@@ -90,21 +90,24 @@ pub struct RetryDefinition {
     pub backoff: BackoffWord,
 }
 
-const DIRECTIONS: [(&str, DirectionWord); 3] = [
+pub(super) const DIRECTIONS: [(&str, DirectionWord); 3] = [
     ("inbound", DirectionWord::Inbound),
     ("change", DirectionWord::Change),
     ("outbound", DirectionWord::Outbound),
 ];
 
-const BACKOFFS: [(&str, BackoffWord); 2] = [
+pub(super) const BACKOFFS: [(&str, BackoffWord); 2] = [
     ("fixed", BackoffWord::Fixed),
     ("exponential", BackoffWord::Exponential),
 ];
 
-const ORDERINGS: [(&str, OrderingWord); 2] = [
+pub(super) const ORDERINGS: [(&str, OrderingWord); 2] = [
     ("none", OrderingWord::None),
     ("aggregate", OrderingWord::Aggregate),
 ];
+
+/// Whether it is only observed.
+pub(super) const TIERS: [(&str, bool); 2] = [("domain", false), ("audit", true)];
 
 /// Reads `events/<type>.yaml`.
 pub(crate) fn decode(
@@ -220,7 +223,7 @@ fn rest(
     inline_of: Option<String>,
     payload: Vec<PayloadDefinition>,
 ) -> Option<EventDefinition> {
-    let tier = reader.word_of(block, "tier", &[("domain", false), ("audit", true)]);
+    let tier = reader.word_of(block, "tier", &TIERS);
     let schedule = block
         .get("schedule")
         .and_then(|it| schedule::decode(reader, it));

@@ -127,9 +127,9 @@ pub struct FieldDefinition {
 }
 
 /// Longest `string`, in characters.
-const MAX_LENGTH: u32 = 16_000;
+pub(super) const MAX_LENGTH: u32 = 16_000;
 /// As many numbers as pgvector stores in a vector.
-const MAX_DIMENSIONS: u32 = 16_000;
+pub(super) const MAX_DIMENSIONS: u32 = 16_000;
 
 /// Reads one entry of `fields`.
 pub(crate) fn decode(

@@ -69,7 +69,7 @@ pub enum Pagination {
 }
 
 /// More rows than this are not for one answer.
-const MAX_LIMIT: u32 = 1000;
+pub(super) const MAX_LIMIT: u32 = 1000;
 
 /// Reads `queries`: those by columns, and those with a name.
 pub(crate) fn decode(
@@ -193,7 +193,7 @@ fn named_query(
     })
 }
 
-const PAGINATION: [(&str, Pagination); 3] = [
+pub(super) const PAGINATION: [(&str, Pagination); 3] = [
     ("offset", Pagination::Offset),
     ("keyset", Pagination::Keyset),
     ("cursor", Pagination::Keyset),

@@ -55,14 +55,14 @@ pub struct RelationDefinition {
     pub through: Option<Spanned<String>>,
 }
 
-const RELATION_TYPES: [(&str, RelationType); 4] = [
+pub(super) const RELATION_TYPES: [(&str, RelationType); 4] = [
     ("belongs_to", RelationType::BelongsTo),
     ("has_many", RelationType::HasMany),
     ("has_one", RelationType::HasOne),
     ("many_to_many", RelationType::ManyToMany),
 ];
 
-const ON_DELETE: [(&str, OnDeleteWord); 4] = [
+pub(super) const ON_DELETE: [(&str, OnDeleteWord); 4] = [
     ("restrict", OnDeleteWord::Restrict),
     ("cascade", OnDeleteWord::Cascade),
     ("set_null", OnDeleteWord::SetNull),

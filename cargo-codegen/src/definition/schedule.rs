@@ -26,7 +26,7 @@ pub enum MisfireWord {
     All,
 }
 
-const MISFIRES: [(&str, MisfireWord); 3] = [
+pub(super) const MISFIRES: [(&str, MisfireWord); 3] = [
     ("skip", MisfireWord::Skip),
     ("last", MisfireWord::Last),
     ("all", MisfireWord::All),

@@ -64,6 +64,8 @@ pub(super) fn render(view: &View, options: Options) -> String {
         }
         View::Event(event) => render_event(event),
         View::EventConsumers(consumers) => render_consumers(consumers),
+        View::Schema { schema } => format!("{schema:#}\n"),
+        View::Completions { script } => script.clone(),
         View::Jobs { jobs } => {
             let rows = jobs.iter().map(|it| {
                 vec![

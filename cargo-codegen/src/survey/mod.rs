@@ -72,6 +72,16 @@ pub enum View {
     },
     /// `migrate`.
     Migration(Migration),
+    /// `schema`.
+    Schema {
+        /// A JSON Schema.
+        schema: serde_json::Value,
+    },
+    /// `completions`.
+    Completions {
+        /// For the shell.
+        script: String,
+    },
     /// `check` without a finding.
     Clean {
         /// How many files the definitions account for.
