@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::changeset::{ChangeSet, Conflict, ConflictReason, PlanError, RefusedEdit};
 use crate::definition::{Problem, Sources};
+use crate::survey::Health;
 use crate::words::Wrong;
 
 /// How a command ended.
@@ -83,6 +84,9 @@ pub enum Failure {
     /// What no migration can do as the definitions stand.
     #[error("{}", count_files(.0.len(), "change needs", "changes need", "more than the definitions say"))]
     Impossible(Vec<String>),
+    /// `doctor` found what is to be mended.
+    #[error("{}", count_files(.0.findings.iter().filter(|it| it.remedy.is_some()).count(), "thing is", "things are", "to be mended"))]
+    Ill(Health),
     /// An error of a lower layer; its sources are the causes.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -118,6 +122,7 @@ impl Failure {
             | Self::Refused(_)
             | Self::Lossy(_)
             | Self::Impossible(_)
+            | Self::Ill(_)
             | Self::Other(_) => Exit::Problems,
             Self::Words(_) | Self::Usage { .. } => Exit::Usage,
             Self::Conflicts(_) => Exit::EditedByHand,
@@ -148,7 +153,7 @@ impl Failure {
             Self::Impossible(_) => {
                 Some("or write the migration by hand, then: cargo codegen migrate --by-hand")
             }
-            Self::Definitions { .. } | Self::Words(_) | Self::Other(_) => None,
+            Self::Definitions { .. } | Self::Words(_) | Self::Ill(_) | Self::Other(_) => None,
         }
     }
 

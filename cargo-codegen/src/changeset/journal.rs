@@ -12,6 +12,11 @@ use super::run_lock::{RunLock, STATE_DIR};
 
 const FILE: &str = "journal.json";
 
+/// Whether a run has left something to finish or undo.
+pub fn is_interrupted(root: &Utf8Path) -> bool {
+    root.join(STATE_DIR).join(FILE).exists()
+}
+
 /// One file that a run replaces, creates or deletes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Step {

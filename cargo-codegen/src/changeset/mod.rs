@@ -19,7 +19,7 @@ pub use apply::{ApplyError, apply};
 pub use diff::{diff, diff_conflict};
 pub use eject::{EjectError, eject};
 pub use format::{FormatError, Formatter, Rustfmt, Unformatted};
-pub use journal::{Recovery, recover, recover_around};
+pub use journal::{Recovery, is_interrupted, recover, recover_around};
 pub use lock::{LOCK_FILE, LockError, same_text};
 pub use output::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
 pub use plan::plan;

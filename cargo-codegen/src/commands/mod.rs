@@ -110,6 +110,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// A generated file becomes yours: no run writes it any more
     Eject(project::Eject),
+    /// What is missing on this machine and in this workspace, and what mends it
+    Doctor,
     /// The JSON Schema of a kind of definition file, for editors
     Schema {
         /// Which
@@ -140,6 +142,7 @@ impl Command {
                 .map_or("subsystem", subsystem::Command::words),
             Self::Migrate(_) => "migrate",
             Self::Eject(_) => "eject",
+            Self::Doctor => "doctor",
             Self::Schema { .. } => "schema",
             Self::Completions { .. } => "completions",
             Self::Check => "check",
@@ -303,6 +306,7 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         }) => subsystem::run(&command, context),
         Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
         Some(Command::Eject(arguments)) => project::eject(&arguments, context),
+        Some(Command::Doctor) => project::doctor(context),
         Some(Command::Schema { of }) => Ok(shell::schema(of)),
         Some(Command::Completions { shell }) => Ok(shell::completions(shell)),
         Some(Command::Check) => project::check(context),

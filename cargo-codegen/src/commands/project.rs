@@ -1,15 +1,17 @@
-//! `cargo codegen`, `new`, `init`, `eject` and `check`.
+//! `cargo codegen`, `new`, `init`, `eject`, `doctor` and `check`.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Context, Writing};
+use crate::changeset;
 use crate::failure::Failure;
 use crate::generate;
 use crate::model::Database;
 use crate::report::{Changes, Outcome};
 use crate::request;
 use crate::survey::{self, View};
+use crate::workspace;
 
 #[derive(Debug, Args)]
 pub(super) struct New {
@@ -132,6 +134,25 @@ pub(super) fn eject(arguments: &Eject, context: &Context) -> Result<Outcome, Fai
             vendored: None,
         }),
         notes: site.notes().to_vec(),
+        ..Outcome::default()
+    })
+}
+
+pub(super) fn doctor(context: &Context) -> Result<Outcome, Failure> {
+    let site = context.site()?;
+    let health = survey::health(
+        &workspace::machine::machine(site.root()),
+        &context.plan(&site, &request::Addition::default(), false),
+        survey::locked_sea_orm(&site.files())
+            .map_err(Failure::other)?
+            .as_deref(),
+        changeset::is_interrupted(site.root()),
+    );
+    if !health.is_well() {
+        return Err(Failure::Ill(health));
+    }
+    Ok(Outcome {
+        view: Some(View::Health(health)),
         ..Outcome::default()
     })
 }

@@ -29,9 +29,9 @@ pub fn new_workspace(
     };
     let drivers: Vec<String> = databases
         .iter()
-        .map(|it| format!("    \"sqlx-{}\",", database_name(*it)))
+        .map(|it| format!("    \"sqlx-{}\",", it.name()))
         .collect();
-    let database_names: Vec<&str> = databases.iter().map(|it| database_name(*it)).collect();
+    let database_names: Vec<&str> = databases.iter().map(|it| it.name()).collect();
     let values = [
         ("package", package),
         ("crate", &crate_ident),
@@ -166,14 +166,6 @@ fn runtime_source(runtime: &RuntimeSource) -> String {
             text::literal(rev)
         ),
         RuntimeSource::Registry(version) => format!("{{ registry: {} }}", text::literal(version)),
-    }
-}
-
-fn database_name(database: Database) -> &'static str {
-    match database {
-        Database::Sqlite => "sqlite",
-        Database::Postgres => "postgres",
-        Database::Mysql => "mysql",
     }
 }
 

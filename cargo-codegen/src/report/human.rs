@@ -87,6 +87,7 @@ pub(super) fn failure(failure: &Failure, color: bool) -> Text {
                 let _ = writeln!(err, "  {line}");
             }
         }
+        Failure::Ill(health) => *err += &views::health(health),
         Failure::Usage { .. } | Failure::Workspace { .. } | Failure::Other(_) => {}
     }
     let _ = writeln!(err, "{} {failure}", "error:".red().bold());

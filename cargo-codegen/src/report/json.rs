@@ -13,6 +13,7 @@
 //! | `next` | `[{ "command", "why" }]` |
 //! | `problems` | `[{ "severity", "code", "message", "file", "line", "column", "label", "help" }]`; severities: `note`, `warning`, `error`; columns count characters from 1 |
 //! | `data` | what `list`, `show` or an overview found; its `kind` says which |
+//! | `health` | `{ "findings": [{ "what", "found", "remedy" }] }`: what `doctor` looked at, well or not |
 //! | `error` | `{ "message", "causes", "help" }`; only if `exit.code` is not 0 |
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::{Outcome, diagnostics};
 use crate::changeset::{self, ChangeSet};
 use crate::definition::{Problem, Severity, Sources};
 use crate::failure::{Exit, Failure};
-use crate::survey::{Step, View};
+use crate::survey::{Health, Step, View};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -43,6 +44,8 @@ struct Object<'a> {
     problems: Vec<ProblemObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a View>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'a Health>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorObject<'a>>,
 }
@@ -102,6 +105,7 @@ pub(super) fn object(command: &str, result: &Result<Outcome, Failure>, exit: Exi
         next: &[],
         problems: Vec::new(),
         data: None,
+        health: None,
         error: None,
     };
     match result {
@@ -128,7 +132,10 @@ fn fill<'a>(object: &mut Object<'a>, outcome: &'a Outcome) {
         .extend(outcome.notes.iter().map(String::as_str));
     object.next = &outcome.next;
     object.problems = problems(&outcome.sources, &outcome.problems);
-    object.data = outcome.view.as_ref();
+    match &outcome.view {
+        Some(View::Health(health)) => object.health = Some(health),
+        view => object.data = view.as_ref(),
+    }
 }
 
 fn fill_failure<'a>(object: &mut Object<'a>, failure: &'a Failure) {
@@ -152,6 +159,7 @@ fn fill_failure<'a>(object: &mut Object<'a>, failure: &'a Failure) {
         Failure::Unmigrated(lines) | Failure::Lossy(lines) | Failure::Impossible(lines) => {
             object.notes.extend(lines.iter().map(String::as_str));
         }
+        Failure::Ill(health) => object.health = Some(health),
         Failure::Usage { .. } | Failure::Workspace { .. } | Failure::Other(_) => {}
     }
     object.error = Some(ErrorObject {

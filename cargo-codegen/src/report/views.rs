@@ -6,7 +6,8 @@ use owo_colors::OwoColorize as _;
 
 use super::Options;
 use crate::survey::{
-    Consumers, EntityDetails, EventDetails, FieldRow, Migration, Overview, SubsystemRow, View,
+    Consumers, EntityDetails, EventDetails, FieldRow, Health, Migration, Overview, SubsystemRow,
+    View,
 };
 
 pub(super) fn render(view: &View, options: Options) -> String {
@@ -64,6 +65,7 @@ pub(super) fn render(view: &View, options: Options) -> String {
         }
         View::Event(event) => render_event(event),
         View::EventConsumers(consumers) => render_consumers(consumers),
+        View::Health(found) => health(found),
         View::Schema { schema } => format!("{schema:#}\n"),
         View::Completions { script } => script.clone(),
         View::Jobs { jobs } => {
@@ -103,6 +105,22 @@ pub(super) fn render(view: &View, options: Options) -> String {
             if *files == 1 { "is" } else { "are" }
         ),
     }
+}
+
+/// What is well, and what mends the rest.
+pub(super) fn health(health: &Health) -> String {
+    let mut text = String::new();
+    for finding in &health.findings {
+        let mark = match finding.remedy {
+            None => "ok".green().to_string(),
+            Some(_) => "!!".red().to_string(),
+        };
+        let _ = writeln!(text, "{mark}  {}: {}", finding.what.bold(), finding.found);
+        if let Some(remedy) = &finding.remedy {
+            let _ = writeln!(text, "    {remedy}");
+        }
+    }
+    text
 }
 
 fn render_overview(overview: &Overview, options: Options) -> String {

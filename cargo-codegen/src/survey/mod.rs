@@ -3,6 +3,7 @@
 //! Every type here is also part of the `--json` output: its keys are stable.
 
 mod consumers;
+mod doctor;
 mod entity;
 mod event;
 mod migration;
@@ -12,6 +13,7 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 pub use consumers::{ConsumerRow, Consumers, PlaceRow, UnknownRow};
+pub use doctor::{Finding, Health, health, locked_sea_orm};
 pub use entity::{
     EntityDetails, EntityRow, FieldRow, NamedQueryRow, QueryRow, RelationRow, default_text,
     on_delete_name, relation_name, type_name,
@@ -72,6 +74,8 @@ pub enum View {
     },
     /// `migrate`.
     Migration(Migration),
+    /// `doctor`.
+    Health(Health),
     /// `schema`.
     Schema {
         /// A JSON Schema.

@@ -166,10 +166,15 @@ pub fn discover(
 /// A command that runs cargo without the variables of the cargo that runs this program.
 pub fn cargo_command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    clean_environment(&mut command);
+    command
+}
+
+/// Without the variables of the cargo that runs this program.
+pub(super) fn clean_environment(command: &mut Command) {
     for key in inherited_keys() {
         command.env_remove(key);
     }
-    command
 }
 
 fn inherited_keys() -> impl Iterator<Item = String> {

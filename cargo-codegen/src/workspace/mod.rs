@@ -6,6 +6,7 @@ pub mod consumers;
 mod discover;
 mod files;
 pub mod handlers;
+pub mod machine;
 mod rust_file;
 
 pub use discover::{Dependency, DiscoverError, Package, Workspace, cargo_command, discover};
