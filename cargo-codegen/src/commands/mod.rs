@@ -6,6 +6,7 @@ mod job;
 mod migrate;
 mod project;
 mod shell;
+mod skills;
 mod subsystem;
 
 use std::ffi::OsString;
@@ -110,6 +111,11 @@ enum Command {
     Migrate(migrate::Migrate),
     /// A generated file becomes yours: no run writes it any more
     Eject(project::Eject),
+    /// Guides for coding assistants
+    Skills {
+        #[command(subcommand)]
+        command: Option<skills::Command>,
+    },
     /// What is missing on this machine and in this workspace, and what mends it
     Doctor,
     /// The JSON Schema of a kind of definition file, for editors
@@ -142,6 +148,7 @@ impl Command {
                 .map_or("subsystem", subsystem::Command::words),
             Self::Migrate(_) => "migrate",
             Self::Eject(_) => "eject",
+            Self::Skills { command } => command.as_ref().map_or("skills", skills::Command::words),
             Self::Doctor => "doctor",
             Self::Schema { .. } => "schema",
             Self::Completions { .. } => "completions",
@@ -306,6 +313,7 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         }) => subsystem::run(&command, context),
         Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
         Some(Command::Eject(arguments)) => project::eject(&arguments, context),
+        Some(Command::Skills { command }) => skills::run(command.as_ref(), context),
         Some(Command::Doctor) => project::doctor(context),
         Some(Command::Schema { of }) => Ok(shell::schema(of)),
         Some(Command::Completions { shell }) => Ok(shell::completions(shell)),

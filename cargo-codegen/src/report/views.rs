@@ -65,6 +65,12 @@ pub(super) fn render(view: &View, options: Options) -> String {
         }
         View::Event(event) => render_event(event),
         View::EventConsumers(consumers) => render_consumers(consumers),
+        View::Skills { skills } => {
+            let rows = skills
+                .iter()
+                .map(|it| format!("{}\n    {}\n", it.name.bold(), it.description));
+            rows.collect()
+        }
         View::Health(found) => health(found),
         View::Schema { schema } => format!("{schema:#}\n"),
         View::Completions { script } => script.clone(),

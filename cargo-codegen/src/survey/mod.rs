@@ -30,6 +30,7 @@ pub use steps::{
 use crate::changeset::Action;
 use crate::generate::Plan;
 use crate::model::{Config, Subsystem};
+use crate::render::Skill;
 use crate::workspace::consumers::EventUses;
 use crate::workspace::handlers::FoundHandler;
 
@@ -67,6 +68,11 @@ pub enum View {
         /// Sorted by type.
         jobs: Vec<JobRow>,
     },
+    /// `skills list`.
+    Skills {
+        /// Sorted by name.
+        skills: Vec<SkillRow>,
+    },
     /// `subsystem list`.
     Subsystems {
         /// In the order of installation.
@@ -91,6 +97,25 @@ pub enum View {
         /// How many files the definitions account for.
         files: usize,
     },
+}
+
+/// A guide for coding assistants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkillRow {
+    /// Its name.
+    pub name: String,
+    /// When it is of use.
+    pub description: String,
+}
+
+impl SkillRow {
+    /// Its row.
+    pub fn new(skill: &Skill) -> Self {
+        Self {
+            name: skill.name.clone(),
+            description: skill.description.clone(),
+        }
+    }
 }
 
 /// Bare `cargo codegen`.
