@@ -87,7 +87,7 @@ pub(super) fn failure(failure: &Failure, color: bool) -> Text {
                 let _ = writeln!(err, "  {line}");
             }
         }
-        Failure::Ill(health) => *err += &views::health(health),
+        Failure::Ill(health) => *err += &super::health::health(health),
         Failure::Usage { .. } | Failure::Workspace { .. } | Failure::Other(_) => {}
     }
     let _ = writeln!(err, "{} {failure}", "error:".red().bold());

@@ -2,7 +2,9 @@
 
 mod ask;
 mod changes;
+mod consumers;
 pub mod diagnostics;
+mod health;
 mod human;
 pub mod json;
 mod outcome;

@@ -6,8 +6,7 @@ use owo_colors::OwoColorize as _;
 
 use super::Options;
 use crate::survey::{
-    Consumers, EntityDetails, EventDetails, FieldRow, Health, Migration, Overview, SubsystemRow,
-    View,
+    EntityDetails, EventDetails, FieldRow, Migration, Overview, SubsystemRow, View,
 };
 
 pub(super) fn render(view: &View, options: Options) -> String {
@@ -64,14 +63,14 @@ pub(super) fn render(view: &View, options: Options) -> String {
             list("no events", &header, &rows.collect::<Vec<_>>())
         }
         View::Event(event) => render_event(event),
-        View::EventConsumers(consumers) => render_consumers(consumers),
+        View::EventConsumers(consumers) => super::consumers::consumers(consumers),
         View::Skills { skills } => {
             let rows = skills
                 .iter()
                 .map(|it| format!("{}\n    {}\n", it.name.bold(), it.description));
             rows.collect()
         }
-        View::Health(found) => health(found),
+        View::Health(found) => super::health::health(found),
         View::Schema { schema } => format!("{schema:#}\n"),
         View::Completions { script } => script.clone(),
         View::Jobs { jobs } => {
@@ -111,22 +110,6 @@ pub(super) fn render(view: &View, options: Options) -> String {
             if *files == 1 { "is" } else { "are" }
         ),
     }
-}
-
-/// What is well, and what mends the rest.
-pub(super) fn health(health: &Health) -> String {
-    let mut text = String::new();
-    for finding in &health.findings {
-        let mark = match finding.remedy {
-            None => "ok".green().to_string(),
-            Some(_) => "!!".red().to_string(),
-        };
-        let _ = writeln!(text, "{mark}  {}: {}", finding.what.bold(), finding.found);
-        if let Some(remedy) = &finding.remedy {
-            let _ = writeln!(text, "    {remedy}");
-        }
-    }
-    text
 }
 
 fn render_overview(overview: &Overview, options: Options) -> String {
@@ -364,37 +347,8 @@ fn render_event(event: &EventDetails) -> String {
     text
 }
 
-fn render_consumers(found: &Consumers) -> String {
-    let rows = found.consumers.iter().map(|it| {
-        let name = it.name.clone().unwrap_or_else(|| "-".to_owned());
-        let every = if it.every_event { "every event" } else { "" };
-        vec![
-            it.kind.to_owned(),
-            name,
-            it.place.to_string(),
-            every.to_owned(),
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    let empty = format!("nothing is known to consume {}", found.event);
-    let mut text = list(&empty, &["consumer", "name", "place", ""], &rows);
-    if !found.publishers.is_empty() {
-        text.push('\n');
-        let rows = found.publishers.iter().map(|it| vec![it.to_string()]);
-        text += &list("", &["published"], &rows.collect::<Vec<_>>());
-    }
-    if !found.unknown.is_empty() {
-        text.push('\n');
-        let rows = found.unknown.iter();
-        let rows = rows.map(|it| vec![it.what.clone(), it.place.to_string(), it.why.clone()]);
-        let header = ["may be this event too", "place", "because"];
-        text += &list("", &header, &rows.collect::<Vec<_>>());
-    }
-    text
-}
-
 /// Columns as wide as their widest cell; no line ends in blanks.
-fn list(empty: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn list(empty: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     if rows.is_empty() {
         return format!("{empty}\n");
     }
