@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::changeset::{ChangeSet, Conflict, ConflictReason, PlanError, RefusedEdit};
+use crate::changeset::{ChangeSet, Conflict, ConflictReason, PlanError, RefusedEdit, Remedy};
 use crate::definition::{Problem, Sources};
 use crate::survey::Health;
 use crate::words::Wrong;
@@ -139,13 +139,19 @@ impl Failure {
                  with `--overwrite`; or keep the file as yours: `cargo codegen eject <file>`",
             ),
             Self::Drift(_) => Some("cargo codegen entity new --all"),
-            Self::Refused(refused) => Some(if refused.iter().all(|it| it.dated) {
-                "let `migrations()` return one `vec![..]`, then run this again"
-            } else if refused.iter().any(|it| it.dated) {
-                "paste the lines, let `migrations()` return one `vec![..]`, then run this again"
-            } else {
-                "paste the lines, then run this again"
-            }),
+            Self::Refused(refused) => {
+                let any = |remedy| refused.iter().any(|it| it.remedy == remedy);
+                Some(if any(Remedy::Merge) {
+                    // What else is refused may be settled by that.
+                    "decide the merge: keep the lines of both sides; then run this again"
+                } else if !any(Remedy::List) {
+                    "paste the lines, then run this again"
+                } else if any(Remedy::Paste) {
+                    "paste the lines, let `migrations()` return one `vec![..]`, then run this again"
+                } else {
+                    "let `migrations()` return one `vec![..]`, then run this again"
+                })
+            }
             Self::Unmigrated(_) => Some("cargo codegen migrate"),
             Self::Lossy(_) => {
                 Some("if that is what you want: cargo codegen migrate --write --allow-destructive")

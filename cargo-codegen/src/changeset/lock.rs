@@ -6,6 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::workspace::merge;
+
 /// Name of the lock file in the workspace root.
 pub const LOCK_FILE: &str = "codegen.lock";
 
@@ -65,8 +67,8 @@ impl Known {
         let Some(text) = text else {
             return Ok(Self::default());
         };
-        let sides = if has_conflict_markers(text) {
-            vec![side(text, true), side(text, false)]
+        let sides = if merge::has_conflict_markers(text) {
+            merge::sides(text).to_vec()
         } else {
             vec![text.to_owned()]
         };
@@ -150,12 +152,6 @@ pub fn same_text(one: &str, other: &str) -> bool {
     normal(one) == normal(other)
 }
 
-/// Whether a merge was left unresolved in the text.
-pub(super) fn has_conflict_markers(text: &str) -> bool {
-    let begins = |mark: &str| text.lines().any(|it| it.starts_with(mark));
-    begins("<<<<<<< ") && begins("=======") && begins(">>>>>>> ")
-}
-
 fn parse(text: &str) -> Result<Lock, LockError> {
     #[derive(Deserialize)]
     struct Version {
@@ -169,32 +165,4 @@ fn parse(text: &str) -> Result<Lock, LockError> {
         });
     }
     toml_edit::de::from_str(text).map_err(damaged)
-}
-
-fn side(text: &str, ours: bool) -> String {
-    #[derive(PartialEq)]
-    enum Part {
-        Common,
-        Ours,
-        Base,
-        Theirs,
-    }
-    let mut part = Part::Common;
-    let mut kept = String::new();
-    for line in text.split_inclusive('\n') {
-        match line {
-            _ if line.starts_with("<<<<<<< ") => part = Part::Ours,
-            _ if line.starts_with("||||||| ") => part = Part::Base,
-            _ if line.starts_with("=======") && part != Part::Common => part = Part::Theirs,
-            _ if line.starts_with(">>>>>>> ") => part = Part::Common,
-            _ if part == Part::Common
-                || (part == Part::Ours && ours)
-                || (part == Part::Theirs && !ours) =>
-            {
-                kept.push_str(line);
-            }
-            _ => {}
-        }
-    }
-    kept
 }

@@ -23,5 +23,5 @@ pub use journal::{Recovery, is_interrupted, recover, recover_around};
 pub use lock::{LOCK_FILE, LockError, same_text};
 pub use output::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
 pub use plan::plan;
-pub use request::{PlanError, RefusedEdit, Request};
+pub use request::{PlanError, RefusedEdit, Remedy, Request};
 pub use run_lock::{RunLock, RunLockError, STATE_DIR};

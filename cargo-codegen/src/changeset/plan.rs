@@ -9,10 +9,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::format::{FormatError, Formatter, Unformatted};
 use super::lock::{self, Entry, Known, LOCK_FILE, Lock};
 use super::orphan::{self, Dangling};
-use super::request::{PlanError, RefusedEdit, Request, check_paths};
+use super::request::{PlanError, RefusedEdit, Remedy, Request, check_paths};
 use super::{Action, Change, ChangeSet, Conflict, ConflictReason, Edit, Output, OutputKind};
 use crate::workspace::edit;
+use crate::workspace::merge;
 use crate::workspace::{FileError, Files};
+
+/// Why a file is not edited in which a merge was not decided.
+const UNMERGED: &str = "it holds an unresolved merge";
 
 /// Compares what is wanted with what is there.
 ///
@@ -154,15 +158,19 @@ impl Planner<'_> {
             };
             let path = edit.file().to_owned();
             let mut refuse = |why: String, lines: String| {
-                let dated = matches!(edit, Edit::Migration { .. });
-                let same = |it: &RefusedEdit| it.dated && it.file == path && it.why == why;
-                // For a migration there is nothing to paste: the first one says it for all.
-                if dated && refused.iter().any(same) {
+                let remedy = match edit {
+                    _ if why == UNMERGED => Remedy::Merge,
+                    Edit::Migration { .. } => Remedy::List,
+                    _ => Remedy::Paste,
+                };
+                let same = |it: &RefusedEdit| it.file == path && it.why == why;
+                // Where there is nothing to paste, the first one says it for all.
+                if remedy != Remedy::Paste && refused.iter().any(same) {
                     return;
                 }
                 refused.push(RefusedEdit {
                     file: path.clone(),
-                    dated,
+                    remedy,
                     why,
                     lines,
                 });
@@ -183,6 +191,10 @@ impl Planner<'_> {
                     "it is a generated file".to_owned(),
                     edit::lines_to_paste(edit),
                 );
+                continue;
+            }
+            if merge::has_conflict_markers(&text) {
+                refuse(UNMERGED.to_owned(), String::new());
                 continue;
             }
             match edit::apply(&text, edit, root_manifest.as_deref()) {
@@ -354,12 +366,12 @@ impl Planner<'_> {
         };
         let unchanged = lock::normal(found) == lock::normal(&wanted);
         let merging =
-            lock::has_conflict_markers(found) && self.known.entries(path).next().is_some();
+            merge::has_conflict_markers(found) && self.known.entries(path).next().is_some();
         if unchanged || merging || self.overwrite || self.known.wrote(path, &lock::hash(found)) {
             if merging {
-                self.result.notes.push(format!(
-                    "{path} held an unresolved merge; it is generated anew from the definitions"
-                ));
+                self.result
+                    .notes
+                    .push(format!("{path} held an unresolved merge; it is made anew"));
             }
             self.lock.generated.insert(path.to_owned(), entry);
             return Some(if unchanged {

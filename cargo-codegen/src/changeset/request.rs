@@ -60,13 +60,25 @@ pub enum PlanError {
     Refused(Vec<RefusedEdit>),
 }
 
+/// What lets a refused entry be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The lines are pasted.
+    Paste,
+    /// A list of migrations is made one that can be read: a migration has another date in the next run, so that pasting
+    /// its lines does not help.
+    List,
+    /// A merge in the file is decided.
+    Merge,
+}
+
 /// An entry that the user has to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedEdit {
     /// The file.
     pub file: Utf8PathBuf,
-    /// It is a migration's, whose name has another date in the next run: pasting `lines` does not help then.
-    pub dated: bool,
+    /// What the user has to do.
+    pub remedy: Remedy,
     /// Why it could not be made.
     pub why: String,
     /// What to write into the file.

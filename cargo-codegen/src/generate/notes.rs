@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::model::{Model, Subsystem};
 use crate::render;
 use crate::workspace::Files;
+use crate::workspace::merge::has_conflict_markers;
 
 /// What the code does not do that the definitions make one expect.
 pub(super) fn notes(
@@ -20,7 +21,17 @@ pub(super) fn notes(
         );
     }
     notes.extend(unsettled_runtime(model, files)?);
+    notes.extend(unmerged_migrator(model, files)?);
     Ok(notes)
+}
+
+/// The list of migrations is the user's, who has to decide a merge in it.
+fn unmerged_migrator(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure> {
+    let path = model.config.migration_crate.file("src/lib.rs");
+    let text = files.read(&path).map_err(Failure::other)?;
+    Ok(text.filter(|it| has_conflict_markers(it)).map(|_| {
+        format!("{path} holds an unresolved merge: keep the migrations of both sides, in the order of their names")
+    }))
 }
 
 /// Tests that are the user's by now, and that a changed definition makes fail.

@@ -7,7 +7,7 @@ use crate::changeset::LOCK_FILE;
 use crate::failure::Failure;
 use crate::model::Model;
 use crate::render::{self, Changed, Rendered};
-use crate::schema::Change;
+use crate::schema::{self, Change};
 use crate::workspace::Files;
 use crate::workspace::handlers::FoundHandler;
 
@@ -71,5 +71,9 @@ fn snapshot(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure>
             "take it back from version control",
         ));
     }
-    Ok(snapshot)
+    let Some(text) = &snapshot else {
+        return Ok(None);
+    };
+    let merged = schema::merged(text, &schema::tables(model)).map_err(Failure::other)?;
+    Ok(merged.or(snapshot))
 }

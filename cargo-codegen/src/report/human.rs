@@ -7,7 +7,7 @@ use owo_colors::OwoColorize as _;
 
 use super::changes::{colored_diff, drift, table};
 use super::{Options, Outcome, Text, diagnostics, views};
-use crate::changeset::{self, ConflictReason};
+use crate::changeset::{self, ConflictReason, Remedy};
 use crate::definition::{Problem, Sources};
 use crate::failure::Failure;
 use crate::survey::Step;
@@ -76,7 +76,7 @@ pub(super) fn failure(failure: &Failure, color: bool) -> Text {
         Failure::Refused(refused) => {
             for edit in refused {
                 let _ = writeln!(err, "{}: {}", edit.file.bold(), edit.why);
-                let lines = edit.lines.lines().filter(|_| !edit.dated);
+                let lines = edit.lines.lines().filter(|_| edit.remedy == Remedy::Paste);
                 for line in lines {
                     let _ = writeln!(err, "    {line}");
                 }

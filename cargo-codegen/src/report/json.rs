@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::changes::ACTIONS;
 use super::{Outcome, diagnostics};
-use crate::changeset::{self, ChangeSet};
+use crate::changeset::{self, ChangeSet, Remedy};
 use crate::definition::{Problem, Severity, Sources};
 use crate::failure::{Exit, Failure};
 use crate::survey::{Health, Step, View};
@@ -152,7 +152,11 @@ fn fill_failure<'a>(object: &mut Object<'a>, failure: &'a Failure) {
                 .map(|it| RefusedObject {
                     path: it.file.as_str(),
                     why: &it.why,
-                    lines: if it.dated { "" } else { &it.lines },
+                    lines: if it.remedy == Remedy::Paste {
+                        &it.lines
+                    } else {
+                        ""
+                    },
                 })
                 .collect();
         }

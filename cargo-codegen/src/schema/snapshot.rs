@@ -42,6 +42,12 @@ pub enum SnapshotError {
         /// The format of the file.
         found: u32,
     },
+    /// Two branches have changed the same, each in its way.
+    #[error(
+        "schema.lock holds an unresolved merge, and both sides have changed {} in ways of their own: keep one side of the file, and write a migration by hand that leads there from the other one",
+        .0.join(", ")
+    )]
+    Undecided(Vec<String>),
     /// It cannot be written.
     #[error("cannot write schema.lock: {0}; please report this")]
     Write(#[from] toml_edit::ser::Error),

@@ -7,6 +7,7 @@ mod discover;
 mod files;
 pub mod handlers;
 pub mod machine;
+pub mod merge;
 mod rust_file;
 
 pub use discover::{Dependency, DiscoverError, Package, Workspace, cargo_command, discover};

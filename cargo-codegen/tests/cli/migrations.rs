@@ -15,6 +15,50 @@ fn without_its_snapshot_no_migration_is_written() {
     session.finish();
 }
 
+fn keep_both_sides(session: &Session, path: &str) {
+    let text = session.read(path);
+    let lines = text.lines().filter(|it| !it.starts_with(['<', '=', '>']));
+    let both: Vec<&str> = lines.chain([""]).collect();
+    session.write(path, &both.join("\n"));
+}
+
+#[test]
+fn g25_g28_two_branches_that_each_wrote_migrations_are_merged() {
+    let mut session = Session::new("two_branches");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("entity new book name:string");
+    session.git("init --quiet --initial-branch main");
+    session.git("add --all");
+    session.git("commit --quiet --message base");
+    session.git("checkout --quiet -b other");
+    session.prepare("entity new tag name:string");
+    session.git("add --all");
+    session.git("commit --quiet --message tag");
+    session.git("checkout --quiet main");
+    let book = session.read("entities/book.yaml");
+    let more = "fields:\n  pages: { type: integer, default: 0 }\n";
+    session.write("entities/book.yaml", &book.replace("fields:\n", more));
+    session.prepare("entity new label text:string");
+    session.prepare("migrate --write");
+    session.git("add --all");
+    session.git("commit --quiet --message pages");
+    session.git_fails("merge other");
+    assert!(session.read("migration/schema.lock").contains("<<<<<<<"));
+
+    session.run("entity new --all");
+    session.say("the lists of modules are decided");
+    keep_both_sides(&session, "entity/src/lib.rs");
+    keep_both_sides(&session, "app/src/lib.rs");
+    session.run("entity new --all");
+    session.show("migration/schema.lock");
+    session.say("and that of the migrations");
+    keep_both_sides(&session, "migration/src/lib.rs");
+    session.run("migrate");
+    session.run("check");
+    session.finish();
+}
+
 #[test]
 fn g08_g27_a_changed_definition_makes_the_next_migration() {
     let mut session = Session::new("migrate");

@@ -85,6 +85,33 @@ impl Session {
         serde_json::from_slice(&output.stdout).expect("one JSON object")
     }
 
+    /// Runs git, without what the machine's user has configured.
+    pub(crate) fn git(&self, words: &str) {
+        let output = self.git_command(words).output().expect("git runs");
+        assert!(output.status.success(), "git {words}: {output:?}");
+    }
+
+    pub(crate) fn git_fails(&self, words: &str) {
+        let output = self.git_command(words).output().expect("git runs");
+        assert!(!output.status.success(), "git {words}: {output:?}");
+    }
+
+    fn git_command(&self, words: &str) -> Command {
+        let mut command = Command::new("git");
+        command
+            .args([
+                "-c",
+                "user.name=Somebody",
+                "-c",
+                "user.email=somebody@example.org",
+            ])
+            .args(words.split_whitespace())
+            .current_dir(&self.current)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+    }
+
     pub(crate) fn say(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "# {text}\n");
     }
