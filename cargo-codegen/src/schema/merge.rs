@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn g28_what_both_branches_have_made_is_there() {
-        let base = table("books", &[("id", Integer)]);
+        let base = [table("books", &[("id", Integer)])];
         let ours = [
             table("books", &[("id", Integer), ("pages", Integer)]),
             table("tags", &[("id", Integer)]),
@@ -195,7 +195,7 @@ mod tests {
         ];
         assert_eq!(decided(&ours, &theirs, &both), both);
         // Nothing of it, where one branch has dropped what the other one left as it was.
-        assert_eq!(decided(&ours, &[base.clone()], &[base.clone()]), [base]);
+        assert_eq!(decided(&ours, &base, &base), base);
     }
 
     #[test]
