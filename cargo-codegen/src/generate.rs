@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::changeset::{self, Action, Change, ChangeSet, Formatter, Rustfmt};
-use crate::definition::{Problem, Severity, Sources};
+use crate::definition::{self, ConfigDefinition, Problem, Severity, Sources};
 use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
 use crate::render::Changed;
@@ -176,6 +176,20 @@ pub fn load(files: &dyn Files) -> Result<Loaded, Failure> {
             problems,
         }),
     }
+}
+
+/// `codegen.yaml` as it is written, without what is left out.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn written_config(files: &dyn Files) -> Result<ConfigDefinition, Failure> {
+    let text = files
+        .read(Utf8Path::new(CONFIG_FILE))
+        .map_err(Failure::other)?;
+    let text = text.unwrap_or_default();
+    let mut sources = Sources::default();
+    let id = sources.add(CONFIG_FILE, text.clone());
+    Ok(definition::config(id, &text).0)
 }
 
 /// The job handlers in the app's code; none while jobs are not installed.

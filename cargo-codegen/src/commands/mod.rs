@@ -111,6 +111,11 @@ enum Command {
     Migrate(migrate::Migrate),
     /// A generated file becomes yours: no run writes it any more
     Eject(project::Eject),
+    /// The workspace as a whole
+    Project {
+        #[command(subcommand)]
+        command: ProjectCommand,
+    },
     /// Guides for coding assistants
     Skills {
         #[command(subcommand)]
@@ -134,6 +139,12 @@ enum Command {
     Check,
 }
 
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ProjectCommand {
+    /// What holds, and whether codegen.yaml says so
+    Config,
+}
+
 impl Command {
     /// The command's words, for reports.
     fn words(&self) -> &'static str {
@@ -149,6 +160,9 @@ impl Command {
             Self::Migrate(_) => "migrate",
             Self::Eject(_) => "eject",
             Self::Skills { command } => command.as_ref().map_or("skills", skills::Command::words),
+            Self::Project {
+                command: ProjectCommand::Config,
+            } => "project config",
             Self::Doctor => "doctor",
             Self::Schema { .. } => "schema",
             Self::Completions { .. } => "completions",
@@ -314,6 +328,9 @@ fn run(command: Option<Command>, context: &Context) -> Result<Outcome, Failure> 
         Some(Command::Migrate(arguments)) => migrate::migrate(&arguments, context),
         Some(Command::Eject(arguments)) => project::eject(&arguments, context),
         Some(Command::Skills { command }) => skills::run(command.as_ref(), context),
+        Some(Command::Project {
+            command: ProjectCommand::Config,
+        }) => project::config(context),
         Some(Command::Doctor) => project::doctor(context),
         Some(Command::Schema { of }) => Ok(shell::schema(of)),
         Some(Command::Completions { shell }) => Ok(shell::completions(shell)),

@@ -138,6 +138,17 @@ pub(super) fn eject(arguments: &Eject, context: &Context) -> Result<Outcome, Fai
     })
 }
 
+pub(super) fn config(context: &Context) -> Result<Outcome, Failure> {
+    let files = context.site()?.files();
+    let loaded = generate::load(&files)?;
+    let written = generate::written_config(&files)?;
+    let settings = survey::settings(&loaded.model.config, &written);
+    Ok(Outcome {
+        view: Some(View::Settings { settings }),
+        ..Outcome::default()
+    })
+}
+
 pub(super) fn doctor(context: &Context) -> Result<Outcome, Failure> {
     let site = context.site()?;
     let health = survey::health(

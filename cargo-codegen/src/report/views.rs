@@ -64,6 +64,13 @@ pub(super) fn render(view: &View, options: Options) -> String {
         }
         View::Event(event) => render_event(event),
         View::EventConsumers(consumers) => super::consumers::consumers(consumers),
+        View::Settings { settings } => {
+            let rows = settings.iter().map(|it| {
+                let note = if it.default { "default" } else { "" };
+                vec![it.key.to_owned(), it.value.clone(), note.to_owned()]
+            });
+            list("", &["setting", "value", ""], &rows.collect::<Vec<_>>())
+        }
         View::Skills { skills } => {
             let rows = skills
                 .iter()

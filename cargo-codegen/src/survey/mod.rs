@@ -7,6 +7,7 @@ mod doctor;
 mod entity;
 mod event;
 mod migration;
+mod settings;
 mod steps;
 
 use camino::Utf8Path;
@@ -22,6 +23,7 @@ pub use event::{
     EventDetails, EventRow, PayloadRow, ScheduleRow, direction_name, payload_type_name, tier_name,
 };
 pub use migration::{ChangeRow, Migration, migration};
+pub use settings::{Setting, settings};
 pub use steps::{
     after_writing, consumer_steps, entity_steps, event_steps, job_steps, migration_steps,
     next_steps, subsystem_steps,
@@ -67,6 +69,11 @@ pub enum View {
     Jobs {
         /// Sorted by type.
         jobs: Vec<JobRow>,
+    },
+    /// `project config`.
+    Settings {
+        /// In the order of `codegen.yaml`.
+        settings: Vec<Setting>,
     },
     /// `skills list`.
     Skills {

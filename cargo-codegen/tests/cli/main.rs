@@ -50,6 +50,7 @@ fn nouns_lists_and_details() {
     let mut session = Session::new("lists");
     session.prepare(NEW);
     session.enter("shop");
+    session.run("project config");
     session.write(
         "entities/account.yaml",
         "entity: { name: account, description: Who buys. }\n\
