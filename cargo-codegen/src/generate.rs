@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use crate::changeset::{self, Action, Change, ChangeSet, Formatter, Rustfmt};
+use crate::changeset::{self, Action, Change, ChangeSet, Formatter, Output, OutputKind, Rustfmt};
 use crate::definition::{self, ConfigDefinition, Problem, Severity, Sources};
 use crate::failure::{Failure, drifted};
 use crate::model::{self, CONFIG_FILE, Model, Subsystem};
@@ -299,7 +299,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Failure> {
     let found = &handlers.found;
     let rendered = stages::render(&loaded.model, found, &overlay, input.now, changed)?;
     let mut outputs = addition.outputs.clone();
-    outputs.extend(rendered.outputs);
+    // A file that moves here begins with what it was.
+    let moves = |it: &Output| addition.outputs.iter().any(|moved| moved.path == it.path);
+    let rendered_outputs = rendered.outputs.into_iter();
+    outputs.extend(rendered_outputs.filter(|it| it.kind != OutputKind::Owned || !moves(it)));
     let mut edits = addition.edits.clone();
     edits.extend(rendered.edits);
     let edits = workspace::edit::declared(edits, input.files).map_err(Failure::other)?;

@@ -71,6 +71,13 @@ pub enum Edit {
         /// Directory of the member.
         member: String,
     },
+    /// Another text in the place of the whole one, made from it.
+    Rewrite {
+        /// A definition.
+        file: Utf8PathBuf,
+        /// Its text afterwards.
+        text: String,
+    },
     /// A top-level block in `codegen.yaml`.
     ConfigBlock {
         /// The configuration file.
@@ -91,6 +98,7 @@ impl Edit {
             | Self::Dependency { file, .. }
             | Self::WorkspaceDependency { file, .. }
             | Self::Member { file, .. }
+            | Self::Rewrite { file, .. }
             | Self::ConfigBlock { file, .. } => file,
         }
     }

@@ -27,6 +27,15 @@ pub(super) enum Command {
         #[command(flatten)]
         writing: Writing,
     },
+    /// Give an entity another name, and its table with it
+    Rename {
+        /// Its name
+        from: String,
+        /// Its new name (singular, snake_case)
+        to: String,
+        #[command(flatten)]
+        writing: Writing,
+    },
     /// Check every definition and write nothing
     Validate {
         /// Treat warnings as errors
@@ -65,6 +74,7 @@ impl Command {
             Self::List => "entity list",
             Self::Show { .. } => "entity show",
             Self::Remove { .. } => "entity remove",
+            Self::Rename { .. } => "entity rename",
             Self::Validate { .. } => "entity validate",
         }
     }
@@ -78,6 +88,11 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<Outcome, Failu
         Command::Remove { name, writing } => {
             let site = context.site_to_write(*writing)?;
             context.remove(&site, &request::entity_remove(&site, name)?, *writing)
+        }
+        Command::Rename { from, to, writing } => {
+            let site = context.site_to_write(*writing)?;
+            let addition = request::entity_rename(&site, from, to)?;
+            context.write(&site, &addition, *writing)
         }
         Command::Validate { strict } => validate(*strict, context),
     }

@@ -198,7 +198,7 @@ fn draft<'d>(
             name::check_file(plural, "an entity's plural", &APP_MODULES),
         ),
         None => {
-            let plural = pluralizer::pluralize(&name.snake, 2, false);
+            let plural = plural(&name.snake);
             let inferred = Spanned::new(plural, written.span.clone());
             let result = name::check_file(&inferred, "an entity's plural", &APP_MODULES);
             // The name itself was reported.
@@ -343,4 +343,9 @@ pub(crate) fn add_behaviors(draft: &mut Draft<'_>, problems: &mut Vec<Problem>) 
             }
         }
     }
+}
+
+/// The plural that a name has where nothing else is said.
+pub fn plural(name: &str) -> String {
+    pluralizer::pluralize(name, 2, false)
 }

@@ -37,6 +37,7 @@ mod via;
 
 pub use crate::definition::FinderLimit;
 pub use config::{Config, CrateLocation, Database, RuntimeSource, Subsystem};
+pub use draft::plural;
 pub use entity::{
     Behaviors, Constraints, DefaultValue, Emission, EmitOn, Entity, Family, Field, FieldOrigin,
     FieldType, FieldValues, JsonType, NamedQuery, OnDelete, Pages, Query, Relation, RelationKind,

@@ -9,6 +9,7 @@ mod lookup;
 mod migration;
 mod new;
 mod remove;
+mod rename;
 mod skills;
 mod subsystem;
 
@@ -21,6 +22,7 @@ pub use lookup::{known_entity, known_event, known_event_type};
 pub use migration::{migration, permitted};
 pub use new::{new_workspace, runtime_source};
 pub use remove::{entity_remove, event_remove};
+pub use rename::entity_rename;
 pub use skills::skills_install;
 pub use subsystem::subsystem_install;
 

@@ -46,7 +46,7 @@ pub fn entity_remove(site: &Site, name: &str) -> Result<Addition, Failure> {
 }
 
 /// What an entity's own files are when they are written first.
-fn starts(
+pub(super) fn starts(
     site: &Site,
     model: &Model,
     entity: &Entity,

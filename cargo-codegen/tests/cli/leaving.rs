@@ -126,3 +126,38 @@ fn g08_an_event_is_taken_out_unless_somebody_uses_it() {
     session.run("check");
     session.finish();
 }
+
+#[test]
+fn g27_an_entity_is_renamed_with_its_table_and_all_that_speaks_of_it() {
+    let mut session = Session::new("entity_rename");
+    session.prepare(NEW);
+    session.enter("shop");
+    session.prepare("subsystem install events");
+    session.prepare("entity new account name:string");
+    session.prepare("entity new contact email:string:unique account:belongs_to");
+    session
+        .prepare("event new account_seen account_id:uuid --direction change --aggregate account");
+    let before = session.times();
+    session.run("entity rename acount customer");
+    session.run("entity rename account contact");
+    session.run("entity rename account 2nd");
+    assert_eq!(before, session.times(), "a file was touched");
+    session.append("app/src/accounts/mod.rs", "// mine\n");
+    session.run("entity rename account customer");
+    for path in [
+        "entities/customer.yaml",
+        "entities/contact.yaml",
+        "events/account_seen.yaml",
+        "app/src/customers/mod.rs",
+        "app/src/lib.rs",
+    ] {
+        session.show(path);
+    }
+    let test = session.read("app/tests/contacts.rs");
+    assert!(test.contains("/customers") && !test.contains("/accounts"));
+    session.run("migrate");
+    session.run("migrate --write");
+    session.run("check");
+    session.run("entity rename account customer");
+    session.finish();
+}

@@ -59,6 +59,7 @@ pub fn apply(text: &str, edit: &Edit, root_manifest: Option<&str>) -> Edited {
         }
         Edit::Member { member, .. } => member::add(text, member),
         Edit::ConfigBlock { key, body, .. } => config::add(text, key, body),
+        Edit::Rewrite { text: new, .. } => Ok(Some(new.clone()).filter(|it| it != text)),
     })
 }
 
