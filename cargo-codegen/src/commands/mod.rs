@@ -17,6 +17,7 @@ use camino::Utf8PathBuf;
 use chrono::NaiveDateTime;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::changeset::ChangeSet;
 use crate::failure::Failure;
 use crate::generate::{self, Input, Plan, Site};
 use crate::report::{self, Changes, Options, Outcome, Progress};
@@ -269,6 +270,22 @@ impl Context {
             ..Outcome::default()
         })
     }
+}
+
+/// Writes a change set that is no plan of the whole workspace, unless told not to, and says what was done.
+fn written(site: &Site, set: ChangeSet, dry_run: bool) -> Result<Outcome, Failure> {
+    if !dry_run {
+        generate::carry_out(site, &set)?;
+    }
+    Ok(Outcome {
+        changes: Some(Changes {
+            set,
+            dry_run,
+            vendored: None,
+        }),
+        notes: site.notes().to_vec(),
+        ..Outcome::default()
+    })
 }
 
 /// Runs the command that the arguments name and prints how it ended.

@@ -3,12 +3,12 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{Context, Writing};
+use super::{Context, Writing, written};
 use crate::changeset;
 use crate::failure::Failure;
 use crate::generate;
 use crate::model::Database;
-use crate::report::{Changes, Outcome};
+use crate::report::Outcome;
 use crate::request;
 use crate::survey::{self, View};
 use crate::workspace;
@@ -124,18 +124,7 @@ pub(super) fn eject(arguments: &Eject, context: &Context) -> Result<Outcome, Fai
         .recovered(arguments.dry_run)?
         .configured()?;
     let set = request::eject(&site, &arguments.file)?;
-    if !arguments.dry_run {
-        generate::carry_out(&site, &set)?;
-    }
-    Ok(Outcome {
-        changes: Some(Changes {
-            set,
-            dry_run: arguments.dry_run,
-            vendored: None,
-        }),
-        notes: site.notes().to_vec(),
-        ..Outcome::default()
-    })
+    written(&site, set, arguments.dry_run)
 }
 
 pub(super) fn config(context: &Context) -> Result<Outcome, Failure> {

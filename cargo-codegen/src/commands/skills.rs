@@ -3,11 +3,10 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use super::Context;
+use super::{Context, written};
 use crate::failure::Failure;
-use crate::generate;
 use crate::render;
-use crate::report::{Changes, Outcome};
+use crate::report::Outcome;
 use crate::request;
 use crate::survey::{SkillRow, View};
 
@@ -59,16 +58,5 @@ fn list() -> Result<Outcome, Failure> {
 fn install(arguments: &Install, context: &Context) -> Result<Outcome, Failure> {
     let site = context.bare_site()?.recovered(arguments.dry_run)?;
     let set = request::skills_install(&site, &arguments.names, &arguments.dir)?;
-    if !arguments.dry_run {
-        generate::carry_out(&site, &set)?;
-    }
-    Ok(Outcome {
-        changes: Some(Changes {
-            set,
-            dry_run: arguments.dry_run,
-            vendored: None,
-        }),
-        notes: site.notes().to_vec(),
-        ..Outcome::default()
-    })
+    written(&site, set, arguments.dry_run)
 }
