@@ -1,6 +1,8 @@
 //! What the user should know about a plan, beside what it changes.
 
-use crate::changeset::ChangeSet;
+use std::collections::HashMap;
+
+use crate::changeset::{Change, ChangeSet};
 use crate::failure::Failure;
 use crate::model::{Model, Subsystem};
 use crate::render;
@@ -36,8 +38,10 @@ fn unmerged_migrator(model: &Model, files: &dyn Files) -> Result<Option<String>,
 
 /// Tests that are the user's by now, and that a changed definition makes fail.
 fn unsent(model: &Model, set: &ChangeSet) -> Vec<String> {
+    let files = set.changes.iter().map(|it| (it.path.as_str(), it));
+    let files: HashMap<&str, &Change> = files.collect();
     let entities = model.entities.iter();
-    let unsent = entities.filter_map(|it| render::unsent(model, it, set));
+    let unsent = entities.filter_map(|it| render::unsent(model, it, &files));
     unsent
         .map(|(test, fields)| {
             format!(

@@ -10,6 +10,7 @@ use crate::render::{self, Changed, Rendered};
 use crate::schema::{self, Change};
 use crate::workspace::Files;
 use crate::workspace::handlers::FoundHandler;
+use crate::workspace::merge::has_conflict_markers;
 
 /// Everything that the definitions and handlers ask for.
 pub(super) fn render(
@@ -71,9 +72,9 @@ fn snapshot(model: &Model, files: &dyn Files) -> Result<Option<String>, Failure>
             "take it back from version control",
         ));
     }
-    let Some(text) = &snapshot else {
-        return Ok(None);
+    let Some(text) = snapshot.as_deref().filter(|it| has_conflict_markers(it)) else {
+        return Ok(snapshot);
     };
     let merged = schema::merged(text, &schema::tables(model)).map_err(Failure::other)?;
-    Ok(merged.or(snapshot))
+    Ok(Some(merged))
 }

@@ -1,5 +1,7 @@
 //! A starting test for each entity: its routes, on SQLite unless told otherwise.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use camino::Utf8PathBuf;
 
@@ -7,7 +9,7 @@ use super::entity::file_stem;
 use super::example::{Example, Language, Parent, changeable, is_text};
 use super::field::{capitalized, is_input, string_literal, with_article};
 use super::{Rendered, Result, scaffold};
-use crate::changeset::{Action, ChangeSet, Output, OutputKind};
+use crate::changeset::{Action, Change, Output, OutputKind};
 use crate::model::{Database, Entity, Field, FieldOrigin, FieldType, Model, NamedQuery, TENANT};
 use crate::schema;
 
@@ -98,12 +100,13 @@ fn test_file(entity: &Entity) -> String {
 }
 
 /// What the test of an entity does not send, though no row is created without it: the test is the user's, and the
-/// definition has changed since it was written. With the test's path.
-pub fn unsent(model: &Model, entity: &Entity, files: &ChangeSet) -> Option<(Utf8PathBuf, String)> {
-    let file = |path: String| {
-        let path = model.config.app_crate.file(&path);
-        files.changes.iter().find(|it| it.path == path)
-    };
+/// definition has changed since it was written. With the test's path; `files` are the changes of the plan by path.
+pub fn unsent(
+    model: &Model,
+    entity: &Entity,
+    files: &HashMap<&str, &Change>,
+) -> Option<(Utf8PathBuf, String)> {
+    let file = |path: String| files.get(model.config.app_crate.file(&path).as_str());
     let requests = format!("src/{}/generated/dto.rs", file_stem(&entity.plural));
     file(requests).filter(|it| it.action == Action::Updated)?;
     let test = file(test_file(entity)).filter(|it| it.action == Action::Kept)?;

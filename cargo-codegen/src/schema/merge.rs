@@ -4,29 +4,32 @@ use std::collections::BTreeSet;
 
 use super::snapshot::{Snapshot, SnapshotError};
 use super::table::Table;
-use crate::workspace::merge::{has_conflict_markers, sides};
+use crate::workspace::merge::{base, sides};
 
 /// The text of a snapshot, with a merge in it decided: the schema that the migrations of both branches add up to.
 ///
-/// What only one side has was made by that branch or dropped by the other one, and what both have differently was changed
-/// by one of them; which it is, the definitions say, which were merged too. `described` are their tables.
+/// Where the merge shows what both sides come from, each change of one side counts, and two changes of the same thing are
+/// the user's to decide. Where it does not, the definitions say which side has changed something: they were merged too, and
+/// `described` are their tables.
 ///
 /// # Errors
-/// If a side cannot be read, or has something as neither the other side nor the definitions have it.
-pub fn merged(text: &str, described: &[Table]) -> Result<Option<String>, SnapshotError> {
-    if !has_conflict_markers(text) {
-        return Ok(None);
-    }
+/// If a side cannot be read, or it cannot be told what something is after the migrations of both.
+pub fn merged(text: &str, described: &[Table]) -> Result<String, SnapshotError> {
     let [ours, theirs] = sides(text);
     let (ours, theirs) = (Snapshot::read(Some(&ours))?, Snapshot::read(Some(&theirs))?);
+    let base = base(text).map(|it| Snapshot::read(Some(&it))).transpose()?;
+    let witness = match &base {
+        Some(base) => Witness::Base(base.tables.as_slice()),
+        None => Witness::Described(described),
+    };
     let mut undecided = Vec::new();
     let mut merged = Snapshot::default();
     merged.tables = merge(
         &ours.tables,
         &theirs.tables,
-        described,
+        witness,
         |it| &it.name,
-        |ours, theirs, described| table(ours, theirs, described, &mut undecided),
+        |ours, theirs, witness| table(ours, theirs, witness, &mut undecided),
     );
     merged.tables.sort_by(|a, b| a.name.cmp(&b.name));
     if !undecided.is_empty() {
@@ -40,87 +43,103 @@ pub fn merged(text: &str, described: &[Table]) -> Result<Option<String>, Snapsho
         .filter(|it| merged.table(it).is_some())
         .collect();
     merged.runtime = of_both(|it| it.runtime).collect();
-    merged.write().map(Some)
+    merged.write()
 }
 
-/// What is in both lists, and of what is in one, what is described.
+/// What tells which side has changed something.
+#[derive(Debug, Clone, Copy)]
+enum Witness<T> {
+    /// What both come from.
+    Base(T),
+    /// What the merged definitions ask for.
+    Described(T),
+}
+
+impl<T> Witness<T> {
+    fn map<U>(self, of: impl FnOnce(T) -> U) -> Witness<U> {
+        match self {
+            Self::Base(it) => Witness::Base(of(it)),
+            Self::Described(it) => Witness::Described(of(it)),
+        }
+    }
+}
+
+/// What is in both lists, and of what is in one, what that side has made. `decide` is asked where both have it differently.
 fn merge<T: Clone + PartialEq>(
     ours: &[T],
     theirs: &[T],
-    described: &[T],
+    witness: Witness<&[T]>,
     name: impl Fn(&T) -> &str,
-    mut decide: impl FnMut(&T, &T, Option<&T>) -> T,
+    mut decide: impl FnMut(&T, &T, Witness<Option<&T>>) -> T,
 ) -> Vec<T> {
     let find = |list: &[T], wanted: &str| list.iter().find(|it| name(it) == wanted).cloned();
+    let was_made = |it: &T| match witness {
+        Witness::Base(base) => find(base, name(it)).is_none(),
+        Witness::Described(described) => find(described, name(it)).is_some(),
+    };
     let mut merged = Vec::new();
     for one in ours {
-        let described = find(described, name(one));
         match find(theirs, name(one)) {
             Some(other) if other == *one => merged.push(other),
-            Some(other) => merged.push(decide(one, &other, described.as_ref())),
-            None => merged.extend(described.map(|_| one.clone())),
+            Some(other) => {
+                let of_it = witness.map(|list| list.iter().find(|it| name(it) == name(one)));
+                merged.push(decide(one, &other, of_it));
+            }
+            None if was_made(one) => merged.push(one.clone()),
+            None => {}
         }
     }
     let only_theirs = theirs.iter().filter(|it| find(ours, name(it)).is_none());
-    merged.extend(
-        only_theirs
-            .filter(|it| find(described, name(it)).is_some())
-            .cloned(),
-    );
+    merged.extend(only_theirs.filter(|it| was_made(it)).cloned());
     merged
 }
 
 fn table(
     ours: &Table,
     theirs: &Table,
-    described: Option<&Table>,
+    witness: Witness<Option<&Table>>,
     undecided: &mut Vec<String>,
 ) -> Table {
-    let nothing = Table {
-        name: ours.name.clone(),
-        columns: Vec::new(),
-        indexes: Vec::new(),
-        foreign_keys: Vec::new(),
-    };
-    let described = described.unwrap_or(&nothing);
     let mut changed = |what: &str| undecided.push(format!("`{}.{what}`", ours.name));
     Table {
         name: ours.name.clone(),
         columns: merge(
             &ours.columns,
             &theirs.columns,
-            &described.columns,
+            witness.map(|it| it.map_or(&[][..], |it| &it.columns)),
             |it| &it.name,
-            |ours, theirs, described| one_of(ours, theirs, described, &ours.name, &mut changed),
+            |ours, theirs, witness| one_of(ours, theirs, witness, &ours.name, &mut changed),
         ),
         indexes: merge(
             &ours.indexes,
             &theirs.indexes,
-            &described.indexes,
+            witness.map(|it| it.map_or(&[][..], |it| &it.indexes)),
             |it| &it.name,
-            |ours, theirs, described| one_of(ours, theirs, described, &ours.name, &mut changed),
+            |ours, theirs, witness| one_of(ours, theirs, witness, &ours.name, &mut changed),
         ),
         foreign_keys: merge(
             &ours.foreign_keys,
             &theirs.foreign_keys,
-            &described.foreign_keys,
+            witness.map(|it| it.map_or(&[][..], |it| &it.foreign_keys)),
             |it| &it.name,
-            |ours, theirs, described| one_of(ours, theirs, described, &ours.name, &mut changed),
+            |ours, theirs, witness| one_of(ours, theirs, witness, &ours.name, &mut changed),
         ),
     }
 }
 
-/// The side that is as described.
+/// The side that has changed it.
 fn one_of<T: Clone + PartialEq>(
     ours: &T,
     theirs: &T,
-    described: Option<&T>,
+    witness: Witness<Option<&T>>,
     name: &str,
     undecided: &mut impl FnMut(&str),
 ) -> T {
-    match described {
-        Some(it) if it == ours || it == theirs => it.clone(),
-        _ => {
+    match witness {
+        Witness::Base(Some(base)) if base == theirs => ours.clone(),
+        Witness::Base(Some(base)) if base == ours => theirs.clone(),
+        Witness::Described(Some(it)) if it == ours || it == theirs => it.clone(),
+        Witness::Base(_) | Witness::Described(_) => {
             undecided(name);
             ours.clone()
         }
@@ -162,17 +181,30 @@ mod tests {
     }
 
     /// As git writes it where the two have not a line in common.
-    fn conflict(ours: &[Table], theirs: &[Table]) -> String {
-        let [ours, theirs] = [ours, theirs].map(|it| snapshot(it).write().unwrap());
-        format!("<<<<<<< HEAD\n{ours}||||||| base\nformat = 1\n=======\n{theirs}>>>>>>> other\n")
+    fn conflict(ours: &[Table], base: Option<&[Table]>, theirs: &[Table]) -> String {
+        let text = |tables: &[Table]| snapshot(tables).write().unwrap();
+        let base = base.map_or_else(std::string::String::new, |it| {
+            format!("||||||| 1234567\n{}", text(it))
+        });
+        let (ours, theirs) = (text(ours), text(theirs));
+        format!("<<<<<<< HEAD\n{ours}{base}=======\n{theirs}>>>>>>> other\n")
     }
 
-    fn decided(ours: &[Table], theirs: &[Table], described: &[Table]) -> Vec<Table> {
-        let text = merged(&conflict(ours, theirs), described).unwrap().unwrap();
-        Snapshot::read(Some(&text)).unwrap().tables
+    fn decided(
+        ours: &[Table],
+        base: Option<&[Table]>,
+        theirs: &[Table],
+        described: &[Table],
+    ) -> Vec<Table> {
+        let text = merged(&conflict(ours, base, theirs), described);
+        Snapshot::read(Some(&text.unwrap())).unwrap().tables
     }
 
     use ColumnType::{Integer, Text};
+
+    fn named(length: u32) -> [Table; 1] {
+        [table("books", &[("name", ColumnType::String(length))])]
+    }
 
     #[test]
     fn g28_what_both_branches_have_made_is_there() {
@@ -193,32 +225,29 @@ mod tests {
             table("tags", &[("id", Integer)]),
             table("writers", &[("id", Integer)]),
         ];
-        assert_eq!(decided(&ours, &theirs, &both), both);
+        assert_eq!(decided(&ours, None, &theirs, &both), both);
+        assert_eq!(decided(&ours, Some(&base), &theirs, &[]), both);
         // Nothing of it, where one branch has dropped what the other one left as it was.
-        assert_eq!(decided(&ours, &base, &base), base);
+        assert_eq!(decided(&ours, None, &base, &base), base);
+        assert_eq!(decided(&ours, Some(&ours), &base, &both), base);
     }
 
     #[test]
     fn g28_a_change_of_one_branch_stands() {
-        let was = [table("books", &[("name", ColumnType::String(100))])];
-        let now = [table("books", &[("name", ColumnType::String(200))])];
-        assert_eq!(decided(&now, &was, &now), now);
-        assert_eq!(decided(&was, &now, &now), now);
+        let (was, now) = (named(100), named(200));
+        assert_eq!(decided(&now, None, &was, &now), now);
+        assert_eq!(decided(&was, None, &now, &now), now);
+        assert_eq!(decided(&now, Some(&was), &was, &was), now);
+        assert_eq!(decided(&was, Some(&was), &now, &was), now);
     }
 
     #[test]
     fn g28_what_both_have_changed_differently_is_for_the_user_to_decide() {
-        let [ours, theirs, described] = [ColumnType::String(100), ColumnType::String(200), Text]
-            .map(|it| [table("books", &[("name", it)])]);
-        let error = merged(&conflict(&ours, &theirs), &described).unwrap_err();
-        assert!(error.to_string().contains("`books.name`"), "{error}");
-    }
-
-    #[test]
-    fn a_snapshot_without_a_merge_stays_as_it_is() {
-        let text = snapshot(&[table("books", &[("id", Integer)])])
-            .write()
-            .unwrap();
-        assert_eq!(merged(&text, &[]).unwrap(), None);
+        let (ours, theirs) = (named(100), named(200));
+        for (base, described) in [(None, named(300)), (Some(named(50)), named(200))] {
+            let text = conflict(&ours, base.as_ref().map(|it| &it[..]), &theirs);
+            let error = merged(&text, &described).unwrap_err();
+            assert!(error.to_string().contains("`books.name`"), "{error}");
+        }
     }
 }

@@ -84,7 +84,18 @@ pub(super) fn remove(text: &str, ident: &str) -> Edited {
     let whole_lines =
         lines::begins_line(text, range.start) && lines::ends_line(text, range.end, "//");
     let range = if whole_lines {
-        lines::line_start(text, range.start)..lines::line_end(text, range.end)
+        let range = lines::line_start(text, range.start)..lines::line_end(text, range.end);
+        let stands_alone = range.start == 0 || text[..range.start].ends_with("\n\n");
+        // Alone in its paragraph, it goes with the blank line that set it apart.
+        if !stands_alone {
+            range
+        } else if text[range.end..].starts_with('\n') {
+            range.start..range.end + 1
+        } else if range.end == text.len() {
+            range.start.saturating_sub(1)..range.end
+        } else {
+            range
+        }
     } else {
         range
     };
